@@ -1,0 +1,176 @@
+//! Concrete values: candle storage under our own strided layout, counted by a meter.
+use std::cell::Cell;
+use std::rc::Rc;
+
+use candle_core::CpuStorage;
+
+use crate::dtype::Element;
+use crate::{dispatch, DType, Dims, Error, Result};
+
+/// Counts what is alive in one engine (one JavaScript thread).
+#[derive(Default, Debug)]
+pub struct Meter {
+    pub bytes: Cell<usize>,
+    pub peak: Cell<usize>,
+    pub tensors: Cell<usize>,
+}
+
+/// Storage that its views share.
+pub struct Buffer {
+    storage: CpuStorage,
+    bytes: usize,
+    meter: Rc<Meter>,
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) { self.meter.bytes.set(self.meter.bytes.get() - self.bytes); }
+}
+
+/// A strided view of a buffer. Strides are in elements and may be 0 (broadcast) or negative (reverse).
+#[derive(Clone)]
+pub struct Array {
+    pub dtype: DType,
+    pub shape: Dims,
+    pub strides: smallvec::SmallVec<[isize; 6]>,
+    pub offset: usize,
+    buffer: Rc<Buffer>,
+}
+
+/// Row-major strides of a shape.
+pub fn row_major(shape: &[usize]) -> smallvec::SmallVec<[isize; 6]> {
+    let mut strides = smallvec::smallvec![1isize; shape.len()];
+    for d in (0..shape.len().saturating_sub(1)).rev() {
+        strides[d] = strides[d + 1] * shape[d + 1].max(1) as isize;
+    }
+    strides
+}
+
+impl Array {
+    /// A contiguous array from its elements; `dtype` differs from `T`'s only for bool.
+    pub fn new<T: Element>(meter: &Rc<Meter>, dtype: DType, data: Vec<T>, shape: &[usize]) -> Array {
+        debug_assert_eq!(data.len(), shape.iter().product::<usize>());
+        let bytes = data.len() * std::mem::size_of::<T>();
+        meter.bytes.set(meter.bytes.get() + bytes);
+        meter.peak.set(meter.peak.get().max(meter.bytes.get()));
+        let buffer = Rc::new(Buffer { storage: T::storage(data), bytes, meter: meter.clone() });
+        Array { dtype, shape: shape.into(), strides: row_major(shape), offset: 0, buffer }
+    }
+
+    pub fn size(&self) -> usize { self.shape.iter().product() }
+    pub fn ndim(&self) -> usize { self.shape.len() }
+    /// Bytes of the buffer behind this view.
+    pub fn buffer_bytes(&self) -> usize { self.buffer.bytes }
+    /// True if no other view holds the buffer.
+    pub fn is_unique(&self) -> bool { Rc::strong_count(&self.buffer) == 1 }
+    /// True if both views have the same buffer.
+    pub fn shares(&self, other: &Array) -> bool { Rc::ptr_eq(&self.buffer, &other.buffer) }
+
+    /// The same buffer under another layout.
+    pub fn view(&self, shape: &[usize], strides: &[isize], offset: usize) -> Array {
+        Array { dtype: self.dtype, shape: shape.into(), strides: strides.into(), offset, buffer: self.buffer.clone() }
+    }
+
+    /// The whole buffer's elements, from index 0; index it by `offset` and `strides`.
+    pub fn raw<T: Element>(&self) -> Result<&[T]> {
+        T::slice(&self.buffer.storage).ok_or_else(|| Error::internal(format!("a {} array read as {}", self.dtype.name(), T::DTYPE.name())))
+    }
+
+    /// The elements in order if they lie so in memory.
+    pub fn contiguous<T: Element>(&self) -> Result<Option<&[T]>> {
+        let raw = self.raw::<T>()?;
+        Ok(self.is_contiguous().then(|| &raw[self.offset..self.offset + self.size()]))
+    }
+
+    pub fn is_contiguous(&self) -> bool {
+        let mut expected = 1isize;
+        for (&n, &s) in self.shape.iter().zip(&self.strides).rev() {
+            if n != 1 && s != expected { return self.size() == 0; }
+            expected *= n as isize;
+        }
+        true
+    }
+
+    /// The elements in row-major order, borrowed where they lie so.
+    pub fn to_slice<T: Element>(&self) -> Result<std::borrow::Cow<'_, [T]>> {
+        if let Some(s) = self.contiguous::<T>()? { return Ok(std::borrow::Cow::Borrowed(s)); }
+        let raw = self.raw::<T>()?;
+        let mut out = Vec::with_capacity(self.size());
+        for run in runs(&self.shape, &[&self.strides]) {
+            let (start, stride) = (self.offset as isize + run.offsets[0], run.strides[0]);
+            out.extend((0..run.len as isize).map(|i| raw[(start + i * stride) as usize]));
+        }
+        Ok(std::borrow::Cow::Owned(out))
+    }
+
+    /// The same values in a contiguous buffer.
+    pub fn to_contiguous(&self, meter: &Rc<Meter>) -> Result<Array> {
+        if self.is_contiguous() { return Ok(self.clone()); }
+        dispatch!(self.dtype, T => Ok(Array::new(meter, self.dtype, self.to_slice::<T>()?.into_owned(), &self.shape)))
+    }
+
+    /// The contiguous elements for writing, if this view is the only one.
+    pub fn unique_mut<T: Element>(&mut self) -> Option<&mut [T]> {
+        if !self.is_contiguous() { return None; }
+        let (offset, size) = (self.offset, self.size());
+        let buffer = Rc::get_mut(&mut self.buffer)?;
+        T::slice_mut(&mut buffer.storage).map(|v| &mut v[offset..offset + size])
+    }
+
+    /// The values as f64, in row-major order (tests, printing).
+    pub fn to_f64(&self) -> Result<Vec<f64>> {
+        dispatch!(self.dtype, T => Ok(self.to_slice::<T>()?.iter().map(|x| x.to_f64()).collect()))
+    }
+}
+
+/// An inner run of a strided walk over one or more operands: `len` elements from `offsets[k]`, `strides[k]` apart.
+pub struct Run<const K: usize> { pub len: usize, pub offsets: [isize; K], pub strides: [isize; K] }
+
+/// Walks operands of one shape in row-major order, dimensions that lie together merged.
+pub fn runs<'a, const K: usize>(shape: &[usize], strides: &[&'a smallvec::SmallVec<[isize; 6]>; K]) -> Runs<K> {
+    let mut dims: smallvec::SmallVec<[(usize, [isize; K]); 6]> = smallvec::SmallVec::new();
+    for (d, &n) in shape.iter().enumerate() {
+        if n == 1 { continue; }
+        let s: [isize; K] = std::array::from_fn(|k| strides[k][d]);
+        if let Some((m, t)) = dims.last_mut() {
+            if (0..K).all(|k| t[k] == s[k] * n as isize) {
+                *m *= n;
+                *t = s;
+                continue;
+            }
+        }
+        dims.push((n, s));
+    }
+    let empty = shape.contains(&0);
+    let (len, inner) = dims.pop().unwrap_or((1, [0; K]));
+    Runs { index: smallvec::smallvec![0; dims.len()], dims, len, inner, offsets: [0; K], done: empty }
+}
+
+pub struct Runs<const K: usize> {
+    dims: smallvec::SmallVec<[(usize, [isize; K]); 6]>,
+    index: smallvec::SmallVec<[usize; 6]>,
+    len: usize,
+    inner: [isize; K],
+    offsets: [isize; K],
+    done: bool,
+}
+
+impl<const K: usize> Iterator for Runs<K> {
+    type Item = Run<K>;
+    fn next(&mut self) -> Option<Run<K>> {
+        if self.done { return None; }
+        let run = Run { len: self.len, offsets: self.offsets, strides: self.inner };
+        self.done = true;
+        for d in (0..self.dims.len()).rev() {
+            let (n, s) = self.dims[d];
+            self.index[d] += 1;
+            if self.index[d] < n {
+                for k in 0..K { self.offsets[k] += s[k]; }
+                self.done = false;
+                break;
+            }
+            self.index[d] = 0;
+            for k in 0..K { self.offsets[k] -= s[k] * (n as isize - 1); }
+        }
+        Some(run)
+    }
+}

@@ -1,0 +1,292 @@
+//! The engine's state and the one door to every row: `bind` checks, computes or queues, and records.
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+
+use crate::exec::{Exec, Pool, Serial};
+use crate::level::{Level, Mode, Tape};
+use crate::ops::{self, Body};
+use crate::tensor::Slot;
+use crate::{walk, Array, Aval, DType, Error, Meter, Params, Program, Result, Row, Tensor, Value};
+
+pub type Tensors = SmallVec<[Tensor; 1]>;
+
+/// An operation whose value nobody has asked for yet.
+struct Pending { row: &'static Row, params: Params, inputs: SmallVec<[Tensor; 3]>, outputs: Tensors }
+
+/// Operations that may wait before the queue runs by itself.
+const QUEUE: usize = 4096;
+
+/// The engine of one thread: levels, queue, counters. Everything else is values.
+pub struct Cx {
+    pub exec: RefCell<Exec>,
+    pub meter: Rc<Meter>,
+    levels: RefCell<Vec<Level>>,
+    queue: RefCell<Vec<Pending>>,
+    next_id: Cell<u64>,
+    next_level: Cell<u32>,
+    /// Rows evaluated and equations recorded so far (tests count them).
+    pub evaluated: Cell<u64>,
+    pub recorded: Cell<u64>,
+}
+
+impl Default for Cx { fn default() -> Self { Cx::new(Rc::new(Serial)) } }
+
+impl Cx {
+    pub fn new(pool: Rc<dyn Pool>) -> Cx {
+        let meter = Rc::new(Meter::default());
+        Cx {
+            exec: RefCell::new(Exec { meter: meter.clone(), pool }), meter,
+            levels: RefCell::default(), queue: RefCell::default(), next_id: Cell::new(1), next_level: Cell::new(1),
+            evaluated: Cell::new(0), recorded: Cell::new(0),
+        }
+    }
+
+    pub fn depth(&self) -> usize { self.levels.borrow().len() }
+    pub fn set_pool(&self, pool: Rc<dyn Pool>) { self.exec.borrow_mut().pool = pool; }
+    pub fn exec(&self) -> Exec { self.exec.borrow().clone() }
+    /// True where values are abstract: an abstract level is open.
+    pub fn is_abstract(&self) -> bool { self.levels.borrow().iter().any(|l| l.mode == Mode::Abstract) }
+
+    // ---- making and reading tensors
+    fn tensor(&self, aval: Aval, slot: Slot) -> Tensor {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        Tensor::new(&self.meter, id, aval, slot)
+    }
+
+    /// A concrete tensor.
+    pub fn make(&self, array: Array, weak: bool) -> Tensor {
+        let aval = Aval { shape: array.shape.clone(), dtype: array.dtype, weak };
+        self.tensor(aval, Slot::Ready(array))
+    }
+
+    /// A concrete tensor of f64 values converted to `dtype` (scalars, tests).
+    pub fn from_f64(&self, dtype: DType, values: &[f64], shape: &[usize]) -> Tensor {
+        let exec = self.exec();
+        let array = crate::dispatch!(dtype, T => exec.array_as(dtype, values.iter().map(|&v| <T as crate::dtype::Element>::from_f64(v)).collect::<Vec<T>>(), shape));
+        self.make(array, false)
+    }
+
+    /// The value of a tensor; runs the queue if it is waiting there.
+    pub fn array(&self, t: &Tensor) -> Result<Array> {
+        if let Slot::Pending = &*t.0.slot.borrow() {} else { return self.settled(t); }
+        self.flush()?;
+        self.settled(t)
+    }
+
+    fn settled(&self, t: &Tensor) -> Result<Array> {
+        match &*t.0.slot.borrow() {
+            Slot::Ready(a) => Ok(a.clone()),
+            Slot::Abstract(_) => Err(Error::trace("this tensor is abstract: it has a shape and a dtype, but no value to read")),
+            Slot::Pending => Err(Error::internal("a queued tensor was not computed")),
+            Slot::Failed => Err(Error::value("this tensor's computation failed")),
+        }
+    }
+
+    /// Runs what waits in the queue; what nobody holds any more is left out.
+    pub fn flush(&self) -> Result<()> {
+        let queue = std::mem::take(&mut *self.queue.borrow_mut());
+        let mut wanted = vec![false; queue.len()];
+        // An operation is wanted if someone beside the queue holds an output, or a wanted operation reads it.
+        let mut held: std::collections::HashMap<u64, usize> = std::collections::HashMap::new();
+        for p in &queue {
+            for t in p.inputs.iter().chain(&p.outputs) { *held.entry(t.id()).or_insert(0) += 1; }
+        }
+        let mut needed: std::collections::HashSet<u64> = std::collections::HashSet::new();
+        for (i, p) in queue.iter().enumerate().rev() {
+            wanted[i] = p.outputs.iter().any(|t| needed.contains(&t.id()) || Rc::strong_count(&t.0) > held[&t.id()]);
+            if wanted[i] { needed.extend(p.inputs.iter().map(|t| t.id())); }
+        }
+        let mut failed = None;
+        for (p, wanted) in queue.into_iter().zip(wanted) {
+            if !wanted || failed.is_some() {
+                for t in &p.outputs { *t.0.slot.borrow_mut() = Slot::Failed; }
+                continue;
+            }
+            let values: Result<SmallVec<[Array; 3]>> = p.inputs.iter().map(|t| self.settled(t)).collect();
+            drop(p.inputs);
+            match values.and_then(|v| self.eval(p.row, &p.params, v)) {
+                Ok(arrays) => for (t, a) in p.outputs.iter().zip(arrays) { *t.0.slot.borrow_mut() = Slot::Ready(a); },
+                Err(e) => {
+                    for t in &p.outputs { *t.0.slot.borrow_mut() = Slot::Failed; }
+                    failed = Some(e);
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Computes a row now.
+    pub fn eval(&self, row: &'static Row, params: &Params, inputs: SmallVec<[Array; 3]>) -> Result<SmallVec<[Array; 1]>> {
+        self.evaluated.set(self.evaluated.get() + 1);
+        match &row.body {
+            Body::Primitive(p) => (p.eval)(&self.exec(), params, &inputs).map_err(|e| e.at(row.name)),
+            Body::Composite(c) => match c.fused {
+                Some(f) => f(&self.exec(), params, &inputs).map_err(|e| e.at(row.name)),
+                None => Err(Error::internal(format!("{} has no eval of its own", row.name))),
+            },
+            Body::Call => walk::eval::run(self, params.program("program")?, inputs.into_iter().collect()),
+        }
+    }
+
+    // ---- the door
+    /// Applies a row to operands that already have the shapes and dtypes it demands.
+    pub fn bind(&self, row: &'static Row, params: Params, inputs: &[Tensor]) -> Result<Tensors> {
+        self.check_alive(inputs)?;
+        if let Body::Composite(c) = &row.body {
+            if self.depth() > 0 || c.fused.is_none() { return self.expand(row, c, &params, inputs); }
+        }
+        let avals: SmallVec<[&Aval; 3]> = inputs.iter().map(|t| t.aval()).collect();
+        let shapes = (row.shape)(&avals, &params).map_err(|e| e.at(row.name))?;
+        if let Body::Call = row.body {
+            let program = params.program("program")?.clone();
+            if program.back.is_none() && self.any_active(inputs) {
+                let split = walk::split(self, &program)?;
+                let params = Params::new(row.params, [Value::Program(split.forward.clone())])?;
+                let mut outs = self.bind(row, params, inputs)?;
+                outs.truncate(program.outputs.len());
+                return Ok(outs);
+            }
+        }
+        let outputs = self.results(row, &params, inputs, shapes)?;
+        self.record(row, &params, inputs, &outputs);
+        if self.queue.borrow().len() >= QUEUE { self.flush()?; }
+        Ok(outputs)
+    }
+
+    fn results(&self, row: &'static Row, params: &Params, inputs: &[Tensor], shapes: SmallVec<[Aval; 1]>) -> Result<Tensors> {
+        let abstract_level = self.levels.borrow().iter().rev().find(|l| l.mode == Mode::Abstract).map(|l| l.serial);
+        if let Some(serial) = abstract_level {
+            return Ok(shapes.into_iter().map(|a| self.tensor(a, Slot::Abstract(serial))).collect());
+        }
+        if self.depth() > 0 {
+            let outputs: Tensors = shapes.into_iter().map(|a| self.tensor(a, Slot::Pending)).collect();
+            self.queue.borrow_mut().push(Pending { row, params: params.clone(), inputs: inputs.iter().cloned().collect(), outputs: outputs.clone() });
+            return Ok(outputs);
+        }
+        let values: Result<SmallVec<[Array; 3]>> = inputs.iter().map(|t| self.array(t)).collect();
+        let arrays = self.eval(row, params, values?)?;
+        debug_assert!(arrays.iter().zip(&shapes).all(|(a, s)| a.shape == s.shape && a.dtype == s.dtype), "{}: {:?}", row.name, shapes);
+        Ok(arrays.into_iter().zip(shapes).map(|(a, s)| self.tensor(s, Slot::Ready(a))).collect())
+    }
+
+    /// Writes an operation on every level that wants it, from the innermost outward to the first abstract one.
+    fn record(&self, row: &'static Row, params: &Params, inputs: &[Tensor], outputs: &[Tensor]) {
+        for level in self.levels.borrow_mut().iter_mut().rev() {
+            match level.mode {
+                Mode::Abstract => {
+                    level.record(row, params, inputs, outputs);
+                    self.recorded.set(self.recorded.get() + 1);
+                    return;
+                }
+                Mode::Diff => {
+                    let active = row.differentiable() && inputs.iter().any(|t| level.var(t).is_some()) && outputs.iter().any(|t| t.dtype().is_float());
+                    if active {
+                        level.record(row, params, inputs, outputs);
+                        self.recorded.set(self.recorded.get() + 1);
+                    }
+                }
+            }
+        }
+    }
+
+    fn expand(&self, row: &'static Row, c: &ops::Composite, params: &Params, inputs: &[Tensor]) -> Result<Tensors> {
+        let starts: SmallVec<[usize; 4]> = self.levels.borrow().iter().map(|l| l.program.equations.len()).collect();
+        let out = (c.expand)(self, params, inputs).map_err(|e| e.at(row.name))?;
+        for (level, start) in self.levels.borrow_mut().iter_mut().zip(starts) { level.group(row.name, start); }
+        Ok(out)
+    }
+
+    fn any_active(&self, inputs: &[Tensor]) -> bool {
+        let levels = self.levels.borrow();
+        for level in levels.iter().rev() {
+            if level.mode == Mode::Abstract { return false; }
+            if inputs.iter().any(|t| level.var(t).is_some()) { return true; }
+        }
+        false
+    }
+
+    fn check_alive(&self, inputs: &[Tensor]) -> Result<()> {
+        for t in inputs {
+            if let Some(serial) = t.abstract_level() {
+                if !self.levels.borrow().iter().any(|l| l.serial == serial) {
+                    return Err(Error::trace("a tensor of a transformed function was used after that function ended: return it instead of keeping it"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // ---- levels
+    /// Opens a level. `inputs` become new tensors that the level knows.
+    pub fn begin(&self, mode: Mode, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.check_alive(inputs)?;
+        let serial = self.next_level.get();
+        self.next_level.set(serial + 1);
+        let mut level = Level::new(serial, mode);
+        let fresh: Vec<Tensor> = match mode {
+            Mode::Abstract => inputs.iter().map(|t| self.tensor(t.aval().clone(), Slot::Abstract(serial))).collect(),
+            Mode::Diff => inputs.iter().map(|t| self.alias(t)).collect::<Result<_>>()?,
+        };
+        for t in &fresh { level.input(t); }
+        self.levels.borrow_mut().push(level);
+        Ok(fresh)
+    }
+
+    /// Opens an abstract level whose inputs have the given shapes and dtypes.
+    pub fn begin_abstract(&self, avals: &[Aval]) -> Vec<Tensor> {
+        let serial = self.next_level.get();
+        self.next_level.set(serial + 1);
+        let mut level = Level::new(serial, Mode::Abstract);
+        let fresh: Vec<Tensor> = avals.iter().map(|a| self.tensor(a.clone(), Slot::Abstract(serial))).collect();
+        for t in &fresh { level.input(t); }
+        self.levels.borrow_mut().push(level);
+        fresh
+    }
+
+    /// A new tensor with the value of `t`, known to the same levels under the same variables.
+    fn alias(&self, t: &Tensor) -> Result<Tensor> {
+        let slot = match t.abstract_level() { Some(l) => Slot::Abstract(l), None => Slot::Ready(self.array(t)?) };
+        let fresh = self.tensor(t.aval().clone(), slot);
+        for level in self.levels.borrow_mut().iter_mut() {
+            if let Some(v) = level.var(t) { level.name(&fresh, v); }
+        }
+        Ok(fresh)
+    }
+
+    fn pop(&self, mode: Mode) -> Result<Level> {
+        let level = self.levels.borrow_mut().pop().ok_or_else(|| Error::internal("end without begin"))?;
+        if level.mode != mode { return Err(Error::internal("levels ended out of order")); }
+        Ok(level)
+    }
+
+    /// Ends an abstract level and gives its program; `captured` tensors are its last inputs.
+    pub fn end_abstract(&self, outputs: &[Tensor]) -> Result<Program> {
+        self.check_alive(outputs)?;
+        let mut level = self.pop(Mode::Abstract)?;
+        level.program.outputs = level.outputs(outputs).into_iter().flatten().collect();
+        let mut program = level.program;
+        program.dead_code();
+        Ok(program)
+    }
+
+    /// Ends a recording for derivatives.
+    pub fn end_diff(&self, outputs: &[Tensor]) -> Result<Tape> {
+        let mut level = self.pop(Mode::Diff)?;
+        let results = level.outputs(outputs);
+        level.program.outputs = results.iter().flatten().copied().collect();
+        level.program.dead_code();
+        let mut live = vec![false; level.program.avals.len()];
+        for e in &level.program.equations {
+            for (i, &v) in e.inputs.iter().enumerate() { live[v as usize] |= e.row.saves.input(i); }
+            if e.row.saves.outputs { for &v in &e.outputs { live[v as usize] = true; } }
+        }
+        for (slot, live) in level.saved.iter_mut().zip(live) { if !live { *slot = None; } }
+        Ok(Tape { program: level.program, saved: level.saved, results, result_avals: outputs.iter().map(|t| t.aval().clone()).collect() })
+    }
+
+    /// Leaves levels that an exception interrupted.
+    pub fn unwind(&self, depth: usize) { self.levels.borrow_mut().truncate(depth); }
+}

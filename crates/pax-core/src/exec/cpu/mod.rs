@@ -1,0 +1,4 @@
+//! Kernels on the CPU, a family a file. They know arrays, not rows.
+pub mod gemm;
+pub mod map;
+pub mod reduce;

@@ -1,0 +1,47 @@
+//! What a row's eval is given: the meter for allocations and the pool for chunks.
+pub mod cpu;
+
+use std::rc::Rc;
+
+use crate::dtype::Element;
+use crate::{Array, DType, Meter};
+
+/// Runs chunks, numbered by the problem and never by the threads, so that results do not depend on their number.
+pub trait Pool {
+    fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync));
+}
+
+/// The pool of one thread: the caller.
+pub struct Serial;
+impl Pool for Serial {
+    fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync)) { (0..chunks).for_each(f) }
+}
+
+#[derive(Clone)]
+pub struct Exec { pub meter: Rc<Meter>, pub pool: Rc<dyn Pool> }
+
+impl Exec {
+    pub fn array<T: Element>(&self, data: Vec<T>, shape: &[usize]) -> Array { Array::new(&self.meter, T::DTYPE, data, shape) }
+    pub fn array_as<T: Element>(&self, dtype: DType, data: Vec<T>, shape: &[usize]) -> Array { Array::new(&self.meter, dtype, data, shape) }
+    pub fn bools(&self, data: Vec<u8>, shape: &[usize]) -> Array { Array::new(&self.meter, DType::Bool, data, shape) }
+    /// Runs `f(start, end)` over `0..n` in chunks of `chunk`.
+    pub fn chunks(&self, n: usize, chunk: usize, f: &(dyn Fn(usize, usize) + Sync)) {
+        let chunk = chunk.max(1);
+        self.pool.run(n.div_ceil(chunk), &|i| f(i * chunk, ((i + 1) * chunk).min(n)));
+    }
+}
+
+/// A pointer that chunks may share, because they write disjoint ranges of it.
+#[derive(Clone, Copy)]
+pub struct Shared<T>(*mut T);
+// SAFETY: the ranges that chunks take are disjoint (`range`'s contract), and T is plain data.
+unsafe impl<T: Send> Send for Shared<T> {}
+unsafe impl<T: Send> Sync for Shared<T> {}
+impl<T> Shared<T> {
+    pub fn new(data: &mut [T]) -> Shared<T> { Shared(data.as_mut_ptr()) }
+    /// # Safety
+    /// The range lies in the slice, and no two live ranges overlap.
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn range<'a>(&self, start: usize, end: usize) -> &'a mut [T] { std::slice::from_raw_parts_mut(self.0.add(start), end - start) }
+    pub fn ptr(&self) -> *mut T { self.0 }
+}

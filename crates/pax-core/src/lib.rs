@@ -1,0 +1,22 @@
+//! The engine of paxjs: tensors, one recorder with levels, the table of rows, and the walkers.
+//! It knows candle and no JavaScript. See `docs/engine.md` for the map.
+pub mod array;
+pub mod bind;
+pub mod dtype;
+pub mod error;
+pub mod exec;
+pub mod level;
+pub mod ops;
+pub mod params;
+pub mod program;
+pub mod tensor;
+pub mod walk;
+
+pub use array::{Array, Meter};
+pub use bind::Cx;
+pub use dtype::DType;
+pub use error::{Code, Error, Result};
+pub use ops::{row, Row, TABLE};
+pub use params::{Params, Value};
+pub use program::{Program, Var};
+pub use tensor::{Aval, Dims, Tensor};

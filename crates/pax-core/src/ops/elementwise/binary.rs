@@ -1,0 +1,85 @@
+//! Binary arithmetic. Operands have one shape and dtype; integers wrap.
+use crate::dtype::Element;
+use crate::exec::cpu::map::map2;
+use crate::exec::Exec;
+use crate::ops::samples::{elementwise, Domain};
+use crate::ops::{same, Arrays, Batch, Body, Jvp, Lift, Primitive, Pull, Row, Saves, Vjp};
+use crate::{Array, Cx, DType, Params, Result, Tensor};
+use half::{bf16, f16};
+use smallvec::smallvec;
+
+/// Arithmetic that wraps for integers and rounds once for half floats.
+pub trait Number: Element {
+    fn add(self, o: Self) -> Self;
+    fn sub(self, o: Self) -> Self;
+    fn mul(self, o: Self) -> Self;
+}
+macro_rules! number {
+    (int $($t:ty)*) => { $(impl Number for $t {
+        #[inline(always)] fn add(self, o: Self) -> Self { self.wrapping_add(o) }
+        #[inline(always)] fn sub(self, o: Self) -> Self { self.wrapping_sub(o) }
+        #[inline(always)] fn mul(self, o: Self) -> Self { self.wrapping_mul(o) }
+    })* };
+    (float $($t:ty)*) => { $(impl Number for $t {
+        #[inline(always)] fn add(self, o: Self) -> Self { self + o }
+        #[inline(always)] fn sub(self, o: Self) -> Self { self - o }
+        #[inline(always)] fn mul(self, o: Self) -> Self { self * o }
+    })* };
+}
+number!(int i32 i64 u8 u32);
+number!(float f32 f64 f16 bf16);
+
+macro_rules! arithmetic {
+    ($fn:ident, $op:ident, $bool:expr) => {
+        fn $fn(exec: &Exec, _: &Params, xs: &[Array]) -> Result<Arrays> {
+            let (a, b) = (&xs[0], &xs[1]);
+            if a.dtype == DType::Bool { return Ok(smallvec![map2(exec, DType::Bool, a, b, $bool)?]); }
+            crate::dispatch!(a.dtype, T => Ok(smallvec![map2(exec, a.dtype, a, b, <T as Number>::$op)?]))
+        }
+    };
+}
+arithmetic!(add, add, |x: u8, y: u8| x | y);
+arithmetic!(sub, sub, |x: u8, y: u8| x ^ y);
+arithmetic!(mul, mul, |x: u8, y: u8| x & y);
+
+const RANGE: Domain = Domain::Range(-2.0, 2.0);
+
+pub static ADD: Row = Row {
+    name: "add",
+    doc: "`a + b`, element by element; bool is or.",
+    operands: &["a", "b"], params: &[], many: false, lift: Lift::Promote, shape: same,
+    body: Body::Primitive(Primitive { eval: add }),
+    saves: Saves::NONE,
+    vjp: Vjp::Rule(|p| Ok(vec![Some(p.g()?.clone()), Some(p.g()?.clone())])),
+    jvp: Jvp::Linear, batch: Batch::Elementwise,
+    samples: || elementwise(&[RANGE, RANGE]),
+};
+
+pub static SUB: Row = Row {
+    name: "sub",
+    doc: "`a - b`, element by element; bool is exclusive or.",
+    operands: &["a", "b"], params: &[], many: false, lift: Lift::Promote, shape: same,
+    body: Body::Primitive(Primitive { eval: sub }),
+    saves: Saves::NONE,
+    vjp: Vjp::Rule(|p| Ok(vec![Some(p.g()?.clone()), p.want(1, || p.cx.neg_of(p.g()?))?])),
+    jvp: Jvp::Linear, batch: Batch::Elementwise,
+    samples: || elementwise(&[RANGE, RANGE]),
+};
+
+pub static MUL: Row = Row {
+    name: "mul",
+    doc: "`a * b`, element by element; bool is and.",
+    operands: &["a", "b"], params: &[], many: false, lift: Lift::Promote, shape: same,
+    body: Body::Primitive(Primitive { eval: mul }),
+    saves: Saves::INPUTS,
+    vjp: Vjp::Rule(|p: &Pull| Ok(vec![p.want(0, || p.cx.mul(p.g()?, p.x(1)?))?, p.want(1, || p.cx.mul(p.g()?, p.x(0)?))?])),
+    jvp: Jvp::Diagonal, batch: Batch::Elementwise,
+    samples: || elementwise(&[RANGE, RANGE]),
+};
+
+impl Cx {
+    pub fn add(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&ADD, [], &[a, b]) }
+    pub fn sub(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&SUB, [], &[a, b]) }
+    pub fn mul(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&MUL, [], &[a, b]) }
+    fn neg_of(&self, a: &Tensor) -> Result<Tensor> { self.sub(&self.zeros_like(a)?, a) }
+}

@@ -1,0 +1,4 @@
+//! Reductions over sliding windows.
+use crate::Row;
+
+pub const ROWS: &[&Row] = &[];

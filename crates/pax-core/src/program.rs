@@ -1,0 +1,106 @@
+//! A recorded function: inputs, equations in order, outputs. Flat, so that every walk is a loop.
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+
+use crate::{Aval, Params, Row, Tensor};
+
+/// A variable of one program: an index into its `avals`.
+pub type Var = u32;
+
+pub struct Equation {
+    pub row: &'static Row,
+    pub params: Params,
+    pub inputs: SmallVec<[Var; 3]>,
+    pub outputs: SmallVec<[Var; 1]>,
+}
+
+/// A composite that was expanded while recording: its name stays on the equations `start..end`.
+pub struct Group { pub name: &'static str, pub start: u32, pub end: u32 }
+
+#[derive(Default)]
+pub struct Program {
+    /// Declared inputs, then the captured ones.
+    pub inputs: Vec<Var>,
+    /// Tensors of outer levels that the function used: the last inputs.
+    pub captured: Vec<Tensor>,
+    pub equations: Vec<Equation>,
+    pub outputs: Vec<Var>,
+    pub avals: Vec<Aval>,
+    pub groups: Vec<Group>,
+    /// Forward with residuals, and backward; made once, when first differentiated.
+    pub split: RefCell<Option<Rc<Split>>>,
+    /// Set on a forward program: how to walk back from its residuals.
+    pub back: Option<Back>,
+}
+
+/// A program's derivative, cached with it.
+pub struct Split { pub forward: Rc<Program> }
+
+/// The backward half of a forward program whose outputs are `primal` results and then residuals.
+pub struct Back {
+    pub primal: usize,
+    /// Takes residuals, then a cotangent for each float result; gives cotangents of the inputs named by `wrt`.
+    pub program: Rc<Program>,
+    /// For each input of the forward program, which output of `program` is its cotangent.
+    pub wrt: Vec<Option<usize>>,
+}
+
+impl Program {
+    pub fn aval(&self, v: Var) -> &Aval { &self.avals[v as usize] }
+    /// Inputs that the caller passes.
+    pub fn declared(&self) -> usize { self.inputs.len() - self.captured.len() }
+
+    /// Keeps only what the outputs need.
+    pub fn dead_code(&mut self) {
+        let mut live = vec![false; self.avals.len()];
+        for &o in &self.outputs { live[o as usize] = true; }
+        let mut keep = vec![false; self.equations.len()];
+        for (i, e) in self.equations.iter().enumerate().rev() {
+            if e.outputs.iter().any(|&o| live[o as usize]) {
+                keep[i] = true;
+                for &v in &e.inputs { live[v as usize] = true; }
+            }
+        }
+        if !self.groups.is_empty() {
+            let mut sums = vec![0u32];
+            for k in &keep { sums.push(sums.last().copied().unwrap_or(0) + u32::from(*k)); }
+            let kept = |i: u32| sums[i as usize];
+            let mut groups: Vec<Group> = self.groups.iter().map(|g| Group { name: g.name, start: kept(g.start), end: kept(g.end) }).collect();
+            groups.retain(|g| g.start < g.end);
+            self.groups = groups;
+        }
+        let mut flags = keep.iter();
+        self.equations.retain(|_| *flags.next().unwrap_or(&true));
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let list = |vs: &[Var]| vs.iter().map(|&v| format!("%{v}: {}", self.aval(v))).collect::<Vec<_>>().join(", ");
+        writeln!(f, "program({}) {{", list(&self.inputs))?;
+        for (i, e) in self.equations.iter().enumerate() {
+            for g in self.groups.iter().filter(|g| g.start == i as u32) { writeln!(f, "  # {} ({} equations)", g.name, g.end - g.start)?; }
+            let args: Vec<String> = e.inputs.iter().map(|v| format!("%{v}")).collect();
+            let params: Vec<String> = e.params.spec().iter().zip(e.params.values()).map(|(s, v)| match v {
+                crate::Value::Program(p) => format!("{}=<{} equations>", s.name, p.equations.len()),
+                crate::Value::Ints(x) => format!("{}={:?}", s.name, x.as_slice()),
+                crate::Value::Int(x) => format!("{}={x}", s.name),
+                crate::Value::Float(x) => format!("{}={x}", s.name),
+                crate::Value::Bool(x) => format!("{}={x}", s.name),
+                crate::Value::DType(x) => format!("{}={}", s.name, x.name()),
+                crate::Value::Str(x) => format!("{}={x:?}", s.name),
+                crate::Value::Choice(c) => match s.kind { crate::params::Kind::Choice(w) => format!("{}={}", s.name, w[*c as usize]), _ => String::new() },
+            }).collect();
+            let params = if params.is_empty() { String::new() } else { format!(" [{}]", params.join(", ")) };
+            writeln!(f, "  {} = {}({}){params}", list(&e.outputs), e.row.name, args.join(", "))?;
+        }
+        write!(f, "  return {}\n}}", self.outputs.iter().map(|v| format!("%{v}")).collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result { fmt::Display::fmt(self, f) }
+}

@@ -1,0 +1,69 @@
+//! Tensors: an abstract value (shape, dtype, weakness) and, where it is concrete, an array.
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+
+use crate::{Array, DType, Meter};
+
+pub type Dims = SmallVec<[usize; 6]>;
+
+/// What is known of a tensor without computing it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aval { pub shape: Dims, pub dtype: DType, pub weak: bool }
+
+impl Aval {
+    pub fn new(shape: &[usize], dtype: DType) -> Aval { Aval { shape: shape.into(), dtype, weak: false } }
+    pub fn size(&self) -> usize { self.shape.iter().product() }
+    pub fn ndim(&self) -> usize { self.shape.len() }
+}
+
+impl std::fmt::Display for Aval {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{}{:?}{}", self.dtype.name(), self.shape.as_slice(), if self.weak { "*" } else { "" })
+    }
+}
+
+/// Where a tensor's value is.
+pub enum Slot {
+    Ready(Array),
+    /// Queued: computed when a value is read or the level ends.
+    Pending,
+    /// Known by shape only; the serial number is that of the level which made it.
+    Abstract(u32),
+    /// Its queued computation failed.
+    Failed,
+}
+
+pub struct Inner { pub id: u64, pub aval: Aval, pub slot: RefCell<Slot>, meter: Rc<Meter> }
+
+impl Drop for Inner {
+    fn drop(&mut self) { self.meter.tensors.set(self.meter.tensors.get() - 1); }
+}
+
+/// A tensor. Cloning shares it; it never crosses threads.
+#[derive(Clone)]
+pub struct Tensor(pub(crate) Rc<Inner>);
+
+impl Tensor {
+    pub(crate) fn new(meter: &Rc<Meter>, id: u64, aval: Aval, slot: Slot) -> Tensor {
+        meter.tensors.set(meter.tensors.get() + 1);
+        Tensor(Rc::new(Inner { id, aval, slot: RefCell::new(slot), meter: meter.clone() }))
+    }
+    pub fn id(&self) -> u64 { self.0.id }
+    pub fn aval(&self) -> &Aval { &self.0.aval }
+    pub fn shape(&self) -> &[usize] { &self.0.aval.shape }
+    pub fn ndim(&self) -> usize { self.0.aval.shape.len() }
+    pub fn size(&self) -> usize { self.0.aval.size() }
+    pub fn dtype(&self) -> DType { self.0.aval.dtype }
+    pub fn weak(&self) -> bool { self.0.aval.weak }
+    /// The serial number of the level that made it, if it is abstract.
+    pub fn abstract_level(&self) -> Option<u32> { if let Slot::Abstract(l) = &*self.0.slot.borrow() { Some(*l) } else { None } }
+    pub(crate) fn ready(&self) -> Option<Array> { if let Slot::Ready(a) = &*self.0.slot.borrow() { Some(a.clone()) } else { None } }
+    /// True if nobody else holds this tensor.
+    pub(crate) fn is_unique(&self) -> bool { Rc::strong_count(&self.0) == 1 }
+}
+
+impl std::fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result { write!(f, "#{}:{}", self.0.id, self.0.aval) }
+}
