@@ -208,6 +208,9 @@ impl Cx {
         false
     }
 
+    /// True if a level that is open knows this tensor, or made it.
+    pub fn belongs(&self, t: &Tensor) -> bool { t.abstract_level().is_some() || self.levels.borrow().iter().any(|l| l.var(t).is_some()) }
+
     fn check_alive(&self, inputs: &[Tensor]) -> Result<()> {
         for t in inputs {
             if let Some(serial) = t.abstract_level() {
