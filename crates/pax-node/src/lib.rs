@@ -171,6 +171,8 @@ unsafe extern "C" fn drop_instance(_: sys::napi_env, data: *mut c_void, _: *mut 
 /// Called by Node once for each environment (the main thread, each worker).
 #[no_mangle]
 pub unsafe extern "C" fn napi_register_module_v1(env: sys::napi_env, exports: sys::napi_value) -> sys::napi_value {
+    // napi-sys looks its functions up in the process, once.
+    drop(sys::setup());
     let instance = Instance { session: Session::new(pool::of(0)), scratch: ptr::null_mut(), length: 0, reference: ptr::null_mut() };
     let data = Box::into_raw(Box::new(RefCell::new(instance)));
     sys::napi_set_instance_data(env, data.cast(), Some(drop_instance), ptr::null_mut());
