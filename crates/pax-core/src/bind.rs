@@ -140,19 +140,38 @@ impl Cx {
         }
         let avals: SmallVec<[&Aval; 3]> = inputs.iter().map(|t| t.aval()).collect();
         let shapes = (row.shape)(&avals, &params).map_err(|e| e.at(row.name))?;
-        if let Body::Call = row.body {
-            let program = params.program("program")?.clone();
-            if program.back.is_none() && self.any_active(inputs) {
-                let split = walk::split(self, &program)?;
-                let params = Params::new(row.params, [Value::Program(split.forward.clone())])?;
-                let mut outs = self.bind(row, params, inputs)?;
-                outs.truncate(program.outputs.len());
-                return Ok(outs);
-            }
-        }
+        if let Body::Call = row.body { return self.bind_call(row, params, inputs, shapes); }
         let outputs = self.results(row, &params, inputs, shapes)?;
         self.record(row, &params, inputs, &outputs);
         if self.queue.borrow().len() >= QUEUE { self.flush()?; }
+        Ok(outputs)
+    }
+
+    /// Each level that differentiates the call records a program with residuals of its own. What an inner level keeps is
+    /// a result to the outer ones (second derivatives run through it), so each split is of the one before.
+    fn bind_call(&self, row: &'static Row, params: Params, inputs: &[Tensor], shapes: SmallVec<[Aval; 1]>) -> Result<Tensors> {
+        let wanted = shapes.len();
+        let mut program = params.program("program")?.clone();
+        let float = shapes.iter().any(|a| a.dtype.is_float());
+        let mut records: SmallVec<[(usize, Rc<Program>); 2]> = SmallVec::new();
+        for at in (0..self.depth()).rev() {
+            let (mode, active) = {
+                let level = &self.levels.borrow()[at];
+                (level.mode, float && inputs.iter().any(|t| level.var(t).is_some()))
+            };
+            if mode == Mode::Diff && active { program = walk::split(self, &program)?.forward.clone(); }
+            if mode == Mode::Abstract || active { records.push((at, program.clone())); }
+            if mode == Mode::Abstract { break; }
+        }
+        let with = |p: &Rc<Program>| Params::new(row.params, [Value::Program(p.clone())]);
+        let shapes = program.outputs.iter().map(|&v| program.aval(v).clone()).collect();
+        let mut outputs = self.results(row, &with(&program)?, inputs, shapes)?;
+        for (at, p) in &records {
+            self.levels.borrow_mut()[*at].record(row, &with(p)?, inputs, &outputs[..p.outputs.len()]);
+            self.recorded.set(self.recorded.get() + 1);
+        }
+        if self.queue.borrow().len() >= QUEUE { self.flush()?; }
+        outputs.truncate(wanted);
         Ok(outputs)
     }
 
@@ -197,15 +216,6 @@ impl Cx {
         let out = (c.expand)(self, params, inputs).map_err(|e| e.at(row.name))?;
         for (level, start) in self.levels.borrow_mut().iter_mut().zip(starts) { level.group(row.name, start); }
         Ok(out)
-    }
-
-    fn any_active(&self, inputs: &[Tensor]) -> bool {
-        let levels = self.levels.borrow();
-        for level in levels.iter().rev() {
-            if level.mode == Mode::Abstract { return false; }
-            if inputs.iter().any(|t| level.var(t).is_some()) { return true; }
-        }
-        false
     }
 
     fn check_alive(&self, inputs: &[Tensor]) -> Result<()> {

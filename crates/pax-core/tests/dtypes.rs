@@ -34,6 +34,7 @@ fn binary_grid() {
     let rows = [("add", "add"), ("divide", "div"), ("where", "select"), ("matmul", "dot"), ("power", "pow"), ("maximum", "maximum"),
         ("floor_divide", "floor_divide"), ("remainder", "remainder"), ("equal", "equal"), ("arctan2", "atan2")];
     for (jax, ours) in rows {
+        if row(ours).is_none() { failures.push(format!("no row {ours}")); continue; }
         for a in DType::ALL {
             for b in DType::ALL {
                 let want = g["binary"][jax][a.name()][b.name()].as_str().unwrap();
