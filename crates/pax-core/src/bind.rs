@@ -85,13 +85,11 @@ impl Cx {
         }
     }
 
-    /// Runs what waits in the queue; what nobody holds any more is left out.
-    pub fn flush(&self) -> Result<()> {
-        let queue = std::mem::take(&mut *self.queue.borrow_mut());
+    /// Which waiting operations someone beside the queue holds an output of, or a wanted operation reads.
+    fn wanted(queue: &[Pending]) -> Vec<bool> {
         let mut wanted = vec![false; queue.len()];
-        // An operation is wanted if someone beside the queue holds an output, or a wanted operation reads it.
         let mut held: std::collections::HashMap<u64, usize> = std::collections::HashMap::new();
-        for p in &queue {
+        for p in queue {
             for t in p.inputs.iter().chain(&p.outputs) { *held.entry(t.id()).or_insert(0) += 1; }
         }
         let mut needed: std::collections::HashSet<u64> = std::collections::HashSet::new();
@@ -99,6 +97,23 @@ impl Cx {
             wanted[i] = p.outputs.iter().any(|t| needed.contains(&t.id()) || Rc::strong_count(&t.0) > held[&t.id()]);
             if wanted[i] { needed.extend(p.inputs.iter().map(|t| t.id())); }
         }
+        wanted
+    }
+
+    /// Drops waiting operations that nobody will ask for, and with them the tensors they hold.
+    pub fn sweep(&self) {
+        let queue = std::mem::take(&mut *self.queue.borrow_mut());
+        let wanted = Self::wanted(&queue);
+        // Collected first: dropping an operation may drop the last hold on a tensor.
+        let (kept, dropped): (Vec<_>, Vec<_>) = queue.into_iter().zip(wanted).partition(|(_, wanted)| *wanted);
+        *self.queue.borrow_mut() = kept.into_iter().map(|(p, _)| p).collect();
+        drop(dropped);
+    }
+
+    /// Runs what waits in the queue; what nobody holds any more is left out.
+    pub fn flush(&self) -> Result<()> {
+        let queue = std::mem::take(&mut *self.queue.borrow_mut());
+        let wanted = Self::wanted(&queue);
         let mut failed = None;
         for (p, wanted) in queue.into_iter().zip(wanted) {
             if !wanted || failed.is_some() {
@@ -185,6 +200,8 @@ impl Cx {
             self.queue.borrow_mut().push(Pending { row, params: params.clone(), inputs: inputs.iter().cloned().collect(), outputs: outputs.clone() });
             return Ok(outputs);
         }
+        // What a finished recording left waiting is computed or dropped before anything new is made.
+        if !self.queue.borrow().is_empty() { self.flush()?; }
         let values: Result<SmallVec<[Array; 3]>> = inputs.iter().map(|t| self.array(t)).collect();
         let arrays = self.eval(row, params, values?)?;
         debug_assert!(arrays.iter().zip(&shapes).all(|(a, s)| a.shape == s.shape && a.dtype == s.dtype), "{}: {:?}", row.name, shapes);
@@ -298,5 +315,10 @@ impl Cx {
     }
 
     /// Leaves levels that an exception interrupted.
-    pub fn unwind(&self, depth: usize) { self.levels.borrow_mut().truncate(depth); }
+    pub fn unwind(&self, depth: usize) {
+        // Taken out first: tensors that a level saved must not be dropped while the levels are borrowed.
+        let gone = { let mut levels = self.levels.borrow_mut(); let at = depth.min(levels.len()); levels.split_off(at) };
+        drop(gone);
+        self.sweep();
+    }
 }
