@@ -150,3 +150,6 @@ fn singles() { check(lists(1)) }
 fn pairs() { check(lists(2)) }
 #[test]
 fn triples() { check(lists(3)) }
+/// Differentiated calls inside calls need four.
+#[test]
+fn quadruples() { check(lists(4)) }
