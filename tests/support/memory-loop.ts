@@ -39,7 +39,7 @@ if (isMainThread && mode === "workers") {
     new Worker(new URL(import.meta.url), { workerData: "sync" }).once("message", resolve).once("error", reject);
   });
   const results = await Promise.all([run(), run()]);
-  console.log(JSON.stringify({ ...results[0], growth: Math.max(...results.map((r) => r.growth)) / 2, most: Math.max(...results.map((r) => r.most)) }));
+  console.log(JSON.stringify({ ...results[0], growth: Math.max(...results.map((r) => r.growth)), most: Math.max(...results.map((r) => r.most)) }));
 } else {
   const result = await train(mode);
   if (isMainThread) console.log(JSON.stringify(result));
