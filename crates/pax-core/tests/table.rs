@@ -88,8 +88,8 @@ fn layouts() {
             if case.accepts(&xs).is_err() { continue; }
             let vals: Vec<Vec<f64>> = text(xs.iter().map(|x| values(cx, x)).collect(), "values")?;
             let plain: Vec<Tensor> = xs.iter().zip(&vals).map(|(x, v)| tensor(cx, x.dtype(), v, x.shape())).collect();
-            let want = text(case.bind(cx, &plain), "contiguous")?;
-            let compare = |what: &str, xs: &[Tensor]| -> Check {
+            let compare = |what: &str, plain: &[Tensor], xs: &[Tensor]| -> Check {
+                let want = text(case.bind(cx, plain), "contiguous")?;
                 let got = text(case.bind(cx, xs), what)?;
                 for (k, (g, w)) in got.iter().zip(&want).enumerate() {
                     let (g, v) = (text(values(cx, g), what)?, text(values(cx, w), what)?);
@@ -98,13 +98,21 @@ fn layouts() {
                 }
                 Ok(())
             };
-            compare("as laid out", &xs)?;
+            compare("as laid out", &plain, &xs)?;
             for i in 0..xs.len() {
                 for (what, make) in [("transposed", support::transposed as fn(&Cx, DType, &[f64], &[usize]) -> _), ("reversed", support::reversed)] {
                     let mut other = plain.clone();
                     other[i] = cx.make(text(make(cx, xs[i].dtype(), &vals[i], xs[i].shape()), what)?, false);
-                    compare(&format!("operand {i} {what}"), &other)?;
+                    compare(&format!("operand {i} {what}"), &plain, &other)?;
                 }
+                // The last axis repeated: runs of one element, each from another place.
+                let Some(&n) = xs[i].shape().last().filter(|&&n| n > 1) else { continue };
+                let rows: Vec<f64> = vals[i].iter().copied().step_by(n).collect();
+                let repeated: Vec<f64> = rows.iter().flat_map(|&v| vec![v; n]).collect();
+                let (mut contiguous, mut other) = (plain.clone(), plain.clone());
+                contiguous[i] = tensor(cx, xs[i].dtype(), &repeated, xs[i].shape());
+                other[i] = cx.make(text(support::repeated(cx, xs[i].dtype(), &rows, xs[i].shape()), "repeated")?, false);
+                compare(&format!("operand {i} with its last axis repeated"), &contiguous, &other)?;
             }
         }
         Ok(())

@@ -99,6 +99,13 @@ pub fn reversed(cx: &Cx, dtype: DType, values: &[f64], shape: &[usize]) -> Resul
     scattered(cx, dtype, values, shape, &strides, if n == 0 { 0 } else { 2 * n + 1 }, 2 * n + 4)
 }
 
+/// Each of `values` repeated along the last axis by a stride of 0.
+pub fn repeated(cx: &Cx, dtype: DType, values: &[f64], shape: &[usize]) -> Result<Array> {
+    let short = &shape[..shape.len() - 1];
+    let strides: Vec<isize> = row_major(short).iter().copied().chain([0]).collect();
+    Ok(cx.array(&tensor(cx, dtype, values, short))?.view(shape, &strides, 0))
+}
+
 fn scattered(cx: &Cx, dtype: DType, values: &[f64], shape: &[usize], strides: &[isize], offset: usize, room: usize) -> Result<Array> {
     // What lies between the elements must not be read: it is 1, and a wrong read shows.
     let mut memory = vec![1.0; room];
