@@ -27,7 +27,54 @@ fn a_million_equations() {
     let mut y = ts[0].clone();
     for _ in 0..200_000 { y = cx.mul(&y, &keep).unwrap(); }
     let program = Rc::new(cx.end_abstract(std::slice::from_ref(&y)).unwrap());
-    assert_eq!(values(&cx, &cx.call(&program, &[x, keep]).unwrap()[0]).unwrap(), [2.0]);
+    assert_eq!(values(&cx, &cx.call(&program, &[x.clone(), keep.clone()]).unwrap()[0]).unwrap(), [2.0]);
+    // The other walks: split and pulled through a call, pushed, mapped.
+    let t = cx.begin(Mode::Diff, std::slice::from_ref(&x)).unwrap();
+    let y = cx.call(&program, &[t[0].clone(), keep.clone()]).unwrap();
+    let mut tape = cx.end_diff(&y).unwrap();
+    let d = walk::push(&cx, &tape, &[Some(scalar(&cx, 3.0))]).unwrap().remove(0).unwrap();
+    assert_eq!(values(&cx, &d).unwrap(), [3.0]);
+    let g = walk::pull(&cx, &mut tape, &[Some(scalar(&cx, 1.0))], true).unwrap().remove(0).unwrap();
+    assert_eq!(values(&cx, &g).unwrap(), [1.0]);
+    let xs = cx.from_f64(DType::F32, &[1.0, 2.0], &[2]);
+    let (y, _) = walk::batch(&cx, &program, vec![xs, keep], &[true, false], 2).unwrap().remove(0);
+    assert_eq!(values(&cx, &y).unwrap(), [1.0, 2.0]);
+}
+
+/// Programs whose results are inputs, captured tensors, constants or one variable twice; unused and integer inputs.
+#[test]
+fn programs_at_the_edges() -> Result<()> {
+    let cx = Cx::default();
+    let (x, outside) = (scalar(&cx, 3.0), scalar(&cx, 5.0));
+    let n = cx.from_f64(DType::I32, &[4.0], &[]);
+    let t = cx.begin_abstract(&[x.aval().clone(), n.aval().clone(), x.aval().clone()]);
+    let two = cx.full(&[], DType::F32, 2.0)?;
+    let y = cx.mul(&t[0], &cx.cast(&t[1], DType::F32)?)?;
+    let program = Rc::new(cx.end_abstract(&[t[0].clone(), outside.clone(), two, y.clone(), y, t[1].clone()])?);
+    assert_eq!((program.declared(), program.captured.len()), (3, 1));
+    let want = [3.0, 5.0, 2.0, 12.0, 12.0, 4.0];
+    let inputs = [x.clone(), n.clone(), scalar(&cx, 9.0), outside.clone()];
+    let outs = cx.call(&program, &inputs)?;
+    for (o, w) in outs.iter().zip(want) { assert_eq!(values(&cx, o)?, [w]); }
+    // Backward: the input itself, and through y twice; the captured tensor; nothing to the integer and the unused one.
+    let t = cx.begin(Mode::Diff, &inputs)?;
+    let outs = cx.call(&program, &t)?;
+    let mut tape = cx.end_diff(&outs)?;
+    let ones: Vec<Option<Tensor>> = (0..5).map(|_| Some(scalar(&cx, 1.0))).chain([None]).collect();
+    let grads = walk::pull(&cx, &mut tape, &ones, true)?;
+    let get = |g: &Option<Tensor>| g.as_ref().map_or(Ok(vec![0.0]), |g| values(&cx, g));
+    assert_eq!((get(&grads[0])?, get(&grads[2])?, get(&grads[3])?), (vec![9.0], vec![0.0], vec![1.0]));
+    assert!(grads[1].is_none());
+    // Mapped over the integer.
+    let mut mapped = inputs.to_vec();
+    mapped[1] = cx.from_f64(DType::I32, &[4.0, 5.0], &[2]);
+    let outs = walk::batch(&cx, &program, mapped, &[false, true, false, false], 2)?;
+    assert_eq!(outs.iter().map(|o| o.1).collect::<Vec<_>>(), [false, false, false, true, true, true]);
+    assert_eq!(values(&cx, &outs[3].0)?, [12.0, 15.0]);
+    // Wrong calls are errors.
+    assert!(cx.call(&program, &inputs[..2]).is_err());
+    assert!(cx.call(&program, &[n, x, outside.clone(), outside]).is_err());
+    Ok(())
 }
 
 /// A function of several ops that fails at op `at`: by a wrong shape, or as a user's exception.
