@@ -16,7 +16,7 @@ fn a_million_equations() {
     let cx = Cx::default();
     let x = scalar(&cx, 2.0);
     let (keep, small) = (scalar(&cx, -1.0), scalar(&cx, 0.5));
-    let t = cx.begin(Mode::Diff, &[x.clone()]).unwrap();
+    let t = cx.begin(Mode::Diff, std::slice::from_ref(&x)).unwrap();
     let mut y = t[0].clone();
     for i in 0..1_000_000 { y = if i % 2 == 0 { cx.mul(&y, &keep) } else { cx.add(&y, &small) }.unwrap(); }
     let mut tape = cx.end_diff(std::slice::from_ref(&y)).unwrap();
@@ -222,7 +222,7 @@ fn cubed(cx: &Cx, x: &Tensor) -> Result<Tensor> { cx.mul(x, &cx.mul(x, x)?) }
 fn pull_backs_are_values() -> Result<()> {
     let cx = Cx::default();
     let x = cx.from_f64(DType::F64, &[1.0, 2.0, -3.0], &[3]);
-    let t = cx.begin(Mode::Diff, &[x.clone()])?;
+    let t = cx.begin(Mode::Diff, std::slice::from_ref(&x))?;
     let y = cubed(&cx, &t[0])?;
     let mut tape = cx.end_diff(&[y])?;
     let ct = cx.from_f64(DType::F64, &[1.0, 0.5, 2.0], &[3]);
@@ -231,7 +231,7 @@ fn pull_backs_are_values() -> Result<()> {
     // Twice.
     for _ in 0..2 { assert_eq!(values(&cx, &pull(&mut tape, &ct)?)?, want); }
     // Under another recording: linear in the cotangent.
-    let c = cx.begin(Mode::Diff, &[ct.clone()])?;
+    let c = cx.begin(Mode::Diff, std::slice::from_ref(&ct))?;
     let g = pull(&mut tape, &c[0])?;
     let mut outer = cx.end_diff(&[g])?;
     let ones = cx.full(&[3], DType::F64, 1.0)?;
@@ -284,15 +284,15 @@ fn escaped_and_abstract_tensors() -> Result<()> {
     let t = cx.begin_abstract(&[x.aval().clone()]);
     let y = cx.mul(&t[0], &t[0])?;
     assert_eq!(cx.array(&y).err().map(|e| e.code), Some(Code::Trace));
-    let program = cx.end_abstract(&[y.clone()])?;
+    let program = cx.end_abstract(std::slice::from_ref(&y))?;
     assert_eq!(program.equations.len(), 1);
     let code = |r: Result<Tensor>| r.err().map(|e| e.code);
     assert_eq!(code(cx.mul(&y, &x)), Some(Code::Trace));
     assert_eq!(cx.array(&t[0]).err().map(|e| e.code), Some(Code::Trace));
-    assert_eq!(cx.begin(Mode::Diff, &[y.clone()]).err().map(|e| e.code), Some(Code::Trace));
+    assert_eq!(cx.begin(Mode::Diff, std::slice::from_ref(&y)).err().map(|e| e.code), Some(Code::Trace));
     let other = cx.begin_abstract(&[x.aval().clone()]);
     assert_eq!(code(cx.add(&other[0], &y)), Some(Code::Trace));
-    assert_eq!(cx.end_abstract(&[y.clone()]).err().map(|e| e.code), Some(Code::Trace));
+    assert_eq!(cx.end_abstract(std::slice::from_ref(&y)).err().map(|e| e.code), Some(Code::Trace));
     cx.unwind(0);
     // A tensor of a finished recording for derivatives is concrete and stays usable.
     let t = cx.begin(Mode::Diff, &[x])?;

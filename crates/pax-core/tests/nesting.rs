@@ -49,14 +49,14 @@ fn apply(cx: &Cx, ts: &[T], outer: &[Tensor], x: &Tensor) -> Result<Tensor> {
     let constant = |v: &[f64]| cx.from_f64(DType::F64, v, &[N]);
     match t {
         T::Grad => {
-            let y = cx.begin(Mode::Diff, &[x.clone()])?;
+            let y = cx.begin(Mode::Diff, std::slice::from_ref(x))?;
             let s = cx.reduce_sum(&cx.mul(&inner(&y[0])?, &constant(&W))?, &[0])?;
             let mut tape = cx.end_diff(&[s])?;
             let one = cx.full(&[], DType::F64, 1.0)?;
             walk::pull(cx, &mut tape, &[Some(one)], true)?.remove(0).map_or_else(|| cx.zeros_like(x), Ok)
         }
         T::Vjp => {
-            let y = cx.begin(Mode::Diff, &[x.clone()])?;
+            let y = cx.begin(Mode::Diff, std::slice::from_ref(x))?;
             let out = inner(&y[0])?;
             let mut tape = cx.end_diff(&[out])?;
             let ct = cx.mul(x, &constant(&V))?;
@@ -65,7 +65,7 @@ fn apply(cx: &Cx, ts: &[T], outer: &[Tensor], x: &Tensor) -> Result<Tensor> {
             walk::pull(cx, &mut tape, &[Some(ct)], true)?.remove(0).map_or_else(|| cx.zeros_like(x), Ok)
         }
         T::Jvp => {
-            let y = cx.begin(Mode::Diff, &[x.clone()])?;
+            let y = cx.begin(Mode::Diff, std::slice::from_ref(x))?;
             let out = inner(&y[0])?;
             let tape = cx.end_diff(&[out])?;
             let tangent = cx.mul(x, &constant(&U))?;

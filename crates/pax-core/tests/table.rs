@@ -7,6 +7,9 @@ use pax_core::{walk, Cx, DType, Tensor};
 use support::{dot, every, inner, largest, near, runs, tape, tensor, text, values, vjp, Case, Rng};
 
 type Check = std::result::Result<(), String>;
+type Function<'a> = &'a dyn Fn(&Cx, &[Tensor]) -> pax_core::Result<Vec<Tensor>>;
+/// Cotangents as numbers and as tensors, a result each; none for results that are not floats.
+type Cotangents = (Vec<Vec<f64>>, Vec<Option<Tensor>>);
 
 fn eps(d: DType) -> f64 {
     match d { DType::F64 => 2e-16, DType::F32 => 1.2e-7, DType::F16 => 1e-3, DType::BF16 => 8e-3, _ => 0.0 }
@@ -170,7 +173,7 @@ fn float_results(case: &Case, cx: &Cx, xs: &[Tensor]) -> pax_core::Result<Vec<Ve
 }
 
 /// Random cotangents of the float results, and as tensors.
-fn cotangents(case: &Case, cx: &Cx, xs: &[Tensor], rng: &mut Rng) -> pax_core::Result<(Vec<Vec<f64>>, Vec<Option<Tensor>>)> {
+fn cotangents(case: &Case, cx: &Cx, xs: &[Tensor], rng: &mut Rng) -> pax_core::Result<Cotangents> {
     let avals = case.accepts(xs)?;
     let cts: Vec<Vec<f64>> = avals.iter().map(|a| if a.dtype.is_float() { rng.normals(a.size()) } else { vec![] }).collect();
     let tensors = avals.iter().zip(&cts).map(|(a, c)| a.dtype.is_float().then(|| tensor(cx, a.dtype, c, &a.shape))).collect();
@@ -307,7 +310,7 @@ fn call_differentiates_as_inline() {
         }
         if matches!(case.row.jvp, Jvp::None(_)) { return Ok(()); }
         let ts: Vec<Option<Tensor>> = floats.iter().map(|&i| Some(tensor(cx, DType::F64, &rng.normals(xs[i].size()), xs[i].shape()))).collect();
-        let push = |f: &dyn Fn(&Cx, &[Tensor]) -> pax_core::Result<Vec<Tensor>>| -> pax_core::Result<Vec<f64>> {
+        let push = |f: Function| -> pax_core::Result<Vec<f64>> {
             let (_, tape) = tape(cx, &xs, &floats, f)?;
             let mut all = Vec::new();
             for t in walk::push(cx, &tape, &ts)?.into_iter().flatten() { all.extend(values(cx, &t)?); }
