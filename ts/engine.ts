@@ -1,7 +1,7 @@
 /** The facade's side of the waist: operands and parameters into the scratch, tensors out of it. */
 import type { Verbs } from "./backend/abi.js";
 import { loadNative } from "./backend/node.js";
-import { PaxError, type PaxErrorCode } from "./errors.js";
+import { PaxError, type ErrorCode } from "./errors.js";
 import { Tensor, type DType, type TensorLike } from "./tensor.js";
 
 /** Dtypes in the order of their numbers in the engine. */
@@ -187,5 +187,5 @@ export function checked(answer: number): number { return answer < 0 ? fail() : a
 export function fail(): never {
   const [code, op, ...message] = verbs.lastError().split("\n");
   const name = op ? op.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase()) : undefined;
-  throw new PaxError(code as PaxErrorCode, name ? `${name}: ${message.join("\n")}` : message.join("\n"), name === undefined ? {} : { op: name });
+  throw new PaxError(code as ErrorCode, name ? `${name}: ${message.join("\n")}` : message.join("\n"), name === undefined ? {} : { op: name });
 }

@@ -9,7 +9,7 @@ if (verbs.manifestHash() !== MANIFEST_HASH) {
   throw new PaxError("device", "the binary and the facade of paxjs are of different versions: run `npm run build`");
 }
 
-export { PaxError, type PaxErrorCode } from "./errors.js";
+export { PaxError, type ErrorCode } from "./errors.js";
 export { Tensor, Device } from "./tensor.js";
 export type { ArrayData, Axis, DType, Index, Scalar, Shape, TensorLike, TypedArray } from "./tensor.js";
 export { Module, parameter, state } from "./module/index.js";

@@ -2,7 +2,7 @@ import { checked, describe, DTYPES, fail, freeHandles, reserve, scratch, use, ve
 import { PaxError } from "./errors.js";
 import type { TensorMethods } from "./ops/methods.js";
 import { cast, concatenate, reshape } from "./ops/generated/rows.js";
-import { TensorBase } from "./tree/leaf.js";
+import { setLeafHooks, TensorBase } from "./tree/leaf.js";
 
 export type DType = "float32" | "float64" | "float16" | "bfloat16" | "int32" | "int64" | "uint8" | "uint32" | "bool";
 export type Shape = readonly number[];
@@ -241,3 +241,13 @@ export function asIndex(x: Index | Nested<number>): Tensor {
   return array(x as ArrayData, { dtype: "int32" });
 }
 
+
+setLeafHooks({
+  fromScalar: (x) => array(x),
+  tensorsEqual: (a, b) => {
+    const [x, y] = [a as Tensor, b as Tensor];
+    if (x.dtype !== y.dtype || x.shape.join() !== y.shape.join()) return false;
+    const [p, q] = [x.bytes(), y.bytes()];
+    return p.every((v, i) => v === q[i]);
+  },
+});

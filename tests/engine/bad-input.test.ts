@@ -8,7 +8,7 @@ const { np, nn, optim } = pax;
 const test = suite("bad input");
 
 /** Asserts the code and one fact of the sentence; then that the engine still works. */
-function fails(code: pax.PaxErrorCode, fact: RegExp, f: () => unknown): void {
+function fails(code: pax.ErrorCode, fact: RegExp, f: () => unknown): void {
   let error: unknown;
   try { f(); } catch (e) { error = e; }
   assert.instance(error, pax.PaxError, `no PaxError: ${String(error)}`);

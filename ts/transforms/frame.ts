@@ -3,18 +3,33 @@ import { adopt, DTYPES, describe, frame, frameDepth, reserve, scratch, setFrame,
 import { PaxError } from "../errors.js";
 import { enterFrame, leaveFrame } from "../module/frame.js";
 import { asTensor, Tensor, type DType, type Scalar, type Shape } from "../tensor.js";
-import { flattenTree, type AnyStructure } from "../tree/index.js";
+import { pathsOf } from "../tree/flatten.js";
+import { flatten, unflatten, type Structure } from "../tree/index.js";
+import { differenceError, firstDifference } from "../tree/structure.js";
+
+export type AnyStructure = Structure<unknown>;
 
 /** A flattened argument list: leaves as tensors, one structure for all. */
 export interface Flat { readonly leaves: Tensor[]; readonly structure: AnyStructure }
 
 export function flattenTensors(tree: unknown): Flat {
-  const [leaves, structure] = flattenTree(tree);
+  const [leaves, structure] = flatten<unknown>(tree);
   return { leaves: leaves.map((x) => asTensor(ArrayBuffer.isView(x) ? typed(x) : (x as Tensor | Scalar))), structure };
 }
 
 function typed(x: ArrayBufferView): Tensor {
   throw new PaxError("tree", `a ${x.constructor.name} is a leaf here: make it a tensor with np.array first`);
+}
+
+/** The path of a leaf. */
+export const pathOf = (structure: AnyStructure, leaf: number): string => pathsOf(structure.node)[leaf] ?? "";
+
+/** The tree of a structure with these leaves; null takes a leaf away. */
+export const unflattenTree = (structure: AnyStructure, leaves: readonly (Tensor | null)[]): unknown => unflatten(structure, leaves as never);
+
+export function assertSameStructure(op: string, a: AnyStructure, b: AnyStructure): void {
+  const found = firstDifference(a.node, b.node);
+  if (found !== null) throw differenceError(op, found);
 }
 
 export interface Spec { readonly shape: Shape; readonly dtype: DType; readonly weak: boolean }

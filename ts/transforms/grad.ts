@@ -2,8 +2,7 @@
 import { checked, collect, reserve, scratch, use, verbs, writeHandles } from "../engine.js";
 import { PaxError } from "../errors.js";
 import { Tensor } from "../tensor.js";
-import { unflattenTree, type AnyStructure, assertSameStructure } from "../tree/index.js";
-import { flattenTensors, inFrame, promote, readInputs, synchronous, type Flat } from "./frame.js";
+import { assertSameStructure, flattenTensors, inFrame, pathOf, promote, readInputs, synchronous, unflattenTree, type AnyStructure, type Flat } from "./frame.js";
 import type { Args, Argnums, Grads, Loose, TreeOfTensors, Grad } from "./types.js";
 
 type AnyFn = (...args: never[]) => unknown;
@@ -27,7 +26,7 @@ function record(name: string, fn: AnyFn, args: readonly unknown[], argnums: read
   const masks = flats.map((f, i) => f.leaves.map((t, k) => {
     if (!argnums.includes(i)) return false;
     if (!isFloat(t) && strict) {
-      throw new PaxError("dtype", `${name}: leaf ${f.structure.path(k) || k} of argument ${i} is ${t.dtype}: only floats have gradients; cast it, make it a state, or leave the argument out of argnums`, { path: f.structure.path(k) });
+      throw new PaxError("dtype", `${name}: leaf ${pathOf(f.structure, k) || k} of argument ${i} is ${t.dtype}: only floats have gradients; cast it, make it a state, or leave the argument out of argnums`, { path: pathOf(f.structure, k) });
     }
     return isFloat(t);
   }));
@@ -152,7 +151,7 @@ export function vjp<A extends Args = Tensor[], const R = unknown>(
   const floats = recorded.out.leaves.map(isFloat);
   const pullback = (cotangent: R) => {
     const ct = flattenTensors(cotangent);
-    assertSameStructure(structure, ct.structure, "the cotangent", "the result of the function");
+    assertSameStructure("vjp: cotangent and result", structure, ct.structure);
     reserve(1 + ct.leaves.length);
     scratch[0] = ct.leaves.length;
     ct.leaves.forEach((t, i) => { scratch[1 + i] = floats[i] ? use(t) : 0; });
@@ -170,7 +169,7 @@ export function jvp<A extends Args = Tensor[], const R = unknown>(
   (tangents as readonly unknown[]).forEach((tangent, i) => {
     const { structure, mask } = recorded.active[i]!;
     const t = flattenTensors(tangent);
-    assertSameStructure(structure, t.structure, `tangent ${i}`, `primal ${i}`);
+    assertSameStructure(`jvp: primal and tangent ${i}`, structure, t.structure);
     t.leaves.forEach((leaf, k) => { if (mask[k]) handles.push(use(leaf)); });
   });
   reserve(1 + handles.length);

@@ -3,8 +3,7 @@ import { checked, collect, fail, freeHandles, reserve, scratch, use, verbs, writ
 import { PaxError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { transpose } from "../ops/generated/rows.js";
-import { unflattenTree, type AnyStructure } from "../tree/index.js";
-import { flattenTensors, inFrame, readInputs, synchronous, writeSpecs, type Flat, type Spec } from "./frame.js";
+import { flattenTensors, inFrame, pathOf, readInputs, synchronous, unflattenTree, writeSpecs, type AnyStructure, type Flat, type Spec } from "./frame.js";
 import type { Args, Argnums, AxisTree, Loose, LooseBut, TreeOfTensors } from "./types.js";
 
 type AnyFn = (...args: never[]) => unknown;
@@ -128,7 +127,7 @@ function consume(name: string, args: readonly unknown[], flats: readonly (Flat |
       if (kept.has(t) || seen.get(t)! > 1 || t.id === 0) return;
       handles.push(t.id);
       t.id = 0;
-      const path = f.structure.path(k);
+      const path = pathOf(f.structure, k);
       t.gone = `this tensor was donated to ${name}, argument ${i}${path ? `, \`${path}\`` : ""}; keep a copy with \`pax.clone\` before the call`;
     });
   }
@@ -223,7 +222,7 @@ function runBatch(program: Recorded, leaves: readonly Tensor[], axes: readonly n
       if (to === null) return t;
       throw new PaxError("value", "vmap: an argument that is not mapped was returned as it came: give its outAxes null");
     }
-    if (to === null || to === undefined) throw new PaxError("trace", `vmap: result ${program.structure.path(i) || i} depends on a mapped argument, so its outAxes cannot be null`);
+    if (to === null || to === undefined) throw new PaxError("trace", `vmap: result ${pathOf(program.structure, i) || i} depends on a mapped argument, so its outAxes cannot be null`);
     return from === to ? t : moveAxis(t, from, to < 0 ? to + t.ndim : to);
   });
 }
