@@ -1,5 +1,7 @@
 //! Kernels on the CPU, a family a file. They know arrays, not rows.
 pub mod gemm;
+pub mod index;
 pub mod map;
 pub mod math;
 pub mod reduce;
+pub mod threefry;

@@ -1,4 +1,6 @@
-//! Random bits (threefry2x32, JAX's partitionable mode).
+//! Random bits (threefry2x32, JAX's partitionable mode: element i of the result is the cipher of counter i).
+pub mod bits;
+
 use crate::Row;
 
-pub const ROWS: &[&Row] = &[];
+pub const ROWS: &[&Row] = &[&bits::RANDOM_BITS, &bits::RANDOM_SPLIT, &bits::RANDOM_FOLD_IN];

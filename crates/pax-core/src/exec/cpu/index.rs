@@ -1,0 +1,90 @@
+//! Reading and writing slices at places that values name, and permutations that sort.
+use crate::dtype::Element;
+use crate::exec::{Exec, Shared};
+use crate::{dispatch, Array, DType, Error, Result};
+
+/// `[batch, outer, n, inner]` of the tensor that is indexed, and how many places each batch item names.
+#[derive(Clone, Copy)]
+pub struct Lay { pub batch: usize, pub outer: usize, pub n: usize, pub inner: usize, pub places: usize }
+
+/// The place of each index: a negative one counts from the end once; what is then outside is moved to the edge or is `n`.
+pub fn places(indices: &Array, n: usize, clamp: bool) -> Result<Vec<usize>> {
+    dispatch!(indices.dtype, T => Ok(indices.to_slice::<T>()?.iter().map(|i| {
+        let i = i.to_i64();
+        let i = if i < 0 { i.saturating_add(n as i64) } else { i };
+        if (0..n as i64).contains(&i) { i as usize } else if clamp && n > 0 { if i < 0 { 0 } else { n - 1 } } else { n }
+    }).collect()))
+}
+
+/// Elements in a chunk of copies.
+const CHUNK: usize = 1 << 15;
+
+pub fn gather<T: Element>(exec: &Exec, dtype: DType, x: &Array, at: &[usize], lay: Lay, shape: &[usize]) -> Result<Array> {
+    let x = x.to_slice::<T>()?;
+    let Lay { outer, n, inner, places, .. } = lay;
+    let mut out = vec![T::from_i64(0); lay.batch * outer * places * inner];
+    let shared = Shared::new(&mut out);
+    if inner > 0 {
+        exec.chunks(lay.batch * outer * places, (CHUNK / inner).max(1), &|from, to| {
+            for r in from..to {
+                let (bo, k) = (r / places, r % places);
+                let place = at[bo / outer * places + k];
+                if place < n {
+                    let start = (bo * n + place) * inner;
+                    // SAFETY: each row of the result belongs to one chunk.
+                    unsafe { shared.range(r * inner, (r + 1) * inner) }.copy_from_slice(&x[start..start + inner]);
+                }
+            }
+        });
+    }
+    Ok(exec.array_as(dtype, out, shape))
+}
+
+/// Combines updates into a copy of `x` in the order of the indices. Chunks are batch items and outer slices: none shares a place.
+pub fn scatter<T: Element>(exec: &Exec, x: &Array, at: &[usize], updates: &Array, lay: Lay, f: impl Fn(T, T) -> T + Sync) -> Result<Array> {
+    let u = updates.to_slice::<T>()?;
+    let mut out = x.to_slice::<T>()?.into_owned();
+    let Lay { outer, n, inner, places, .. } = lay;
+    let shared = Shared::new(&mut out);
+    exec.chunks(lay.batch * outer, (CHUNK / (places * inner).max(1)).max(1), &|from, to| {
+        for bo in from..to {
+            for k in 0..places {
+                let place = at[bo / outer * places + k];
+                if place >= n { continue; }
+                let start = (bo * n + place) * inner;
+                // SAFETY: slice `bo` of the result belongs to one chunk.
+                let row = unsafe { shared.range(start, start + inner) };
+                for (o, &v) in row.iter_mut().zip(&u[(bo * places + k) * inner..]) { *o = f(*o, v); }
+            }
+        }
+    });
+    Ok(exec.array_as(x.dtype, out, &x.shape))
+}
+
+/// An order-preserving key: NaN last, -0 equal to 0.
+fn key<T: Element>(v: T, float: bool) -> u64 {
+    if !float { return (v.to_i64() as u64) ^ (1 << 63); }
+    let f = v.to_f64();
+    if f.is_nan() { return u64::MAX; }
+    let bits = (f + 0.0).to_bits();
+    if bits >> 63 == 1 { !bits } else { bits | (1 << 63) }
+}
+
+/// The stable order of each lane of `n` along the last axis, by the first key, then the second, …
+pub fn order(exec: &Exec, keys: &[Array], n: usize) -> Result<Vec<i32>> {
+    if i32::try_from(n).is_err() { return Err(Error::value(format!("an axis of {n} elements is too long to sort"))); }
+    let float: Vec<Vec<u64>> = keys.iter().map(|k| dispatch!(k.dtype, T => Ok(k.to_slice::<T>()?.iter().map(|&v| key(v, k.dtype.is_float())).collect()))).collect::<Result<_>>()?;
+    let size = float.first().map_or(0, Vec::len);
+    let mut out = vec![0i32; size];
+    let shared = Shared::new(&mut out);
+    if n > 0 {
+        exec.chunks(size / n, (CHUNK / n).max(1), &|from, to| for lane in from..to {
+            let base = lane * n;
+            // SAFETY: each lane belongs to one chunk.
+            let lane = unsafe { shared.range(base, base + n) };
+            for (i, o) in lane.iter_mut().enumerate() { *o = i as i32; }
+            lane.sort_by(|&a, &b| float.iter().map(|k| k[base + a as usize].cmp(&k[base + b as usize])).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal));
+        });
+    }
+    Ok(out)
+}
