@@ -37,7 +37,7 @@ export interface Slot {
 
 type Instance = Record<PropertyKey, unknown> & { [SLOT]: Slot };
 
-export const isModule = (value: unknown): value is object => typeof value === "object" && value !== null && Object.hasOwn(value, SLOT);
+export const isModule = (value: unknown): value is { readonly [SLOT]: Slot } => typeof value === "object" && value !== null && Object.hasOwn(value, SLOT);
 export const slotOf = (module: object): Slot => (module as Instance)[SLOT];
 
 /** The name for messages; minifiers change `constructor.name`, so nothing else may use it. */
