@@ -1,7 +1,6 @@
-import { flattenModule, trainableMask, type Node } from "../tree/flatten.js";
+import { flattenModule, stepOf, trainableMask, type Node } from "../tree/flatten.js";
 import { describeLeaf, isTensor } from "../tree/leaf.js";
 import { formatPath, type Step } from "../tree/path.js";
-import { stepOf } from "../tree/flatten.js";
 import { className } from "./instance.js";
 
 const count = (leaf: unknown): number => (isTensor(leaf) ? leaf.shape.reduce((a, b) => a * b, 1) : 1);
@@ -36,7 +35,10 @@ export function summarise(module: object): string {
     });
     collect(node, []);
     let [trainable, other] = [0, 0];
-    for (let i = begin; i < next; i++) mask[i] ? (trainable += count(leaves[i])) : (other += count(leaves[i]));
+    for (let i = begin; i < next; i++) {
+      if (mask[i]) trainable += count(leaves[i]);
+      else other += count(leaves[i]);
+    }
     const name = node.type === "module" ? className(node.layout.prototype) : node.type;
     const mode = node.type === "module" && !node.training ? ", eval" : "";
     return { text: `${label}${name} (${grouped(trainable)} trainable, ${grouped(other)} other${mode})`, children };
