@@ -85,13 +85,11 @@ impl Cx {
         }
     }
 
-    /// Runs what waits in the queue; what nobody holds any more is left out.
-    pub fn flush(&self) -> Result<()> {
-        let queue = std::mem::take(&mut *self.queue.borrow_mut());
+    /// Which waiting operations someone beside the queue holds an output of, or a wanted operation reads.
+    fn wanted(queue: &[Pending]) -> Vec<bool> {
         let mut wanted = vec![false; queue.len()];
-        // An operation is wanted if someone beside the queue holds an output, or a wanted operation reads it.
         let mut held: std::collections::HashMap<u64, usize> = std::collections::HashMap::new();
-        for p in &queue {
+        for p in queue {
             for t in p.inputs.iter().chain(&p.outputs) { *held.entry(t.id()).or_insert(0) += 1; }
         }
         let mut needed: std::collections::HashSet<u64> = std::collections::HashSet::new();
@@ -99,6 +97,23 @@ impl Cx {
             wanted[i] = p.outputs.iter().any(|t| needed.contains(&t.id()) || Rc::strong_count(&t.0) > held[&t.id()]);
             if wanted[i] { needed.extend(p.inputs.iter().map(|t| t.id())); }
         }
+        wanted
+    }
+
+    /// Drops waiting operations that nobody will ask for, and with them the tensors they hold.
+    pub fn sweep(&self) {
+        let queue = std::mem::take(&mut *self.queue.borrow_mut());
+        let wanted = Self::wanted(&queue);
+        // Collected first: dropping an operation may drop the last hold on a tensor.
+        let (kept, dropped): (Vec<_>, Vec<_>) = queue.into_iter().zip(wanted).partition(|(_, wanted)| *wanted);
+        *self.queue.borrow_mut() = kept.into_iter().map(|(p, _)| p).collect();
+        drop(dropped);
+    }
+
+    /// Runs what waits in the queue; what nobody holds any more is left out.
+    pub fn flush(&self) -> Result<()> {
+        let queue = std::mem::take(&mut *self.queue.borrow_mut());
+        let wanted = Self::wanted(&queue);
         let mut failed = None;
         for (p, wanted) in queue.into_iter().zip(wanted) {
             if !wanted || failed.is_some() {
@@ -140,19 +155,38 @@ impl Cx {
         }
         let avals: SmallVec<[&Aval; 3]> = inputs.iter().map(|t| t.aval()).collect();
         let shapes = (row.shape)(&avals, &params).map_err(|e| e.at(row.name))?;
-        if let Body::Call = row.body {
-            let program = params.program("program")?.clone();
-            if program.back.is_none() && self.any_active(inputs) {
-                let split = walk::split(self, &program)?;
-                let params = Params::new(row.params, [Value::Program(split.forward.clone())])?;
-                let mut outs = self.bind(row, params, inputs)?;
-                outs.truncate(program.outputs.len());
-                return Ok(outs);
-            }
-        }
+        if let Body::Call = row.body { return self.bind_call(row, params, inputs, shapes); }
         let outputs = self.results(row, &params, inputs, shapes)?;
         self.record(row, &params, inputs, &outputs);
         if self.queue.borrow().len() >= QUEUE { self.flush()?; }
+        Ok(outputs)
+    }
+
+    /// Each level that differentiates the call records a program with residuals of its own. What an inner level keeps is
+    /// a result to the outer ones (second derivatives run through it), so each split is of the one before.
+    fn bind_call(&self, row: &'static Row, params: Params, inputs: &[Tensor], shapes: SmallVec<[Aval; 1]>) -> Result<Tensors> {
+        let wanted = shapes.len();
+        let mut program = params.program("program")?.clone();
+        let float = shapes.iter().any(|a| a.dtype.is_float());
+        let mut records: SmallVec<[(usize, Rc<Program>); 2]> = SmallVec::new();
+        for at in (0..self.depth()).rev() {
+            let (mode, active) = {
+                let level = &self.levels.borrow()[at];
+                (level.mode, float && inputs.iter().any(|t| level.var(t).is_some()))
+            };
+            if mode == Mode::Diff && active { program = walk::split(self, &program)?.forward.clone(); }
+            if mode == Mode::Abstract || active { records.push((at, program.clone())); }
+            if mode == Mode::Abstract { break; }
+        }
+        let with = |p: &Rc<Program>| Params::new(row.params, [Value::Program(p.clone())]);
+        let shapes = program.outputs.iter().map(|&v| program.aval(v).clone()).collect();
+        let mut outputs = self.results(row, &with(&program)?, inputs, shapes)?;
+        for (at, p) in &records {
+            self.levels.borrow_mut()[*at].record(row, &with(p)?, inputs, &outputs[..p.outputs.len()]);
+            self.recorded.set(self.recorded.get() + 1);
+        }
+        if self.queue.borrow().len() >= QUEUE { self.flush()?; }
+        outputs.truncate(wanted);
         Ok(outputs)
     }
 
@@ -166,6 +200,8 @@ impl Cx {
             self.queue.borrow_mut().push(Pending { row, params: params.clone(), inputs: inputs.iter().cloned().collect(), outputs: outputs.clone() });
             return Ok(outputs);
         }
+        // What a finished recording left waiting is computed or dropped before anything new is made.
+        if !self.queue.borrow().is_empty() { self.flush()?; }
         let values: Result<SmallVec<[Array; 3]>> = inputs.iter().map(|t| self.array(t)).collect();
         let arrays = self.eval(row, params, values?)?;
         debug_assert!(arrays.iter().zip(&shapes).all(|(a, s)| a.shape == s.shape && a.dtype == s.dtype), "{}: {:?}", row.name, shapes);
@@ -199,14 +235,8 @@ impl Cx {
         Ok(out)
     }
 
-    fn any_active(&self, inputs: &[Tensor]) -> bool {
-        let levels = self.levels.borrow();
-        for level in levels.iter().rev() {
-            if level.mode == Mode::Abstract { return false; }
-            if inputs.iter().any(|t| level.var(t).is_some()) { return true; }
-        }
-        false
-    }
+    /// True if a level that is open knows this tensor, or made it.
+    pub fn belongs(&self, t: &Tensor) -> bool { t.abstract_level().is_some() || self.levels.borrow().iter().any(|l| l.var(t).is_some()) }
 
     fn check_alive(&self, inputs: &[Tensor]) -> Result<()> {
         for t in inputs {
@@ -288,5 +318,10 @@ impl Cx {
     }
 
     /// Leaves levels that an exception interrupted.
-    pub fn unwind(&self, depth: usize) { self.levels.borrow_mut().truncate(depth); }
+    pub fn unwind(&self, depth: usize) {
+        // Taken out first: tensors that a level saved must not be dropped while the levels are borrowed.
+        let gone = { let mut levels = self.levels.borrow_mut(); let at = depth.min(levels.len()); levels.split_off(at) };
+        drop(gone);
+        self.sweep();
+    }
 }

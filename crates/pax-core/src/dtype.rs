@@ -1,5 +1,5 @@
 //! Element types and JAX's promotion lattice (64-bit types on).
-use half::{bf16, f16};
+pub use half::{bf16, f16};
 use candle_core::CpuStorage;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,8 +103,8 @@ macro_rules! dispatch {
         match $dtype {
             $crate::DType::F32 => { type $t = f32; $body }
             $crate::DType::F64 => { type $t = f64; $body }
-            $crate::DType::F16 => { type $t = half::f16; $body }
-            $crate::DType::BF16 => { type $t = half::bf16; $body }
+            $crate::DType::F16 => { type $t = $crate::dtype::f16; $body }
+            $crate::DType::BF16 => { type $t = $crate::dtype::bf16; $body }
             $crate::DType::I32 => { type $t = i32; $body }
             $crate::DType::I64 => { type $t = i64; $body }
             $crate::DType::U8 | $crate::DType::Bool => { type $t = u8; $body }

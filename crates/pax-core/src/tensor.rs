@@ -59,9 +59,6 @@ impl Tensor {
     pub fn weak(&self) -> bool { self.0.aval.weak }
     /// The serial number of the level that made it, if it is abstract.
     pub fn abstract_level(&self) -> Option<u32> { if let Slot::Abstract(l) = &*self.0.slot.borrow() { Some(*l) } else { None } }
-    pub(crate) fn ready(&self) -> Option<Array> { if let Slot::Ready(a) = &*self.0.slot.borrow() { Some(a.clone()) } else { None } }
-    /// True if nobody else holds this tensor.
-    pub(crate) fn is_unique(&self) -> bool { Rc::strong_count(&self.0) == 1 }
 }
 
 impl std::fmt::Debug for Tensor {

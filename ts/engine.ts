@@ -1,0 +1,191 @@
+/** The facade's side of the waist: operands and parameters into the scratch, tensors out of it. */
+import type { Verbs } from "./backend/abi.js";
+import { loadNative } from "./backend/node.js";
+import { PaxError, type PaxErrorCode } from "./errors.js";
+import { Tensor, type DType, type TensorLike } from "./tensor.js";
+
+/** Dtypes in the order of their numbers in the engine. */
+export const DTYPES = ["float32", "float64", "float16", "bfloat16", "int32", "int64", "uint8", "uint32", "bool"] as const;
+
+export const verbs: Verbs = loadNative();
+export let scratch = new Float64Array(1 << 13);
+verbs.init(scratch);
+
+/** Makes room for `n` numbers. */
+export function reserve(n: number): void {
+  if (n <= scratch.length) return;
+  const wider = new Float64Array(2 * n);
+  wider.set(scratch);
+  scratch = wider;
+  verbs.init(scratch);
+}
+
+/** A transformation that is running its function. */
+export interface Frame {
+  readonly name: string;
+  /** Values have a shape and a dtype only. */
+  readonly abstract: boolean;
+  readonly parent: Frame | null;
+  ended: boolean;
+}
+
+/** The innermost frame. */
+export let frame: Frame | null = null;
+export function setFrame(next: Frame | null): void { frame = next; }
+export function frameDepth(): number {
+  let n = 0;
+  for (let f = frame; f !== null; f = f.parent) n += 1;
+  return n;
+}
+
+export interface ProgramHandle { readonly id: number }
+
+/** A row's parameter, as the generated functions hand it over. */
+export type Param = number | boolean | string | readonly number[] | { readonly dtype: DType } | ProgramHandle;
+
+/** The handle of a tensor that is still there. */
+export function use(t: Tensor): number {
+  if (t.id === 0) throw new PaxError("disposed", t.gone ?? "this tensor has been disposed");
+  if (t.frame !== null && t.frame.ended) {
+    throw new PaxError("trace", `a tensor made inside \`${t.frame.name}\` was used after it ended: return it from the function instead of keeping it`);
+  }
+  return t.id;
+}
+
+function writeOperand(at: number, x: TensorLike): number {
+  if (x instanceof Tensor) {
+    scratch[at] = 0;
+    scratch[at + 1] = use(x);
+    return at + 2;
+  }
+  if (typeof x === "number") {
+    scratch[at] = 1;
+    scratch[at + 1] = x;
+    return at + 2;
+  }
+  if (typeof x === "boolean") {
+    scratch[at] = 2;
+    scratch[at + 1] = x ? 1 : 0;
+    return at + 2;
+  }
+  if (typeof x === "bigint") {
+    scratch[at] = 3;
+    scratch[at + 1] = Number(BigInt.asIntN(32, x >> 32n));
+    scratch[at + 2] = Number(BigInt.asUintN(32, x));
+    return at + 3;
+  }
+  throw new PaxError("value", `expected a tensor, number, boolean or bigint, got ${x === null ? "null" : Array.isArray(x) ? "an array (use np.array)" : typeof x}`);
+}
+
+function writeParam(at: number, p: Param): number {
+  if (typeof p === "number") scratch[at] = p;
+  else if (typeof p === "boolean") scratch[at] = p ? 1 : 0;
+  else if (typeof p === "string") {
+    scratch[at] = p.length;
+    for (let i = 0; i < p.length; i++) scratch[at + 1 + i] = p.charCodeAt(i);
+    return at + 1 + p.length;
+  } else if ("dtype" in p) {
+    const code = DTYPES.indexOf(p.dtype);
+    if (code < 0) throw new PaxError("dtype", `${String(p.dtype)} is no dtype: one of ${DTYPES.join(", ")}`);
+    scratch[at] = code;
+  } else if ("id" in p) scratch[at] = p.id;
+  else {
+    scratch[at] = p.length;
+    for (let i = 0; i < p.length; i++) scratch[at + 1 + i] = p[i]!;
+    return at + 1 + p.length;
+  }
+  return at + 1;
+}
+
+function write(name: string, operands: readonly TensorLike[], params: readonly Param[]): void {
+  let room = 1 + 3 * operands.length;
+  for (const p of params) room += typeof p === "string" || Array.isArray(p) ? (p as string).length + 1 : 1;
+  reserve(room);
+  let at = 1;
+  scratch[0] = operands.length;
+  try {
+    for (const x of operands) at = writeOperand(at, x);
+    for (const p of params) at = writeParam(at, p);
+  } catch (e) {
+    throw e instanceof PaxError ? new PaxError(e.code, `${name}: ${e.message}`, { op: name, cause: e }) : e;
+  }
+}
+
+/** Fills `t` from a description in the scratch; gives the place after it. */
+export function describe(t: Tensor, at: number): number {
+  const rank = scratch[at + 3]!;
+  const shape = new Array<number>(rank);
+  for (let d = 0; d < rank; d++) shape[d] = scratch[at + 4 + d]!;
+  t.fill(scratch[at]!, DTYPES[scratch[at + 1]!]!, scratch[at + 2] !== 0, shape, frame);
+  if (scopes.length > 0) scopes[scopes.length - 1]!.push(t);
+  return at + 4 + rank;
+}
+
+/** Tensors made inside each `pax.scope`. */
+export const scopes: Tensor[][] = [];
+
+/** Applies a row with one result. */
+export function bindOne(row: number, name: string, operands: readonly TensorLike[], params: readonly Param[]): Tensor {
+  write(name, operands, params);
+  const t = new Tensor();
+  if (verbs.bind(row, t) < 0) fail();
+  describe(t, 0);
+  return t;
+}
+
+/** Applies a row with any number of results. */
+export function bindMany(row: number, name: string, operands: readonly TensorLike[], params: readonly Param[]): Tensor[] {
+  write(name, operands, params);
+  const count = checked(verbs.bind(row));
+  const out: Tensor[] = [];
+  for (let i = 0, at = 0; i < count; i++) {
+    const t = new Tensor();
+    at = describe(t, at);
+    out.push(t);
+  }
+  for (const t of out) adopt(t);
+  return out;
+}
+
+/** Lets the collector free a tensor that came without an object. */
+export function adopt(t: Tensor): void {
+  if (t.tracked) return;
+  t.tracked = true;
+  checked(verbs.track(t.id, frame === null ? t.nbytes + 256 : 256, t));
+}
+
+/** Runs a verb that makes one tensor for each target, and describes them. */
+export function collect(count: number, verb: (targets: Tensor[]) => number): Tensor[] {
+  const targets = Array.from({ length: count }, () => new Tensor());
+  // A description takes 4 numbers and the sizes; no tensor has more than 32 axes.
+  reserve(36 * count);
+  checked(verb(targets));
+  let at = 0;
+  for (const t of targets) at = describe(t, at);
+  return targets;
+}
+
+/** Writes a count and the handles of `tensors`; gives the place after them. */
+export function writeHandles(tensors: readonly Tensor[], at = 0): number {
+  reserve(at + 1 + 36 * tensors.length);
+  scratch[at] = tensors.length;
+  tensors.forEach((t, i) => { scratch[at + 1 + i] = use(t); });
+  return at + 1 + tensors.length;
+}
+
+export function freeHandles(handles: readonly number[]): void {
+  reserve(1 + handles.length);
+  scratch[0] = handles.length;
+  handles.forEach((h, i) => { scratch[1 + i] = h; });
+  verbs.free();
+}
+
+/** A verb's answer, or its error. */
+export function checked(answer: number): number { return answer < 0 ? fail() : answer; }
+
+/** Throws the engine's last error. */
+export function fail(): never {
+  const [code, op, ...message] = verbs.lastError().split("\n");
+  const name = op ? op.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase()) : undefined;
+  throw new PaxError(code as PaxErrorCode, name ? `${name}: ${message.join("\n")}` : message.join("\n"), name === undefined ? {} : { op: name });
+}

@@ -1,0 +1,31 @@
+import { verbs } from "./engine.js";
+import { PaxError } from "./errors.js";
+import { MANIFEST_HASH } from "./ops/generated/rows.js";
+import { installMethods } from "./ops/methods.js";
+import { Tensor } from "./tensor.js";
+
+installMethods(Tensor.prototype);
+if (verbs.manifestHash() !== MANIFEST_HASH) {
+  throw new PaxError("device", "the binary and the facade of paxjs are of different versions: run `npm run build`");
+}
+
+export { PaxError, type PaxErrorCode } from "./errors.js";
+export { Tensor, Device } from "./tensor.js";
+export type { ArrayData, Axis, DType, Index, Scalar, Shape, TensorLike, TypedArray } from "./tensor.js";
+export { Module, parameter, state } from "./module/index.js";
+export type { Params, State } from "./module/index.js";
+export type { LeafOf, TensorTree, Traced } from "./tree/index.js";
+export { grad, jvp, valueAndGrad, vjp } from "./transforms/grad.js";
+export { jit, makeProgram, vmap } from "./transforms/jit.js";
+export { clone, devicePut, devices, init, memory, scope, setDefaultDevice, setThreads, stopGradient } from "./runtime.js";
+export { nextRngKey, seedRngKey } from "./random.js";
+export { Optimizer } from "./optim/index.js";
+export * as tree from "./tree/index.js";
+export * as np from "./ops/np.js";
+export * as nn from "./nn/index.js";
+export * as random from "./random.js";
+export * as initializers from "./initializers.js";
+export * as optim from "./optim/index.js";
+export * as optax from "./optax/index.js";
+export * as data from "./data/index.js";
+export * as io from "./io/index.js";

@@ -1,0 +1,3 @@
+/** For the project's own tests: counters and the raw verbs. Not part of the public contract. */
+export { stats } from "./runtime.js";
+export { verbs } from "./engine.js";

@@ -1,0 +1,243 @@
+import { checked, describe, DTYPES, fail, freeHandles, reserve, scratch, use, verbs, type Frame } from "./engine.js";
+import { PaxError } from "./errors.js";
+import type { TensorMethods } from "./ops/methods.js";
+import { cast, concatenate, reshape } from "./ops/generated/rows.js";
+import { TensorBase } from "./tree/leaf.js";
+
+export type DType = "float32" | "float64" | "float16" | "bfloat16" | "int32" | "int64" | "uint8" | "uint32" | "bool";
+export type Shape = readonly number[];
+export type TypedArray = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Uint32Array;
+/** A JavaScript value that becomes a tensor without losing its kind. */
+export type Scalar = number | boolean | bigint;
+/** Wherever a tensor is accepted, a scalar is. */
+export type TensorLike = Tensor | Scalar;
+export type ArrayData = TensorLike | TypedArray | readonly ArrayData[];
+export type Axis = number | readonly number[] | null;
+export type Index = number | Tensor | readonly number[];
+export type ReduceOptions = { readonly axis?: Axis; readonly keepdims?: boolean };
+export type Nested<T> = T | readonly Nested<T>[];
+
+/** Where tensors are computed. */
+export class Device {
+  constructor(readonly kind: string, readonly id: number) {}
+  toString(): string { return `${this.kind}:${this.id}`; }
+}
+export const cpu = new Device("cpu", 0);
+
+const SIZES: Record<DType, number> = { float32: 4, float64: 8, float16: 2, bfloat16: 2, int32: 4, int64: 8, uint8: 1, uint32: 4, bool: 1 };
+
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the methods of rows are installed by ops/methods.ts
+export interface Tensor extends TensorMethods {}
+
+/** An n-dimensional array. Made by `np.array` and by operations, never by `new`; nobody needs to dispose it. */
+export class Tensor extends TensorBase {
+  declare private readonly _tensor: never; // nominal: no object literal is a Tensor
+  /** @internal The engine's handle; 0 when it is gone. */
+  id = 0;
+  shape: Shape = [];
+  dtype: DType = "float32";
+  /** @internal A JavaScript number that takes the dtype of what it meets. */
+  weak = false;
+  /** @internal The transformation that made it, null outside of any. */
+  frame: Frame | null = null;
+  /** @internal Why it is gone. */
+  gone: string | undefined = undefined;
+  /** @internal The collector frees it. */
+  tracked = true;
+
+  /** @internal */
+  fill(id: number, dtype: DType, weak: boolean, shape: Shape, frame: Frame | null): void {
+    this.id = id;
+    this.dtype = dtype;
+    this.weak = weak;
+    this.shape = shape;
+    this.frame = frame;
+  }
+
+  get ndim(): number { return this.shape.length; }
+  get size(): number { return this.shape.reduce((a, b) => a * b, 1); }
+  /** Bytes of its elements. */
+  get nbytes(): number { return this.size * SIZES[this.dtype]; }
+  get device(): Device { return cpu; }
+
+  /** The raw bytes of the elements in row-major order. */
+  bytes(): Uint8Array {
+    const handle = use(this);
+    const answer = verbs.read(handle);
+    if (typeof answer === "number") {
+      for (let f = this.frame; f !== null; f = f.parent) {
+        if (f.abstract) {
+          verbs.lastError();
+          throw new PaxError("trace", `a value was read inside \`${f.name}\`, where tensors have a shape and a dtype but no value: use np.where or pax.cond for a choice, return the tensor and read it outside, or pass the number in staticArgnums`);
+        }
+      }
+      fail();
+    }
+    return new Uint8Array(answer);
+  }
+
+  /** The elements in row-major order; float16 and bfloat16 as Float32Array, bool as Uint8Array. Blocks. */
+  dataSync(): TypedArray {
+    if (this.dtype === "float16" || this.dtype === "bfloat16") return cast(this, "float32", false).dataSync();
+    const { buffer } = this.bytes();
+    switch (this.dtype) {
+      case "float32": return new Float32Array(buffer);
+      case "float64": return new Float64Array(buffer);
+      case "int32": return new Int32Array(buffer);
+      case "int64": return new BigInt64Array(buffer);
+      case "uint32": return new Uint32Array(buffer);
+      default: return new Uint8Array(buffer);
+    }
+  }
+
+  /** As `dataSync`, without blocking the loop. */
+  async data(): Promise<TypedArray> { return this.dataSync(); }
+
+  /** The value of a tensor with one element: number, boolean for bool, bigint for int64. */
+  item(): number;
+  item<T extends Scalar>(): T;
+  item(): Scalar {
+    if (this.size !== 1) throw new PaxError("shape", `item() reads one element, this tensor has shape [${this.shape.join(", ")}]: use toArray()`);
+    const x = this.dataSync()[0]!;
+    return this.dtype === "bool" ? x !== 0 : x;
+  }
+
+  /** The elements as nested arrays. */
+  toArray(): Nested<Scalar> {
+    const flat: Scalar[] = Array.from(this.dataSync() as ArrayLike<number | bigint>, (x) => (this.dtype === "bool" ? x !== 0 : x));
+    let at = 0;
+    const build = (d: number): Nested<Scalar> => (d === this.ndim ? flat[at++]! : Array.from({ length: this.shape[d]! }, () => build(d + 1)));
+    return build(0);
+  }
+
+  /** Frees the value now. For experts: what is dropped is freed anyway. */
+  dispose(): void {
+    if (this.id === 0) return;
+    freeHandles([this.id]);
+    this.id = 0;
+    this.gone = "this tensor has been disposed";
+  }
+  [Symbol.dispose](): void { this.dispose(); }
+
+  [Symbol.toPrimitive](): never {
+    throw new PaxError("value", "a tensor is no number or string: use methods (a.add(b), a.greater(b)), item() for its value, toString() to print it");
+  }
+
+  override toString(): string {
+    const abstract = this.id === 0 || (this.frame !== null && (this.frame.ended || this.frame.abstract));
+    const values = abstract ? (this.id === 0 ? "disposed" : "abstract") : print(this);
+    return `Tensor ${this.dtype}[${this.shape.join(", ")}] ${values}`;
+  }
+  [Symbol.for("nodejs.util.inspect.custom")](): string { return this.toString(); }
+}
+Object.defineProperty(Tensor, "moduleName", { value: "Tensor" });
+if (Symbol.dispose === undefined) Object.defineProperty(Symbol, "dispose", { value: Symbol.for("Symbol.dispose") });
+
+function print(t: Tensor): string {
+  const short = (x: Scalar): string => (typeof x === "number" && !Number.isInteger(x) ? String(Number(x.toPrecision(6))) : String(x));
+  const show = (x: Nested<Scalar>): string => {
+    if (!Array.isArray(x)) return short(x as Scalar);
+    const items = x.length > 12 ? [...x.slice(0, 5).map(show), "…", ...x.slice(-5).map(show)] : x.map(show);
+    return `[${items.join(", ")}]`;
+  };
+  return show(t.toArray());
+}
+
+/** A tensor from raw bytes in row-major order. @throws PaxError `shape` if their number does not fit. */
+export function tensorFromBytes(bytes: Uint8Array, dtype: DType, shape: Shape, weak = false): Tensor {
+  reserve(3 + shape.length);
+  scratch[0] = DTYPES.indexOf(dtype);
+  scratch[1] = weak ? 1 : 0;
+  scratch[2] = shape.length;
+  shape.forEach((n, d) => { scratch[3 + d] = n; });
+  const t = new Tensor();
+  checked(verbs.make(bytes, t));
+  describe(t, 0);
+  return t;
+}
+
+function fromTyped(data: TypedArray, dtype: DType, shape: Shape): Tensor {
+  return tensorFromBytes(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), dtype, shape);
+}
+
+function typedDType(data: ArrayBufferView): DType {
+  if (data instanceof Float32Array) return "float32";
+  if (data instanceof Float64Array) return "float64";
+  if (data instanceof Int32Array) return "int32";
+  if (data instanceof BigInt64Array) return "int64";
+  if (data instanceof Uint8Array) return "uint8";
+  if (data instanceof Uint32Array) return "uint32";
+  throw new PaxError("dtype", `a ${data.constructor.name} has no dtype here: convert it, or give the numbers with { dtype }`);
+}
+
+/** A tensor from a scalar, typed array, nested arrays or tensors. Numbers give float32, booleans bool, bigint int64. */
+export function array(data: ArrayData, options: { readonly dtype?: DType } = {}): Tensor {
+  const { dtype } = options;
+  if (dtype !== undefined && !(dtype in SIZES)) throw new PaxError("dtype", `${String(dtype)} is no dtype: one of ${DTYPES.join(", ")}`);
+  const made = data instanceof Tensor ? data : ArrayBuffer.isView(data) ? fromTyped(data, typedDType(data), [data.length]) : fromNested(data as Exclude<ArrayData, TypedArray>, dtype);
+  return dtype === undefined || made.dtype === dtype ? (made.weak ? cast(made, made.dtype, false) : made) : cast(made, dtype, false);
+}
+
+function fromNested(data: ArrayData, dtype: DType | undefined): Tensor {
+  const shape: number[] = [];
+  for (let x: unknown = data; Array.isArray(x) || ArrayBuffer.isView(x); x = (x as readonly unknown[])[0]) shape.push((x as readonly unknown[]).length);
+  const flat: Scalar[] = [];
+  let tensors = false;
+  const walk = (x: unknown, d: number, path: string): void => {
+    if (Array.isArray(x) || ArrayBuffer.isView(x)) {
+      const items = x as unknown as ArrayLike<unknown>;
+      if (d >= shape.length || items.length !== shape[d]) {
+        throw new PaxError("shape", `a ragged array: ${path || "the data"} has ${items.length} elements, its siblings ${d < shape.length ? shape[d] : "are scalars"}`, { path });
+      }
+      for (let i = 0; i < items.length; i++) walk(items[i], d + 1, `${path}[${i}]`);
+    } else if (x instanceof Tensor) {
+      tensors = true;
+    } else if (d !== shape.length) {
+      throw new PaxError("shape", `a ragged array: ${path} is a scalar, its siblings have ${shape[d]} elements`, { path });
+    } else if (typeof x === "number" || typeof x === "boolean" || typeof x === "bigint") {
+      flat.push(x);
+    } else {
+      throw new PaxError("value", `${path || "the data"} is ${x === null ? "null" : typeof x}, not a number`, { path });
+    }
+  };
+  walk(data, 0, "");
+  if (tensors) return stackNested(data);
+  const kinds = new Set(flat.map((x) => typeof x));
+  if (kinds.has("bigint")) {
+    if (kinds.size > 1) throw new PaxError("dtype", "bigint and other values in one array: convert them to one kind");
+    return fromTyped(BigInt64Array.from(flat as bigint[]), "int64", shape);
+  }
+  if (kinds.size === 1 && kinds.has("boolean")) return tensorFromBytes(Uint8Array.from(flat, Number), "bool", shape);
+  // Through float64 where the asked dtype has more digits than float32.
+  const wide = dtype !== undefined && dtype !== "float32" && dtype !== "float16" && dtype !== "bfloat16";
+  return wide ? fromTyped(Float64Array.from(flat, Number), "float64", shape) : fromTyped(Float32Array.from(flat, Number), "float32", shape);
+}
+
+function stackNested(data: ArrayData): Tensor {
+  if (!Array.isArray(data)) return asTensor(data as TensorLike);
+  const parts = (data as readonly ArrayData[]).map((x) => { const t = stackNested(x); return reshape(t, [1, ...t.shape]); });
+  return concatenate(parts, 0);
+}
+
+/** A tensor from what may be a scalar: a number becomes a weak float32 scalar, which takes the dtype of what it meets. */
+export function asTensor(x: TensorLike): Tensor {
+  if (x instanceof Tensor) return x;
+  if (typeof x === "number") return tensorFromBytes(new Uint8Array(Float32Array.of(x).buffer), "float32", [], true);
+  if (typeof x === "boolean" || typeof x === "bigint") return array(x);
+  throw new PaxError("value", `expected a tensor or scalar, got ${x === null ? "null" : typeof x}`);
+}
+
+/** Indices: numbers become int32. @throws PaxError `value` for NaN or fractions, `dtype` for a float tensor. */
+export function asIndex(x: Index | Nested<number>): Tensor {
+  if (x instanceof Tensor) {
+    if (x.dtype.startsWith("float") || x.dtype === "bfloat16" || x.dtype === "bool") throw new PaxError("dtype", `an index of dtype ${x.dtype}: cast it, \`i.astype("int32")\``);
+    return x;
+  }
+  const check = (v: unknown, path: string): void => {
+    if (Array.isArray(v)) v.forEach((w, i) => check(w, `${path}[${i}]`));
+    else if (!Number.isInteger(v)) throw new PaxError("value", `index${path} is ${String(v)}, not an integer`);
+  };
+  check(x, "");
+  return array(x as ArrayData, { dtype: "int32" });
+}
+

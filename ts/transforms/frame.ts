@@ -1,0 +1,79 @@
+/** Running a user's function inside a level: copies in, results out, and a clean stack whatever it throws. */
+import { adopt, DTYPES, describe, frame, frameDepth, reserve, scratch, setFrame, verbs, type Frame } from "../engine.js";
+import { PaxError } from "../errors.js";
+import { enterFrame, leaveFrame } from "../module/frame.js";
+import { asTensor, Tensor, type DType, type Scalar, type Shape } from "../tensor.js";
+import { flattenTree, type AnyStructure } from "../tree/index.js";
+
+/** A flattened argument list: leaves as tensors, one structure for all. */
+export interface Flat { readonly leaves: Tensor[]; readonly structure: AnyStructure }
+
+export function flattenTensors(tree: unknown): Flat {
+  const [leaves, structure] = flattenTree(tree);
+  return { leaves: leaves.map((x) => asTensor(ArrayBuffer.isView(x) ? typed(x) : (x as Tensor | Scalar))), structure };
+}
+
+function typed(x: ArrayBufferView): Tensor {
+  throw new PaxError("tree", `a ${x.constructor.name} is a leaf here: make it a tensor with np.array first`);
+}
+
+export interface Spec { readonly shape: Shape; readonly dtype: DType; readonly weak: boolean }
+
+/** Opens a level, runs `body` and closes it; a throw leaves depth and live tensors as they were. */
+export function inFrame<R>(name: string, abstract: boolean, begin: () => void, body: () => R): R {
+  const depth = frameDepth();
+  begin();
+  const here: Frame = { name, abstract: abstract || (frame !== null && frame.abstract), parent: frame, ended: false };
+  const parent = frame;
+  setFrame(here);
+  enterFrame(name);
+  try {
+    return body();
+  } catch (e) {
+    verbs.cancel(depth);
+    throw e;
+  } finally {
+    leaveFrame();
+    here.ended = true;
+    setFrame(parent);
+  }
+}
+
+/** Reads the descriptions of a level's inputs. They belong to the frame, which frees them. */
+export function readInputs(count: number): Tensor[] {
+  const out: Tensor[] = [];
+  for (let i = 0, at = 0; i < count; i++) {
+    const t = new Tensor();
+    t.tracked = false;
+    at = describe(t, at);
+    out.push(t);
+  }
+  return out;
+}
+
+export function writeSpecs(specs: readonly Spec[]): void {
+  reserve(1 + specs.reduce((n, s) => n + 5 + s.shape.length, 0));
+  scratch[0] = specs.length;
+  let at = 1;
+  for (const s of specs) {
+    scratch[at++] = DTYPES.indexOf(s.dtype);
+    scratch[at++] = s.weak ? 1 : 0;
+    scratch[at++] = s.shape.length;
+    for (const n of s.shape) scratch[at++] = n;
+  }
+}
+
+export function synchronous(name: string, out: unknown): void {
+  if (typeof out === "object" && out !== null && typeof (out as { then?: unknown }).then === "function") {
+    throw new PaxError("trace", `the function given to \`${name}\` returned a Promise: make it synchronous (load data before, and pass it as an argument)`);
+  }
+}
+
+/** Hands the results of a level to the frame around it. */
+export function promote(results: readonly Tensor[]): void {
+  for (const t of results) {
+    if (t.frame !== frame && t.frame?.ended === true) t.frame = frame;
+    adopt(t);
+  }
+}
+

@@ -1,0 +1,182 @@
+/** Derivatives: the function runs once on a recording level, and the recording is walked. */
+import { checked, collect, reserve, scratch, use, verbs, writeHandles } from "../engine.js";
+import { PaxError } from "../errors.js";
+import { Tensor } from "../tensor.js";
+import { unflattenTree, type AnyStructure, assertSameStructure } from "../tree/index.js";
+import { flattenTensors, inFrame, promote, readInputs, synchronous, type Flat } from "./frame.js";
+import type { Args, Argnums, Grads, Loose, TreeOfTensors, Grad } from "./types.js";
+
+type AnyFn = (...args: never[]) => unknown;
+
+interface Recorded {
+  /** The recording's handle. */
+  readonly tape: number;
+  readonly out: Flat;
+  /** Tree of each differentiated argument, and which of its leaves are active. */
+  readonly active: readonly { readonly structure: AnyStructure; readonly mask: readonly boolean[]; readonly leaves: readonly Tensor[] }[];
+}
+
+const isFloat = (t: Tensor): boolean => t.dtype.startsWith("float") || t.dtype === "bfloat16";
+
+/** Runs `fn` on a recording level. `differentiated(flat)` says how many leading results are. */
+function record(name: string, fn: AnyFn, args: readonly unknown[], argnums: readonly number[], strict: boolean, split: (out: unknown) => [unknown, unknown]): Recorded & { readonly rest: Flat } {
+  for (const i of argnums) {
+    if (i < 0 || i >= args.length) throw new PaxError("value", `${name}: argnums names argument ${i}, but there are ${args.length}`);
+  }
+  const flats = args.map((a) => flattenTensors(a));
+  const masks = flats.map((f, i) => f.leaves.map((t, k) => {
+    if (!argnums.includes(i)) return false;
+    if (!isFloat(t) && strict) {
+      throw new PaxError("dtype", `${name}: leaf ${f.structure.path(k) || k} of argument ${i} is ${t.dtype}: only floats have gradients; cast it, make it a state, or leave the argument out of argnums`, { path: f.structure.path(k) });
+    }
+    return isFloat(t);
+  }));
+  const originals = flats.flatMap((f, i) => f.leaves.filter((_, k) => masks[i]![k]));
+  writeHandles(originals);
+  let inputs: Tensor[] = [];
+  let tape = 0;
+  const result = inFrame(name, false, () => { checked(verbs.beginDiff()); }, () => {
+    inputs = readInputs(originals.length);
+    let next = 0;
+    const copies = flats.map((f, i) => unflattenTree(f.structure, f.leaves.map((t, k) => (masks[i]![k] ? inputs[next++]! : t))));
+    const raw = (fn as (...a: unknown[]) => unknown)(...copies);
+    synchronous(name, raw);
+    const [value, aux] = split(raw);
+    const out = flattenTensors(value);
+    const rest = flattenTensors(aux);
+    const all = [...out.leaves, ...rest.leaves];
+    const at = writeHandles(all);
+    scratch[at] = out.leaves.length;
+    tape = checked(verbs.endDiff());
+    return { out, rest };
+  });
+  // An unchanged input comes back as the caller's own tensor.
+  const original = new Map(inputs.map((t, i) => [t, originals[i]!]));
+  const give = (f: Flat): Flat => ({ structure: f.structure, leaves: f.leaves.map((t) => original.get(t) ?? t) });
+  const [out, rest] = [give(result.out), give(result.rest)];
+  for (const t of inputs) if (t.id !== 0) t.tracked = true; // the level freed them
+  promote([...out.leaves, ...rest.leaves]);
+  return { tape, out, rest, active: argnums.map((i) => ({ structure: flats[i]!.structure, mask: masks[i]!, leaves: flats[i]!.leaves })) };
+}
+
+/** Gradients as trees of the differentiated arguments; leaves that are no floats give null. */
+function rebuild(recorded: Recorded, grads: readonly Tensor[]): unknown[] {
+  let next = 0;
+  return recorded.active.map(({ structure, mask }) => unflattenTree(structure, mask.map((m) => (m ? grads[next++]! : null))));
+}
+
+const countActive = (r: Recorded): number => r.active.reduce((n, a) => n + a.mask.filter(Boolean).length, 0);
+
+function scalarLoss(name: string, out: Flat): void {
+  const t = out.leaves[0];
+  if (out.leaves.length !== 1 || t === undefined) throw new PaxError("value", `${name}: the function must return one tensor, the loss`);
+  if (t.size !== 1 || t.ndim !== 0) throw new PaxError("shape", `${name}: the loss must be a scalar, it has shape [${t.shape.join(", ")}]: sum or average it`);
+  if (!isFloat(t)) throw new PaxError("dtype", `${name}: the loss must be a float, it is ${t.dtype}`);
+}
+
+function derive(name: string, fn: AnyFn, options: { readonly argnums?: number | readonly number[]; readonly hasAux?: boolean } = {}) {
+  const single = typeof options.argnums === "number" || options.argnums === undefined;
+  const argnums = typeof options.argnums === "object" ? [...options.argnums] : [options.argnums ?? 0];
+  return (args: readonly unknown[]): { value: Tensor; aux: unknown; grads: unknown } => {
+    const split = (out: unknown): [unknown, unknown] => {
+      if (options.hasAux !== true) {
+        if (Array.isArray(out)) throw new PaxError("value", `${name}: the function returned an array: return the loss alone, or [loss, aux] with { hasAux: true }`);
+        return [out, null];
+      }
+      if (!Array.isArray(out) || out.length !== 2) throw new PaxError("value", `${name} with hasAux: the function must return [loss, aux]`);
+      return [out[0], out[1]];
+    };
+    const recorded = record(name, fn, args, argnums, true, (out) => {
+      const parts = split(out);
+      scalarLoss(name, flattenTensors(parts[0]));
+      return parts;
+    });
+    scratch[0] = 1;
+    scratch[1] = -1;
+    const grads = collect(countActive(recorded), (targets) => verbs.pull(recorded.tape, 1, targets));
+    const trees = rebuild(recorded, grads);
+    return { value: recorded.out.leaves[0]!, aux: unflattenTree(recorded.rest.structure, recorded.rest.leaves), grads: single ? trees[0] : trees };
+  };
+}
+
+/**
+ * The gradient of a scalar function in the arguments that `argnums` names (the first).
+ * With `hasAux` the function returns `[loss, aux]`, and the result is `[grads, aux]`.
+ * @throws PaxError `shape` for a loss that is no scalar, `dtype` for a leaf that is no float
+ */
+// The aux overload must come first: a fully annotated arrow keeps the return type of the first overload that looks at it.
+export function grad<A extends Args = Tensor[], const Aux = unknown, const I extends number | readonly number[] = 0>(
+  fn: (...args: A) => readonly [value: Tensor, aux: Aux],
+  options: { readonly argnums?: I & Argnums<A>; readonly hasAux: true },
+): (...args: Loose<A>) => [grads: Grads<A, I>, aux: Aux];
+export function grad<A extends Args = Tensor[], const I extends number | readonly number[] = 0>(
+  fn: (...args: A) => Tensor,
+  options?: { readonly argnums?: I & Argnums<A>; readonly hasAux?: false },
+): (...args: Loose<A>) => Grads<A, I>;
+export function grad(fn: AnyFn, options: { readonly argnums?: number | readonly number[]; readonly hasAux?: boolean } = {}): (...args: never[]) => unknown {
+  const run = derive("grad", fn, options);
+  return (...args: never[]) => {
+    const { grads, aux } = run(args);
+    return options.hasAux === true ? [grads, aux] : grads;
+  };
+}
+
+/** As `grad`, and the loss too: `[loss, grads]`, or `[[loss, aux], grads]` with `hasAux`. */
+export function valueAndGrad<A extends Args = Tensor[], const Aux = unknown, const I extends number | readonly number[] = 0>(
+  fn: (...args: A) => readonly [value: Tensor, aux: Aux],
+  options: { readonly argnums?: I & Argnums<A>; readonly hasAux: true },
+): (...args: Loose<A>) => [value: [value: Tensor, aux: Aux], grads: Grads<A, I>];
+export function valueAndGrad<A extends Args = Tensor[], const I extends number | readonly number[] = 0>(
+  fn: (...args: A) => Tensor,
+  options?: { readonly argnums?: I & Argnums<A>; readonly hasAux?: false },
+): (...args: Loose<A>) => [value: Tensor, grads: Grads<A, I>];
+export function valueAndGrad(fn: AnyFn, options: { readonly argnums?: number | readonly number[]; readonly hasAux?: boolean } = {}): (...args: never[]) => unknown {
+  const run = derive("valueAndGrad", fn, options);
+  return (...args: never[]) => {
+    const { value, grads, aux } = run(args);
+    return [options.hasAux === true ? [value, aux] : value, grads];
+  };
+}
+
+/** A recording that the collector frees with its pull-back. */
+class TapeRef { constructor(readonly id: number) {} }
+
+/** `fn(...primals)` and the pull-back, which maps a cotangent of the result to one of each primal and may be called many times. */
+export function vjp<A extends Args = Tensor[], const R = unknown>(
+  fn: (...args: A) => R & TreeOfTensors, ...primals: Loose<A>
+): [value: R, pullback: (cotangent: R) => { -readonly [K in keyof A]: Grad<A[K]> }] {
+  const recorded = record("vjp", fn as AnyFn, primals, primals.map((_, i) => i), false, (out) => [out, null]);
+  const ref = new TapeRef(recorded.tape);
+  checked(verbs.track(recorded.tape, 256, ref));
+  const structure = recorded.out.structure;
+  const floats = recorded.out.leaves.map(isFloat);
+  const pullback = (cotangent: R) => {
+    const ct = flattenTensors(cotangent);
+    assertSameStructure(structure, ct.structure, "the cotangent", "the result of the function");
+    reserve(1 + ct.leaves.length);
+    scratch[0] = ct.leaves.length;
+    ct.leaves.forEach((t, i) => { scratch[1 + i] = floats[i] ? use(t) : 0; });
+    return rebuild(recorded, collect(countActive(recorded), (targets) => verbs.pull(ref.id, 0, targets)));
+  };
+  return [unflattenTree(structure, recorded.out.leaves) as R, pullback as never];
+}
+
+/** `fn(...primals)` and its derivative along `tangents`, in forward mode. */
+export function jvp<A extends Args = Tensor[], const R = unknown>(
+  fn: (...args: A) => R & TreeOfTensors, primals: Loose<A>, tangents: Loose<A>,
+): [value: R, tangent: R] {
+  const recorded = record("jvp", fn as AnyFn, primals as readonly unknown[], (primals as readonly unknown[]).map((_, i) => i), false, (out) => [out, null]);
+  const handles: number[] = [];
+  (tangents as readonly unknown[]).forEach((tangent, i) => {
+    const { structure, mask } = recorded.active[i]!;
+    const t = flattenTensors(tangent);
+    assertSameStructure(structure, t.structure, `tangent ${i}`, `primal ${i}`);
+    t.leaves.forEach((leaf, k) => { if (mask[k]) handles.push(use(leaf)); });
+  });
+  reserve(1 + handles.length);
+  scratch[0] = handles.length;
+  handles.forEach((h, i) => { scratch[1 + i] = h; });
+  const out = collect(recorded.out.leaves.length, (targets) => verbs.push(recorded.tape, targets));
+  return [unflattenTree(recorded.out.structure, recorded.out.leaves) as R, unflattenTree(recorded.out.structure, out) as R];
+}
+

@@ -1,0 +1,27 @@
+/** The types that transformations share. */
+import type { Scalar, Tensor } from "../tensor.js";
+
+export type Args = readonly unknown[];
+/** No promise, number or string: functions given to transformations are synchronous and give trees of tensors. */
+export type TreeOfTensors = { readonly then?: undefined; readonly toFixed?: undefined; readonly charAt?: undefined };
+/** No primitive has this type, every object does. Its name is the error message. */
+export type ArgumentsAreTensorsUnlessStatic = { valueOf?(): object };
+/**
+ * What a caller may pass for a parameter declared `P`: scalars where tensors are, nothing where `P` is only scalars or strings
+ * (the function would see a tensor). Both branches hold `P` itself, and there is one condition: so `M` is still assignable to `Arg<M>`.
+ */
+export type Arg<P> = [P] extends [Scalar | string | undefined] ? P & ArgumentsAreTensorsUnlessStatic : P | (Tensor extends P ? Scalar : never);
+export type Loose<A extends Args> = { [K in keyof A]: Arg<A[K]> };
+export type Keys<S> = S extends readonly number[] ? `${S[number]}` : S extends number ? `${S}` : never;
+/** As `Loose`; the positions in `S` are static and keep their type. */
+export type LooseBut<A extends Args, S> = { [K in keyof A]: K extends Keys<S> ? A[K] : Arg<A[K]> };
+export type ToNumber<S> = S extends `${infer N extends number}` ? N : never;
+/** The argument positions of `A`: 0 | 1 | … */
+export type Positions<A extends Args> = number extends A["length"] ? number : ToNumber<keyof A>;
+export type Argnums<A extends Args> = Positions<A> | readonly Positions<A>[];
+/** `Exclude` and not a free conditional type: `Exclude<M, …>` may be assigned to a type parameter `M`. */
+export type Grad<T> = Exclude<T, Scalar | undefined>;
+export type Grads<A extends Args, I> =
+  I extends readonly unknown[] ? { -readonly [K in keyof I]: Grad<A[I[K] & keyof A]> }
+  : Grad<A[I & keyof A]>;
+export type AxisTree = number | null | readonly AxisTree[] | { readonly [key: string]: AxisTree };
