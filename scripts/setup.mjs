@@ -1,0 +1,68 @@
+// What `npm start` and `npm test` need: checks the machine, installs packages, builds the binary and the facade.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = fileURLToPath(new URL("..", import.meta.url));
+export const platform = `${process.platform}-${process.arch}${process.platform === "linux" ? "-gnu" : ""}`;
+
+/** Ends with one sentence: what is missing and how to get it. */
+function missing(sentence) {
+  console.error(sentence);
+  process.exit(1);
+}
+
+const works = (command, args = ["--version"]) => spawnSync(command, args, { stdio: "ignore" }).status === 0;
+
+/** Runs a command, shows what it prints, and ends if it fails. */
+export function run(command, args, sentence) {
+  const { status } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
+  if (status !== 0) missing(sentence ?? `\`${command} ${args.join(" ")}\` failed: see above.`);
+}
+
+function files(folder) {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? files(join(folder, e.name)) : [join(folder, e.name)]));
+}
+
+/** True if the sources differ from those of the last build of that name; call `done` after building. */
+function stale(name, sources) {
+  const hash = createHash("sha256");
+  for (const f of sources.sort()) hash.update(f).update(readFileSync(join(root, f)));
+  const [stamp, now] = [join(root, ".cache", `${name}.stamp`), hash.digest("hex")];
+  const old = existsSync(stamp) ? readFileSync(stamp, "utf8") : "";
+  const done = () => {
+    mkdirSync(join(root, ".cache"), { recursive: true });
+    writeFileSync(stamp, now);
+  };
+  return { stale: old !== now, done };
+}
+
+export function buildNative() {
+  const binary = join(root, "npm", platform, `pax.${platform}.node`);
+  const check = stale("native", ["Cargo.toml", "Cargo.lock", ...files("crates").filter((f) => /\.(rs|toml)$/.test(f) && !/[/\\]tests[/\\]/.test(f))]);
+  if (check.stale || !existsSync(binary)) {
+    run("cargo", ["build", "--release", "-p", "pax-node"], "The engine did not build: see cargo's message above; without a network, build once with one, so that cargo has its crates.");
+    const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
+    const library = process.platform === "darwin" ? "libpax_node.dylib" : process.platform === "win32" ? "pax_node.dll" : "libpax_node.so";
+    mkdirSync(join(root, "npm", platform), { recursive: true });
+    copyFileSync(join(target, "release", library), binary);
+    check.done();
+  }
+}
+
+export function setUp() {
+  if (Number(process.versions.node.split(".")[0]) < 20) missing(`Node ${process.versions.node} is too old: paxjs needs 20 or later, from nodejs.org or your package manager.`);
+  if (!works("cargo")) missing("Rust is missing (no `cargo`): install it from rustup.rs, or with `apt-get install cargo`.");
+  if (!works("cc")) missing("A C compiler is missing (no `cc`): install it with `apt-get install build-essential`.");
+  const lock = stale("packages", ["package-lock.json"]);
+  if (lock.stale || !existsSync(join(root, "node_modules"))) {
+    run("npm", ["ci", "--no-audit", "--no-fund"], "The npm packages could not be installed: a network connection to the npm registry is needed once.");
+    lock.done();
+  }
+  buildNative();
+  run("npx", ["tsc", "-p", "."]);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) setUp();

@@ -1,0 +1,37 @@
+import { PaxError } from "../errors.js";
+
+/** A transformation that is running the user's function. */
+export interface Frame {
+  /** The transformation's name: `grad`, `jit`. */
+  readonly name: string;
+  /** The time at which it began, in the ticks of `birth`. */
+  readonly start: number;
+  readonly outer: Frame | null;
+}
+
+let ticks = 0;
+let current: Frame | null = null;
+let beforeEnter: () => void = () => {};
+
+/** What has to be done before a frame begins; set once by `instance.ts`. */
+export function setBeforeEnter(hook: () => void): void {
+  beforeEnter = hook;
+}
+
+/** Call right before the user's function gets its arguments' copies, which have to be made inside; `leaveFrame` in `finally`. */
+export function enterFrame(name: string): Frame {
+  beforeEnter();
+  current = { name, start: ++ticks, outer: current };
+  return current;
+}
+
+/** Ends the innermost frame, or `frame` and everything inside it. */
+export function leaveFrame(frame: Frame | null = current): void {
+  if (frame === null) throw new PaxError("internal", "leaveFrame without enterFrame");
+  current = frame.outer;
+}
+
+export const currentFrame = (): Frame | null => current;
+
+/** A module's time of birth. Frames nest, so a module belongs to the running one exactly if it was born after its start. */
+export const birth = (): number => ++ticks;

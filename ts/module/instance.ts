@@ -1,0 +1,257 @@
+import { PaxError } from "../errors.js";
+import { isTensor } from "../tree/leaf.js";
+import { formatPath, type Step } from "../tree/path.js";
+import { isPlainObject } from "../tree/statics.js";
+import { birth, currentFrame, setBeforeEnter } from "./frame.js";
+import { readMark } from "./marks.js";
+import { SLOT } from "./slot.js";
+
+export type Kind = "parameter" | "state" | "module" | "parameterSubtree" | "stateSubtree" | "moduleSubtree";
+export interface Entry {
+  readonly kind: Kind;
+  /** The kind before `freeze()`. */
+  readonly was: Kind | null;
+}
+
+/** What instances of a class with the same attributes share; interned, so that equal ones are the same object. */
+export interface Layout {
+  readonly id: number;
+  readonly prototype: object;
+  readonly keys: readonly PropertyKey[];
+  readonly names: readonly string[];
+  readonly entries: ReadonlyMap<string, Entry>;
+  readonly statics: readonly (string | symbol)[];
+}
+
+export interface Slot {
+  entries: ReadonlyMap<string, Entry>;
+  readonly values: Map<string, unknown>;
+  training: boolean;
+  readonly birth: number;
+  layout: Layout | null;
+  /** False until the accessors are known to be in place: class fields may replace them while the constructor runs. */
+  verified: boolean;
+  /** False until it is known that no trainable tensor sits at two places. */
+  distinct: boolean;
+}
+
+type Instance = Record<PropertyKey, unknown> & { [SLOT]: Slot };
+
+export const isModule = (value: unknown): value is object => typeof value === "object" && value !== null && Object.hasOwn(value, SLOT);
+export const slotOf = (module: object): Slot => (module as Instance)[SLOT];
+
+/** The name for messages; minifiers change `constructor.name`, so nothing else may use it. */
+export function className(module: object): string {
+  const cls = module.constructor as { moduleName?: string; name: string };
+  return (Object.hasOwn(cls, "moduleName") ? cls.moduleName : cls.name) || cls.moduleName || "Module";
+}
+
+const layouts = new WeakMap<object, Map<string, Layout>>();
+const symbols = new Map<symbol, number>();
+let layoutCount = 0;
+
+function intern(prototype: object, keys: readonly PropertyKey[], entries: ReadonlyMap<string, Entry>): Layout {
+  let signature = "";
+  for (const key of keys) {
+    if (typeof key === "symbol") {
+      if (!symbols.has(key)) symbols.set(key, symbols.size);
+      signature += `@${symbols.get(key)};`;
+    } else {
+      const entry = entries.get(String(key));
+      signature += `${JSON.stringify(key)}${entry === undefined ? "" : `${entry.kind}/${entry.was ?? ""}`};`;
+    }
+  }
+  let known = layouts.get(prototype);
+  if (known === undefined) layouts.set(prototype, (known = new Map()));
+  let layout = known.get(signature);
+  if (layout === undefined) {
+    const names = keys.filter((key): key is string => typeof key === "string" && entries.has(key));
+    layout = {
+      id: ++layoutCount, prototype, keys, names,
+      entries: new Map(names.map((name) => [name, entries.get(name)!])),
+      statics: keys.filter((key): key is string | symbol => key !== SLOT && !(typeof key === "string" && entries.has(key))),
+    };
+    known.set(signature, layout);
+  }
+  return layout;
+}
+
+/** The same layout with other kinds. */
+export function withKinds(layout: Layout, change: (entry: Entry) => Entry): Layout {
+  return intern(layout.prototype, layout.keys, new Map([...layout.entries].map(([name, entry]) => [name, change(entry)])));
+}
+
+const descriptors = new Map<string, PropertyDescriptor>();
+
+/** The accessor of a registered name: it refuses writes from inside a transformation to a module from outside. */
+function accessor(name: string): PropertyDescriptor {
+  let descriptor = descriptors.get(name);
+  if (descriptor === undefined) {
+    descriptor = {
+      enumerable: true,
+      configurable: true,
+      get(this: object): unknown { return slotOf(this).values.get(name); },
+      set(this: object, value: unknown): void {
+        const slot = slotOf(this);
+        checkOwned(this, name);
+        if (!slot.entries.get(name)?.kind.startsWith("state")) slot.distinct = false;
+        slot.values.set(name, value);
+      },
+    };
+    descriptors.set(name, descriptor);
+  }
+  return descriptor;
+}
+
+export function checkOwned(module: object, name: string): void {
+  const frame = currentFrame();
+  if (frame === null || slotOf(module).birth > frame.start) return;
+  throw new PaxError(
+    "trace",
+    `\`${name}\` of ${className(module)} was set inside \`${frame.name}\`, but the module came from outside: pass it as an argument and return it`,
+    { op: frame.name, path: name },
+  );
+}
+
+function define(module: object, slot: Slot, name: string, entry: Entry, value: unknown): void {
+  slot.entries = new Map(slot.entries).set(name, entry);
+  slot.values.set(name, value);
+  Object.defineProperty(module, name, accessor(name));
+  slot.layout = null;
+}
+
+/** Registers a name with its value; the order of names is that of the properties. */
+export function register(module: object, name: string, kind: Kind, value: unknown): void {
+  const slot = slotOf(module);
+  checkOwned(module, name);
+  adoptAll(module, slot, []);
+  define(module, slot, name, { kind, was: null }, value);
+  slot.verified = false;
+  slot.distinct = false;
+}
+
+/** Makes a marked value or a Module in an unregistered attribute part of the tree; true if it did. */
+function adopt(module: object, slot: Slot, key: string | symbol, steps: readonly Step[]): boolean {
+  const value = (module as Instance)[key];
+  if (typeof value !== "object" || value === null) return false;
+  const mark = readMark(value);
+  const tensor = isTensor(value);
+  const at = (): string => formatPath([...steps, key]);
+  if (typeof key === "string") {
+    const kind: Kind | null = mark !== undefined ? (tensor || ArrayBuffer.isView(value) ? mark : `${mark}Subtree`) : isModule(value) ? "module" : null;
+    if (kind !== null) {
+      define(module, slot, key, { kind, was: null }, value);
+      slot.distinct = false;
+      return true;
+    }
+  }
+  if (tensor) {
+    throw new PaxError("tree", `\`${at()}\` of ${className(module)} is a tensor, but neither a parameter nor a state: use registerParameter or registerState (or pax.parameter, pax.state)`, { path: at() });
+  }
+  scan(value, [...steps, key], module, key, new Set());
+  return false;
+}
+
+/** Finds tensors and modules that hide in static data. */
+function scan(value: unknown, steps: Step[], owner: object, key: string | symbol, seen: Set<object>): void {
+  if (typeof value !== "object" || value === null) return;
+  if (isModule(value) || isTensor(value)) {
+    const path = formatPath(steps);
+    const [what, call] = isModule(value) ? [`the module ${className(value)}`, "registerModuleSubtree"] : ["a tensor", "registerParameterSubtree or registerStateSubtree"];
+    throw new PaxError("tree", `\`${path}\` holds ${what}, but \`${String(key)}\` of ${className(owner)} is not registered: use ${call}`, { path });
+  }
+  if (seen.has(value)) return;
+  seen.add(value);
+  if (Array.isArray(value)) value.forEach((item, i) => scan(item, [...steps, i], owner, key, seen));
+  else if (value instanceof Map) for (const [k, item] of value) scan(item, [...steps, String(k)], owner, key, seen);
+  else if (value instanceof Set) for (const item of value) scan(item, steps, owner, key, seen);
+  else if (isPlainObject(value)) for (const k of Object.keys(value)) scan(value[k], [...steps, k], owner, key, seen);
+}
+
+function adoptAll(module: object, slot: Slot, steps: readonly Step[]): void {
+  for (const key of Reflect.ownKeys(module)) {
+    if (key === SLOT) continue;
+    if (typeof key !== "string" || !slot.entries.has(key)) adopt(module, slot, key, steps);
+  }
+}
+
+/** Reads marks, checks attributes and gives the instance's layout; cheap if nothing changed since the last time. */
+export function prepare(module: object, steps: readonly Step[] = []): Layout {
+  const slot = slotOf(module);
+  let keys = Reflect.ownKeys(module);
+  let layout = slot.layout;
+  if (layout !== null && slot.verified && layout.keys.length === keys.length && keys.every((key, i) => key === layout!.keys[i])) {
+    let adopted = false;
+    for (const key of layout.statics) adopted = adopt(module, slot, key, steps) || adopted;
+    if (!adopted) return layout;
+  }
+  for (const [name, entry] of slot.entries) {
+    const found = Object.getOwnPropertyDescriptor(module, name);
+    if (found === undefined) {
+      const rest = new Map(slot.entries);
+      rest.delete(name);
+      slot.entries = rest;
+      slot.values.delete(name);
+    } else if (found.get !== accessor(name).get) {
+      if (found.value === undefined) {
+        const path = formatPath([...steps, name]);
+        throw new PaxError("tree", `\`${path}\` of ${className(module)} was registered and then set to undefined by a class field: write \`declare ${name}\``, { path });
+      }
+      define(module, slot, name, entry, found.value);
+    }
+  }
+  adoptAll(module, slot, steps);
+  for (const name of ["forward", "step"]) {
+    if (Object.hasOwn(module, name)) {
+      const path = formatPath([...steps, name]);
+      throw new PaxError("tree", `\`${path}\` is a property of this ${className(module)}: \`${name}\` must be a method of the class, not an arrow field`, { path });
+    }
+  }
+  keys = Reflect.ownKeys(module);
+  layout = intern(Object.getPrototypeOf(module) as object, keys, slot.entries);
+  slot.layout = layout;
+  slot.entries = layout.entries;
+  slot.verified = true;
+  return layout;
+}
+
+const pending: WeakRef<object>[] = [];
+let pendingLimit = 1024;
+
+/** Gives a new instance its record; called by the constructor of Module. */
+export function initialise(module: object): void {
+  const slot: Slot = { entries: new Map(), values: new Map(), training: true, birth: birth(), layout: null, verified: false, distinct: false };
+  Object.defineProperty(module, SLOT, { value: slot });
+  if (pending.push(new WeakRef(module)) > pendingLimit) {
+    const alive = pending.filter((ref) => ref.deref() !== undefined);
+    pending.splice(0, pending.length, ...alive);
+    pendingLimit = Math.max(1024, 2 * alive.length);
+  }
+}
+
+// Modules that no one flattened yet have no accessors: they get them before a function runs that may write to them.
+setBeforeEnter(() => {
+  for (const ref of pending.splice(0)) {
+    const module = ref.deref();
+    if (module === undefined) continue;
+    try {
+      prepare(module);
+    } catch {
+      // An error of a module that takes no part is told when that module is flattened.
+    }
+  }
+});
+
+/** A new instance without the constructor; `values` follow `layout.names`, `statics` follow `layout.statics`. */
+export function build(layout: Layout, training: boolean, values: readonly unknown[], statics: readonly unknown[]): object {
+  const module = Object.create(layout.prototype) as object;
+  const slot: Slot = { entries: layout.entries, values: new Map(), training, birth: birth(), layout, verified: true, distinct: true };
+  layout.names.forEach((name, i) => slot.values.set(name, values[i]));
+  let next = 0;
+  for (const key of layout.keys) {
+    if (key === SLOT) Object.defineProperty(module, SLOT, { value: slot });
+    else if (typeof key === "string" && layout.entries.has(key)) Object.defineProperty(module, key, accessor(key));
+    else Object.defineProperty(module, key, { value: statics[next++], writable: true, enumerable: true, configurable: true });
+  }
+  return module;
+}

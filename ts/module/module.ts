@@ -1,0 +1,162 @@
+import { PaxError } from "../errors.js";
+import { assemble, buildNode, flattenModule, mapModules, stepOf, trainableMask, type Cursor, type ModuleNode, type Node } from "../tree/flatten.js";
+import { isLeaf, scalarToTensor } from "../tree/leaf.js";
+import type { Step } from "../tree/path.js";
+import { differenceError, differenceHere } from "../tree/structure.js";
+import { className, initialise, isModule, register, slotOf, withKinds, type Entry } from "./instance.js";
+import type { ForwardArgs, Params } from "./kinds.js";
+import { summarise } from "./summary.js";
+
+function freezeEntry(entry: Entry): Entry {
+  if (entry.kind === "parameter") return { kind: "state", was: "parameter" };
+  return entry.kind === "parameterSubtree" ? { kind: "stateSubtree", was: "parameterSubtree" } : entry;
+}
+const unfreezeEntry = (entry: Entry): Entry => (entry.was === null ? entry : { kind: entry.was, was: null });
+
+/** A copy of a module with every module in it changed. */
+function rebuild<M extends Module>(module: M, change: (node: ModuleNode) => ModuleNode): M {
+  const leaves: unknown[] = [];
+  const node = flattenModule(module, leaves);
+  return buildNode(mapModules(node, change), { leaves, next: 0 }) as M;
+}
+
+/** `b` where it is not null, else `a`; containers, statics, kinds and mode are `a`'s. */
+function merge(a: Node, b: Node, x: Cursor, y: Cursor, steps: Step[]): unknown {
+  if (b.type === "null") return buildNode(a, x);
+  if (a.type === "null") return buildNode(b, y);
+  const found = differenceHere(a, b, steps, false);
+  if (found !== null) throw differenceError("update", found);
+  if (a.type === "leaf") {
+    x.next++;
+    return buildNode(b, y);
+  }
+  const others = (b as typeof a).children;
+  return assemble(a, a.children.map((child, i) => {
+    steps.push(stepOf(a, i));
+    const merged = merge(child, others[i]!, x, y, steps);
+    steps.pop();
+    return merged;
+  }));
+}
+
+/** The base class of everything with parameters or state. Every method gives a new module and leaves this one as it is. */
+export abstract class Module {
+  declare private readonly _module: never;
+  /** The name in messages and summaries; minifiers change a class's own name. */
+  static moduleName?: string;
+
+  constructor() {
+    initialise(this);
+  }
+
+  /** True in train mode, which a new module is in. */
+  get training(): boolean {
+    return slotOf(this).training;
+  }
+
+  protected registerState<K extends keyof this & string>(name: K, value: this[K]): void {
+    register(this, name, "state", one(this, name, value));
+  }
+  protected registerParameter<K extends keyof this & string>(name: K, value: this[K]): void {
+    register(this, name, "parameter", one(this, name, value));
+  }
+  protected registerModule<K extends keyof this & string>(name: K, value: this[K]): void {
+    const given: unknown = value;
+    if (given !== null && given !== undefined && !isModule(given)) {
+      throw new PaxError("tree", `registerModule("${name}") of ${className(this)}: the value is no Module`, { op: "registerModule", path: name });
+    }
+    register(this, name, "module", value);
+  }
+  protected registerStateSubtree<K extends keyof this & string>(name: K, value: this[K]): void {
+    register(this, name, "stateSubtree", value);
+  }
+  protected registerParameterSubtree<K extends keyof this & string>(name: K, value: this[K]): void {
+    register(this, name, "parameterSubtree", value);
+  }
+  protected registerModuleSubtree<K extends keyof this & string>(name: K, value: this[K]): void {
+    register(this, name, "moduleSubtree", value);
+  }
+
+  /** A module of this class with the trainable leaves; every other leaf is `null`. */
+  parameters(): this {
+    const leaves: unknown[] = [];
+    const node = flattenModule(this, leaves);
+    const mask = trainableMask(node);
+    return buildNode(node, { leaves: leaves.map((leaf, i) => (mask[i] ? leaf : null)), next: 0 }) as this;
+  }
+
+  /** A new version with the leaves of `params` that are not `null`. Errors: `tree` for another class, names, kinds or mode. */
+  update(params: this | Params<this>): this {
+    const given: unknown = params;
+    if (!isModule(given)) throw new PaxError("tree", `update of ${className(this)}: the argument is no Module`, { op: "update" });
+    const [mine, theirs]: [unknown[], unknown[]] = [[], []];
+    const [a, b] = [flattenModule(this, mine), flattenModule(given, theirs)];
+    return merge(a, b, { leaves: mine, next: 0 }, { leaves: theirs, next: 0 }, []) as this;
+  }
+
+  train(mode = true): this {
+    return rebuild(this, (node) => ({ ...node, training: mode }));
+  }
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Parameters become state, in every module inside too. */
+  freeze(): this {
+    return rebuild(this, (node) => ({ ...node, layout: withKinds(node.layout, freezeEntry) }));
+  }
+  /** The kinds before `freeze()`. */
+  unfreeze(): this {
+    return rebuild(this, (node) => ({ ...node, layout: withKinds(node.layout, unfreezeEntry) }));
+  }
+
+  /** New modules and containers, the same leaves and static attributes. */
+  copy(): this {
+    return rebuild(this, (node) => node);
+  }
+
+  /** A copy with other values of some attributes. */
+  replace<K extends keyof this>(values: { readonly [P in K]: this[P] }): this {
+    const copy = this.copy();
+    for (const key of Object.keys(values) as K[]) {
+      if (!Object.hasOwn(copy, key)) {
+        throw new PaxError("tree", `replace: ${className(this)} has no attribute \`${String(key)}\``, { op: "replace", path: String(key) });
+      }
+      copy[key] = values[key];
+    }
+    return copy;
+  }
+
+  /** The modules and leaves as lines of a tree, with shapes and counts. */
+  summary(): string {
+    return summarise(this);
+  }
+
+  /** A copy that ran once on these inputs. */
+  hkInit(...args: ForwardArgs<this>): this {
+    const copy = this.copy();
+    const { forward } = copy as { forward?: (...args: unknown[]) => unknown };
+    if (typeof forward !== "function") throw new PaxError("value", `hkInit: ${className(this)} has no method \`forward\``, { op: "hkInit" });
+    forward.apply(copy, args as unknown[]);
+    return copy;
+  }
+}
+
+// Accessors would print as [Getter/Setter].
+Object.defineProperty(Module.prototype, Symbol.for("nodejs.util.inspect.custom"), {
+  configurable: true,
+  value(this: Module, _depth: number, options: object, inspect?: (value: unknown, options: object) => string): string {
+    return inspect === undefined ? className(this) : `${className(this)} ${inspect({ ...this }, options)}`;
+  },
+});
+
+function one(module: object, name: string, given: unknown): unknown {
+  const value = scalarToTensor(given);
+  if (value === null || value === undefined || isLeaf(value)) return value;
+  throw new PaxError("tree", `\`${name}\` of ${className(module)} is not one value: use register…Subtree for a tree`, { path: name });
+}
+
+/** A module that updates the parameters of another. */
+export abstract class Optimizer extends Module {
+  abstract step<M extends Module>(grads: M, model: M): M;
+}

@@ -1,0 +1,86 @@
+import { PaxError } from "../errors.js";
+
+export const MAX_DEPTH = 1000;
+
+/** `{…}` or `Object.create(null)`, of this or another realm. */
+export function isPlainObject(value: object): value is Record<string, unknown> {
+  const proto: unknown = Object.getPrototypeOf(value);
+  if (proto === null || proto === Object.prototype) return true;
+  return typeof proto === "object" && Object.getPrototypeOf(proto) === null && Object.hasOwn(proto as object, "isPrototypeOf");
+}
+
+let ids = 0;
+const objectIds = new WeakMap<object, number>();
+const symbolIds = new Map<symbol, number>();
+
+/** A number that is this object's for life. */
+export function identityId(value: object): number {
+  let id = objectIds.get(value);
+  if (id === undefined) objectIds.set(value, (id = ++ids));
+  return id;
+}
+
+function symbolId(value: symbol): number {
+  let id = symbolIds.get(value);
+  if (id === undefined) symbolIds.set(value, (id = ++ids));
+  return id;
+}
+
+function tooDeep(): PaxError {
+  return new PaxError("tree", "a static attribute is nested too deeply or contains itself: keep it in a class instance, which is compared by identity");
+}
+
+/** Primitives with `Object.is`, plain arrays and objects deeply, the rest by identity. */
+export function staticsEqual(a: unknown, b: unknown, depth = 0): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (depth > MAX_DEPTH) throw tooDeep();
+  if (Array.isArray(a)) {
+    if (!Array.isArray(b) || a.length !== b.length) return false;
+    for (let i = 0; i < a.length; i++) if (!staticsEqual(a[i], b[i], depth + 1)) return false;
+    return true;
+  }
+  if (Array.isArray(b) || !isPlainObject(a) || !isPlainObject(b)) return false;
+  const keys = Object.keys(a);
+  if (keys.length !== Object.keys(b).length) return false;
+  return keys.every((key) => Object.hasOwn(b, key) && staticsEqual(a[key], b[key], depth + 1));
+}
+
+/** A string that is equal exactly where `staticsEqual` holds. */
+export function staticKey(value: unknown, depth = 0): string {
+  switch (typeof value) {
+    case "string": return JSON.stringify(value);
+    case "number": return Object.is(value, -0) ? "-0" : String(value);
+    case "bigint": return `${value}n`;
+    case "boolean": return value ? "t" : "f";
+    case "undefined": return "u";
+    case "symbol": return `@${symbolId(value)}`;
+    case "function": return `#${identityId(value)}`;
+  }
+  if (value === null) return "n";
+  if (depth > MAX_DEPTH) throw tooDeep();
+  if (Array.isArray(value)) {
+    let text = "[";
+    for (let i = 0; i < value.length; i++) text += `${staticKey(value[i], depth + 1)},`;
+    return `${text}]`;
+  }
+  const object = value as object;
+  if (!isPlainObject(object)) return `#${identityId(object)}`;
+  let text = "{";
+  for (const key of Object.keys(object).sort()) text += `${JSON.stringify(key)}:${staticKey(object[key], depth + 1)},`;
+  return `${text}}`;
+}
+
+/** A static value in the words of an error. */
+export function showStatic(value: unknown): string {
+  if (typeof value === "function") return `function ${value.name === "" ? "(anonymous)" : value.name}`;
+  if (typeof value === "symbol" || typeof value === "bigint") return String(value);
+  if (typeof value === "object" && value !== null && !Array.isArray(value) && !isPlainObject(value)) return `an instance of ${value.constructor?.name ?? "a class"}`;
+  let text: string;
+  try {
+    text = Object.is(value, -0) ? "-0" : typeof value === "number" ? String(value) : (JSON.stringify(value) ?? "undefined");
+  } catch {
+    text = Array.isArray(value) ? "an array" : "an object";
+  }
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+}
