@@ -2,7 +2,7 @@
 use crate::exec::cpu::index;
 use crate::exec::Exec;
 use crate::ops::samples::{Domain, Input, Layout, Sample};
-use crate::ops::{same_shapes, Arrays, Avals, Batch, Body, Composite, Jvp, Lift, Primitive, Row, Saves, Vjp};
+use crate::ops::{same_shapes, Arrays, Batch, Body, Composite, Jvp, Lift, Primitive, Row, Saves, Vjp};
 use crate::params::{p, Kind};
 use crate::{Array, Aval, Cx, DType, Dims, Error, Params, Result, Tensor};
 use smallvec::smallvec;
