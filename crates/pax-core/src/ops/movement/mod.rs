@@ -2,8 +2,9 @@
 pub mod broadcast;
 pub mod create;
 pub mod reshape;
+pub mod slice;
 pub mod transpose;
 
 use crate::Row;
 
-pub const ROWS: &[&Row] = &[&create::FULL, &broadcast::BROADCAST, &reshape::RESHAPE, &transpose::TRANSPOSE];
+pub const ROWS: &[&Row] = &[&create::FULL, &broadcast::BROADCAST, &reshape::RESHAPE, &transpose::TRANSPOSE, &slice::SLICE, &slice::PAD];

@@ -1,6 +1,7 @@
 //! Reductions and running reductions.
+pub mod extreme;
 pub mod sum;
 
 use crate::Row;
 
-pub const ROWS: &[&Row] = &[&sum::REDUCE_SUM];
+pub const ROWS: &[&Row] = &[&sum::REDUCE_SUM, &extreme::REDUCE_MAX, &extreme::REDUCE_MIN];
