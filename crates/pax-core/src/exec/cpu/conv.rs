@@ -1,0 +1,135 @@
+//! Convolution and its two gradients, channels last: a patch matrix per image and group, then `gemm`; integers by a plain loop.
+use crate::exec::{Exec, Shared};
+use crate::ops::elementwise::binary::Number;
+
+/// Sizes of one convolution; one spatial axis is two with a first of size 1.
+#[derive(Clone, Debug)]
+pub struct Geometry {
+    pub n: usize, pub input: [usize; 2], pub out: [usize; 2], pub kernel: [usize; 2], pub stride: [i64; 2], pub low: [i64; 2],
+    pub dilation: [i64; 2], pub kernel_dilation: [i64; 2], pub c: usize, pub o: usize, pub groups: usize,
+}
+
+impl Geometry {
+    fn cg(&self) -> usize { self.c / self.groups.max(1) }
+    fn og(&self) -> usize { self.o / self.groups.max(1) }
+    fn taps(&self) -> usize { self.kernel[0] * self.kernel[1] }
+    fn pixels(&self) -> usize { self.out[0] * self.out[1] }
+    /// The input index that output `j` reads at tap `t` of axis `d`; none in padding and between dilated elements.
+    fn source(&self, d: usize, j: usize, t: usize) -> Option<usize> {
+        let at = j as i64 * self.stride[d] - self.low[d] + t as i64 * self.kernel_dilation[d];
+        if at < 0 || at % self.dilation[d] != 0 { return None; }
+        Some((at / self.dilation[d]) as usize).filter(|&i| i < self.input[d])
+    }
+    /// Calls `f(start in the patch matrix, input pixel)` for every tap of every output pixel of an image.
+    fn patches(&self, mut f: impl FnMut(usize, Option<usize>)) {
+        let cg = self.cg();
+        let mut at = 0;
+        for y in 0..self.out[0] { for x in 0..self.out[1] { for ty in 0..self.kernel[0] {
+            let row = self.source(0, y, ty);
+            for tx in 0..self.kernel[1] {
+                f(at, row.and_then(|r| self.source(1, x, tx).map(|s| r * self.input[1] + s)));
+                at += cg;
+            }
+        } } }
+    }
+    fn gather<T: Copy>(&self, image: &[T], group: usize, zero: T, cols: &mut [T]) {
+        let (c, cg) = (self.c, self.cg());
+        self.patches(|at, from| match from {
+            Some(i) => cols[at..at + cg].copy_from_slice(&image[i * c + group * cg..i * c + (group + 1) * cg]),
+            None => cols[at..at + cg].fill(zero),
+        });
+    }
+}
+
+/// Elements whose products convolution can sum.
+pub trait Product: Number {
+    /// `out += a [m, k] × b [k, n]`, row and column strides given; slices begin at the matrices.
+    fn accumulate(size: [usize; 3], out: (&mut [Self], usize), a: (&[Self], usize, usize), b: (&[Self], usize, usize));
+}
+macro_rules! floats { ($($t:ty)*) => { $(impl Product for $t {
+    fn accumulate([m, k, n]: [usize; 3], out: (&mut [Self], usize), a: (&[Self], usize, usize), b: (&[Self], usize, usize)) {
+        if m == 0 || k == 0 || n == 0 { return; }
+        assert!((m - 1) * out.1 + n <= out.0.len() && (m - 1) * a.1 + (k - 1) * a.2 < a.0.len() && (k - 1) * b.1 + (n - 1) * b.2 < b.0.len());
+        // SAFETY: the line above: every element read or written lies in its slice.
+        unsafe {
+            gemm::gemm(m, n, k, out.0.as_mut_ptr(), 1, out.1 as isize, true, a.0.as_ptr(), a.2 as isize, a.1 as isize, b.0.as_ptr(), b.2 as isize, b.1 as isize,
+                1.0, 1.0, false, false, false, gemm::Parallelism::None);
+        }
+    }
+})* } }
+macro_rules! integers { ($($t:ty)*) => { $(impl Product for $t {
+    fn accumulate([m, k, n]: [usize; 3], out: (&mut [Self], usize), a: (&[Self], usize, usize), b: (&[Self], usize, usize)) {
+        for i in 0..m { for l in 0..k { for j in 0..n {
+            let o = &mut out.0[i * out.1 + j];
+            *o = o.wrapping_add(a.0[i * a.1 + l * a.2].wrapping_mul(b.0[l * b.1 + j * b.2]));
+        } } }
+    }
+})* } }
+floats!(f32 f64);
+integers!(i32 i64 u8 u32);
+
+/// `x`, `kernel` → result.
+pub fn forward<T: Product>(exec: &Exec, s: &Geometry, x: &[T], kernel: &[T]) -> Vec<T> {
+    let zero = T::from_i64(0);
+    let (pixels, wide, image) = (s.pixels(), s.taps() * s.cg(), s.input[0] * s.input[1] * s.c);
+    let mut out = vec![zero; s.n * pixels * s.o];
+    if out.is_empty() || wide == 0 { return out; }
+    let shared = Shared::new(&mut out);
+    exec.chunks(s.n, 1, &|n, _| {
+        // SAFETY: an image's result belongs to its chunk.
+        let y = unsafe { shared.range(n * pixels * s.o, (n + 1) * pixels * s.o) };
+        let mut cols = vec![zero; pixels * wide];
+        for g in 0..s.groups {
+            s.gather(&x[n * image..(n + 1) * image], g, zero, &mut cols);
+            T::accumulate([pixels, wide, s.og()], (&mut y[g * s.og()..], s.o), (&cols, wide, 1), (&kernel[g * s.og()..], s.o, 1));
+        }
+    });
+    out
+}
+
+/// Result's cotangent, `kernel` → input's cotangent.
+pub fn input_grad<T: Product>(exec: &Exec, s: &Geometry, dy: &[T], kernel: &[T]) -> Vec<T> {
+    let zero = T::from_i64(0);
+    let (pixels, wide, image, cg) = (s.pixels(), s.taps() * s.cg(), s.input[0] * s.input[1] * s.c, s.cg());
+    let mut out = vec![zero; s.n * image];
+    if out.is_empty() || wide == 0 || pixels * s.o == 0 { return out; }
+    let shared = Shared::new(&mut out);
+    exec.chunks(s.n, 1, &|n, _| {
+        // SAFETY: an image's gradient belongs to its chunk.
+        let dx = unsafe { shared.range(n * image, (n + 1) * image) };
+        let mut cols = vec![zero; pixels * wide];
+        for g in 0..s.groups {
+            cols.fill(zero);
+            T::accumulate([pixels, s.og(), wide], (&mut cols, wide), (&dy[n * pixels * s.o + g * s.og()..], s.o, 1), (&kernel[g * s.og()..], 1, s.o));
+            s.patches(|at, to| if let Some(i) = to {
+                let to = &mut dx[i * s.c + g * cg..i * s.c + (g + 1) * cg];
+                for (d, &v) in to.iter_mut().zip(&cols[at..at + cg]) { *d = d.add(v); }
+            });
+        }
+    });
+    out
+}
+
+/// `x`, result's cotangent → kernel's cotangent. At most 16 partial sums, a range of images each, added in order.
+pub fn kernel_grad<T: Product>(exec: &Exec, s: &Geometry, x: &[T], dy: &[T]) -> Vec<T> {
+    let zero = T::from_i64(0);
+    let (pixels, wide, image) = (s.pixels(), s.taps() * s.cg(), s.input[0] * s.input[1] * s.c);
+    let size = wide * s.o;
+    if size == 0 || s.n * pixels == 0 { return vec![zero; size]; }
+    let per = s.n.div_ceil(16);
+    let mut parts = vec![zero; s.n.div_ceil(per) * size];
+    let shared = Shared::new(&mut parts);
+    exec.chunks(s.n, per, &|from, to| {
+        // SAFETY: a partial sum belongs to its chunk.
+        let dk = unsafe { shared.range(from / per * size, (from / per + 1) * size) };
+        let mut cols = vec![zero; pixels * wide];
+        for n in from..to { for g in 0..s.groups {
+            s.gather(&x[n * image..(n + 1) * image], g, zero, &mut cols);
+            T::accumulate([wide, pixels, s.og()], (&mut dk[g * s.og()..], s.o), (&cols, 1, wide), (&dy[n * pixels * s.o + g * s.og()..], s.o, 1));
+        } }
+    });
+    let (sum, rest) = parts.split_at_mut(size);
+    for part in rest.chunks(size) { for (a, &b) in sum.iter_mut().zip(part) { *a = a.add(b); } }
+    parts.truncate(size);
+    parts
+}
