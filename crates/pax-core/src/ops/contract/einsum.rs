@@ -65,15 +65,15 @@ fn prepare(cx: &Cx, x: &Tensor, labels: &mut Vec<Label>, plan: &Plan) -> Result<
     let mut x = x.clone();
     while let Some((i, j)) = (0..labels.len()).find_map(|i| (0..i).find(|&j| labels[j] == labels[i]).map(|j| (j, i))) {
         let (n, last) = (x.shape()[i], x.ndim() - 1);
-        x = cx.move_axis(&cx.move_axis(&x, j, last)?, i - 1, last)?;
+        x = cx.move_axis(&cx.move_axis(&x, j, last)?, i, last)?;
         let mut flat: Dims = x.shape()[..last - 1].into();
         flat.push(n * n);
         // The stable order of equal keys is 0, 1, 2, …
         let steps = cx.scale(&cx.cast(&cx.argsort(&[cx.zeros(&[n], DType::U8)?], 0)?, DType::I64)?, (n + 1) as f64)?;
         x = cx.gather(&cx.reshape(&x, &flat)?, &steps, Place { axis: last - 1, batch: 0, outside: 1 })?;
         let l = labels[i];
-        labels.remove(i);
         labels.remove(j);
+        labels.remove(i);
         labels.push(l);
     }
     let keep: Vec<usize> = (0..labels.len()).filter(|&d| plan.sizes.get(&labels[d]) == Some(&x.shape()[d])).collect();
