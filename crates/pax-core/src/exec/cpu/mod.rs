@@ -1,4 +1,5 @@
 //! Kernels on the CPU, a family a file. They know arrays, not rows.
+pub mod along;
 pub mod conv;
 pub mod gemm;
 pub mod index;
