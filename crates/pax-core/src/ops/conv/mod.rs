@@ -187,3 +187,6 @@ impl Cx {
         self.one(&CONV, values, &[x, kernel])
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use crate::exec::cpu::math::{real1, Map1, Real};
 use crate::exec::Exec;
 use crate::ops::elementwise::{float, number};
 use crate::ops::samples::{elementwise, Domain};
-use crate::ops::{Arrays, Batch, Body, Jvp, Lift, Primitive, Pull, Row, Saves, Vjp};
+use crate::ops::{Arrays, Batch, Body, Jvp, Lift, Primitive, Pull, same, Row, Saves, Vjp};
 use crate::{Array, Cx, DType, Params, Result, Tensor};
 use half::{bf16, f16};
 use smallvec::smallvec;
@@ -114,11 +114,11 @@ signed!(unsigned u8 u32);
 signed!(float f32: 0.0, 1.0; f64: 0.0, 1.0; f16: f16::ZERO, f16::ONE; bf16: bf16::ZERO, bf16::ONE;);
 
 macro_rules! number_row {
-    ($NAME:ident $fn:ident, $doc:literal, $saves:expr, $vjp:expr, $jvp:expr) => {
+    ($NAME:ident $fn:ident, $lift:ident $shape:ident, $doc:literal, $saves:expr, $vjp:expr, $jvp:expr) => {
         pub static $NAME: Row = Row {
             name: stringify!($fn),
             doc: $doc,
-            operands: &["x"], params: &[], many: false, lift: Lift::PromoteNumber, shape: number,
+            operands: &["x"], params: &[], many: false, lift: Lift::$lift, shape: $shape,
             body: Body::Primitive(Primitive { eval: |exec, _, xs| {
                 let x = &xs[0];
                 crate::dispatch!(x.dtype, T => Ok(smallvec![map1(exec, x.dtype, x, <T as Signed>::$fn)?]))
@@ -130,14 +130,14 @@ macro_rules! number_row {
     };
 }
 
-number_row!(NEG neg, "`-x`; integers wrap.", Saves::NONE, Vjp::Rule(|p| Ok(vec![p.want(0, || p.cx.neg(p.g()?))?])), Jvp::Linear);
-number_row!(ABS abs, "The absolute value of `x`; its derivative at 0 is 1, as in JAX. The least integer stays.", IN, Vjp::Rule(|p| Ok(vec![p.want(0, || {
+number_row!(NEG neg, None number, "`-x`; integers wrap.", Saves::NONE, Vjp::Rule(|p| Ok(vec![p.want(0, || p.cx.neg(p.g()?))?])), Jvp::Linear);
+number_row!(ABS abs, None same, "The absolute value of `x`; its derivative at 0 is 1, as in JAX. The least integer stays.", IN, Vjp::Rule(|p| Ok(vec![p.want(0, || {
     let (g, x) = (p.g()?, p.x(0)?);
     p.cx.select(&p.cx.greater_equal(x, &p.cx.zeros_like(x)?)?, g, &p.cx.neg(g)?)
 })?])), Jvp::Diagonal);
-number_row!(SIGN sign, "-1, 0 or 1 as `x` is negative, zero or positive; NaN stays NaN.", Saves::NONE, Vjp::Zero("it is constant between its steps"), Jvp::Diagonal);
-number_row!(SQUARE square, "`x * x`; integers wrap.", IN, Vjp::Rule(|p| Ok(vec![p.want(0, || p.cx.mul(&p.cx.scale(p.g()?, 2.0)?, p.x(0)?))?])), Jvp::Diagonal);
-number_row!(RELU relu, "`x` where it is positive, else 0; its derivative at 0 is 0.", OUT, Vjp::Rule(|p| Ok(vec![p.want(0, || {
+number_row!(SIGN sign, PromoteNumber number, "-1, 0 or 1 as `x` is negative, zero or positive; NaN stays NaN.", Saves::NONE, Vjp::Zero("it is constant between its steps"), Jvp::Diagonal);
+number_row!(SQUARE square, PromoteNumber number, "`x * x`; integers wrap.", IN, Vjp::Rule(|p| Ok(vec![p.want(0, || p.cx.mul(&p.cx.scale(p.g()?, 2.0)?, p.x(0)?))?])), Jvp::Diagonal);
+number_row!(RELU relu, PromoteNumber number, "`x` where it is positive, else 0; its derivative at 0 is 0.", OUT, Vjp::Rule(|p| Ok(vec![p.want(0, || {
     let (g, y) = (p.g()?, p.y(0)?);
     p.cx.select(&p.cx.greater(y, &p.cx.zeros_like(y)?)?, g, &p.cx.zeros_like(g)?)
 })?])), Jvp::Diagonal);
@@ -147,7 +147,7 @@ macro_rules! rounding_row {
         pub static $NAME: Row = Row {
             name: stringify!($fn),
             doc: $doc,
-            operands: &["x"], params: &[], many: false, lift: Lift::PromoteNumber, shape: number,
+            operands: &["x"], params: &[], many: false, lift: Lift::None, shape: number,
             body: Body::Primitive(Primitive { eval: |exec, _, xs| {
                 struct F;
                 impl Map1 for F { #[inline(always)] fn f<R: Real>(&self, x: R) -> R { x.$method() } }

@@ -1,0 +1,477 @@
+// Written by `npm run gen` from the table in crates/pax-core/src/ops. Do not edit.
+import { bindMany, bindOne, type ProgramHandle } from "../../engine.js";
+import type { DType, Tensor, TensorLike } from "../../tensor.js";
+
+/** Hash of the manifest that these functions were written from. */
+export const MANIFEST_HASH = 3836284032;
+
+/** `a + b`, element by element; bool is or. */
+export function add(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(0, "add", [a, b], []);
+}
+
+/** `a - b`, element by element; bool is exclusive or. */
+export function sub(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(1, "sub", [a, b], []);
+}
+
+/** `a * b`, element by element; bool is and. */
+export function mul(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(2, "mul", [a, b], []);
+}
+
+/** The same values in another dtype. Floats to integers truncate and saturate (NaN gives 0), integers wrap. */
+export function cast(x: TensorLike, dtype: DType, weak: boolean): Tensor {
+  return bindOne(3, "cast", [x], [{ dtype: dtype }, weak]);
+}
+
+/** `-x`; integers wrap. */
+export function neg(x: TensorLike): Tensor {
+  return bindOne(4, "neg", [x], []);
+}
+
+/** The absolute value of `x`; its derivative at 0 is 1, as in JAX. The least integer stays. */
+export function abs(x: TensorLike): Tensor {
+  return bindOne(5, "abs", [x], []);
+}
+
+/** -1, 0 or 1 as `x` is negative, zero or positive; NaN stays NaN. */
+export function sign(x: TensorLike): Tensor {
+  return bindOne(6, "sign", [x], []);
+}
+
+/** `x * x`; integers wrap. */
+export function square(x: TensorLike): Tensor {
+  return bindOne(7, "square", [x], []);
+}
+
+/** `x` where it is positive, else 0; its derivative at 0 is 0. */
+export function relu(x: TensorLike): Tensor {
+  return bindOne(8, "relu", [x], []);
+}
+
+/** The greatest whole number not above `x`; integers stay. */
+export function floor(x: TensorLike): Tensor {
+  return bindOne(9, "floor", [x], []);
+}
+
+/** The least whole number not below `x`; integers stay. */
+export function ceil(x: TensorLike): Tensor {
+  return bindOne(10, "ceil", [x], []);
+}
+
+/** The nearest whole number, halves to the even one; integers stay. */
+export function round(x: TensorLike): Tensor {
+  return bindOne(11, "round", [x], []);
+}
+
+/** `x` without its fraction; integers stay. */
+export function trunc(x: TensorLike): Tensor {
+  return bindOne(12, "trunc", [x], []);
+}
+
+/** e to the power of `x`. */
+export function exp(x: TensorLike): Tensor {
+  return bindOne(13, "exp", [x], []);
+}
+
+/** `exp(x) - 1`, precise near 0. */
+export function expm1(x: TensorLike): Tensor {
+  return bindOne(14, "expm1", [x], []);
+}
+
+/** The natural logarithm of `x`. */
+export function log(x: TensorLike): Tensor {
+  return bindOne(15, "log", [x], []);
+}
+
+/** `log(1 + x)`, precise near 0. */
+export function log1p(x: TensorLike): Tensor {
+  return bindOne(16, "log1p", [x], []);
+}
+
+/** The square root of `x`; its derivative at 0 is infinite. */
+export function sqrt(x: TensorLike): Tensor {
+  return bindOne(17, "sqrt", [x], []);
+}
+
+/** `1 / sqrt(x)`. */
+export function rsqrt(x: TensorLike): Tensor {
+  return bindOne(18, "rsqrt", [x], []);
+}
+
+/** `1 / x`. */
+export function reciprocal(x: TensorLike): Tensor {
+  return bindOne(19, "reciprocal", [x], []);
+}
+
+/** The sine of `x` in radians. */
+export function sin(x: TensorLike): Tensor {
+  return bindOne(20, "sin", [x], []);
+}
+
+/** The cosine of `x` in radians. */
+export function cos(x: TensorLike): Tensor {
+  return bindOne(21, "cos", [x], []);
+}
+
+/** The tangent of `x` in radians. */
+export function tan(x: TensorLike): Tensor {
+  return bindOne(22, "tan", [x], []);
+}
+
+/** The angle in radians whose sine is `x`. */
+export function asin(x: TensorLike): Tensor {
+  return bindOne(23, "asin", [x], []);
+}
+
+/** The angle in radians whose cosine is `x`. */
+export function acos(x: TensorLike): Tensor {
+  return bindOne(24, "acos", [x], []);
+}
+
+/** The angle in radians whose tangent is `x`. */
+export function atan(x: TensorLike): Tensor {
+  return bindOne(25, "atan", [x], []);
+}
+
+/** The hyperbolic sine of `x`. */
+export function sinh(x: TensorLike): Tensor {
+  return bindOne(26, "sinh", [x], []);
+}
+
+/** The hyperbolic cosine of `x`. */
+export function cosh(x: TensorLike): Tensor {
+  return bindOne(27, "cosh", [x], []);
+}
+
+/** The hyperbolic tangent of `x`. */
+export function tanh(x: TensorLike): Tensor {
+  return bindOne(28, "tanh", [x], []);
+}
+
+/** The inverse of `sinh`. */
+export function asinh(x: TensorLike): Tensor {
+  return bindOne(29, "asinh", [x], []);
+}
+
+/** The inverse of `cosh`, for `x` of 1 and more. */
+export function acosh(x: TensorLike): Tensor {
+  return bindOne(30, "acosh", [x], []);
+}
+
+/** The inverse of `tanh`, for `x` between -1 and 1. */
+export function atanh(x: TensorLike): Tensor {
+  return bindOne(31, "atanh", [x], []);
+}
+
+/** The error function, `2/sqrt(pi)` times the integral of `exp(-t^2)` from 0 to `x`. */
+export function erf(x: TensorLike): Tensor {
+  return bindOne(32, "erf", [x], []);
+}
+
+/** `1 - erf(x)`, precise where erf is near 1. */
+export function erfc(x: TensorLike): Tensor {
+  return bindOne(33, "erfc", [x], []);
+}
+
+/** The inverse of `erf`: infinite at -1 and 1, NaN beyond. */
+export function erfinv(x: TensorLike): Tensor {
+  return bindOne(34, "erfinv", [x], []);
+}
+
+/** The logistic function `1 / (1 + exp(-x))`, without overflow. */
+export function sigmoid(x: TensorLike): Tensor {
+  return bindOne(35, "sigmoid", [x], []);
+}
+
+/** `log(1 + exp(x))`, without overflow; its derivative is the sigmoid. */
+export function softplus(x: TensorLike): Tensor {
+  return bindOne(36, "softplus", [x], []);
+}
+
+/** True where `x` is neither infinite nor NaN; integers always are. */
+export function isfinite(x: TensorLike): Tensor {
+  return bindOne(37, "isfinite", [x], []);
+}
+
+/** True where `x` is NaN; integers never are. */
+export function isnan(x: TensorLike): Tensor {
+  return bindOne(38, "isnan", [x], []);
+}
+
+/** `a / b`; integers give float32. */
+export function div(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(39, "div", [a, b], []);
+}
+
+/** `a` to the power of `b`. Integers wrap, and negative powers of them are cut to whole numbers. The derivative by `b` is 0 where `a` is 0. */
+export function pow(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(40, "pow", [a, b], []);
+}
+
+/** The angle in radians of the point with ordinate `y` and abscissa `x`. */
+export function atan2(y: TensorLike, x: TensorLike): Tensor {
+  return bindOne(41, "atan2", [y, x], []);
+}
+
+/** The greater of `a` and `b`; NaN wins. The derivative of a tie is half each. */
+export function maximum(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(42, "maximum", [a, b], []);
+}
+
+/** The lesser of `a` and `b`; NaN wins. The derivative of a tie is half each. */
+export function minimum(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(43, "minimum", [a, b], []);
+}
+
+/** The greatest whole number not above `a / b`. Integer division by zero gives -1. */
+export function floorDivide(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(44, "floorDivide", [a, b], []);
+}
+
+/** `a - b * floor_divide(a, b)`, of the divisor's sign. An integer's remainder by zero is the dividend. */
+export function remainder(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(45, "remainder", [a, b], []);
+}
+
+/** True where `a` and `b` are equal; NaN equals nothing. */
+export function equal(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(46, "equal", [a, b], []);
+}
+
+/** True where `a` and `b` differ; NaN differs from everything. */
+export function notEqual(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(47, "notEqual", [a, b], []);
+}
+
+/** True where `a` is less than `b`; false for NaN. */
+export function less(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(48, "less", [a, b], []);
+}
+
+/** True where `a` is at most `b`; false for NaN. */
+export function lessEqual(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(49, "lessEqual", [a, b], []);
+}
+
+/** True where `a` is greater than `b`; false for NaN. */
+export function greater(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(50, "greater", [a, b], []);
+}
+
+/** True where `a` is at least `b`; false for NaN. */
+export function greaterEqual(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(51, "greaterEqual", [a, b], []);
+}
+
+/** True where both are; numbers are true where they are not 0. */
+export function logicalAnd(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(52, "logicalAnd", [a, b], []);
+}
+
+/** True where either is; numbers are true where they are not 0. */
+export function logicalOr(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(53, "logicalOr", [a, b], []);
+}
+
+/** True where `x` is not; numbers are true where they are not 0. */
+export function logicalNot(x: TensorLike): Tensor {
+  return bindOne(54, "logicalNot", [x], []);
+}
+
+/** The bits that both integers have; bool is and. */
+export function bitAnd(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(55, "bitAnd", [a, b], []);
+}
+
+/** The bits that either integer has; bool is or. */
+export function bitOr(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(56, "bitOr", [a, b], []);
+}
+
+/** The bits that one of the integers has; bool is exclusive or. */
+export function bitXor(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(57, "bitXor", [a, b], []);
+}
+
+/** Every bit of an integer turned over; bool is not. */
+export function bitNot(x: TensorLike): Tensor {
+  return bindOne(58, "bitNot", [x], []);
+}
+
+/** `a` with its bits `b` places up; 0 where `b` is negative or at least the width. */
+export function shiftLeft(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(59, "shiftLeft", [a, b], []);
+}
+
+/** `a` with its bits `b` places down, its sign kept; all sign where `b` is negative or at least the width. */
+export function shiftRight(a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(60, "shiftRight", [a, b], []);
+}
+
+/** `a` where `condition` is true, else `b`. NaN in what is not chosen does not matter, nor does it to the derivative. */
+export function select(condition: TensorLike, a: TensorLike, b: TensorLike): Tensor {
+  return bindOne(61, "select", [condition, a, b], []);
+}
+
+/** The same bits read as another dtype of the same size. */
+export function bitcast(x: TensorLike, dtype: DType): Tensor {
+  return bindOne(62, "bitcast", [x], [{ dtype: dtype }]);
+}
+
+/** `x` itself, a constant to every derivative. */
+export function stopGradient(x: TensorLike): Tensor {
+  return bindOne(63, "stopGradient", [x], []);
+}
+
+/** The same values in a buffer of their own. */
+export function copy(x: TensorLike): Tensor {
+  return bindOne(64, "copy", [x], []);
+}
+
+/** `minimum(maximum(x, low), high)`; its derivative at a bound is half, as `jnp.clip`'s. */
+export function clamp(x: TensorLike, low: TensorLike, high: TensorLike): Tensor {
+  return bindOne(65, "clamp", [x, low, high], []);
+}
+
+/** `x` times the normal distribution's share below `x`; `approximate` takes tanh's formula (Hendrycks and Gimpel 2016). */
+export function gelu(x: TensorLike, approximate: boolean): Tensor {
+  return bindOne(66, "gelu", [x], [approximate]);
+}
+
+/** `x * sigmoid(x)`. */
+export function silu(x: TensorLike): Tensor {
+  return bindOne(67, "silu", [x], []);
+}
+
+/** `x` where it is positive, else `alpha * (exp(x) - 1)`. */
+export function elu(x: TensorLike, alpha: number): Tensor {
+  return bindOne(68, "elu", [x], [alpha]);
+}
+
+/** `x` where it is not negative, else `slope * x`. */
+export function leakyRelu(x: TensorLike, slope: number): Tensor {
+  return bindOne(69, "leakyRelu", [x], [slope]);
+}
+
+/** `log(sigmoid(x))`, without overflow. */
+export function logSigmoid(x: TensorLike): Tensor {
+  return bindOne(70, "logSigmoid", [x], []);
+}
+
+/** `x` between 0 and 6, else the nearer of them; its derivative is 0 at both. */
+export function relu6(x: TensorLike): Tensor {
+  return bindOne(71, "relu6", [x], []);
+}
+
+/** `x` between -1 and 1, else the nearer of them; its derivative is 1 at both. */
+export function hardTanh(x: TensorLike): Tensor {
+  return bindOne(72, "hardTanh", [x], []);
+}
+
+/** A tensor of `shape` and `dtype` whose elements are all `value`. */
+export function full(shape: readonly number[], dtype: DType, value: number): Tensor {
+  return bindOne(73, "full", [], [shape, { dtype: dtype }, value]);
+}
+
+/** Repeats `x` to `shape`; axis i of `x` becomes axis `axes[i]` of the result, and has its size. */
+export function broadcast(x: TensorLike, shape: readonly number[], axes: readonly number[]): Tensor {
+  return bindOne(74, "broadcast", [x], [shape, axes]);
+}
+
+/** The same elements in row-major order under another shape. */
+export function reshape(x: TensorLike, shape: readonly number[]): Tensor {
+  return bindOne(75, "reshape", [x], [shape]);
+}
+
+/** Axes in another order: axis i of the result is axis `permutation[i]` of `x`. */
+export function transpose(x: TensorLike, permutation: readonly number[]): Tensor {
+  return bindOne(76, "transpose", [x], [permutation]);
+}
+
+/** Sum over `axes`. bool gives int32, uint8 gives uint32; half floats accumulate in float32. */
+export function reduceSum(x: TensorLike, axes: readonly number[]): Tensor {
+  return bindOne(77, "reduceSum", [x], [axes]);
+}
+
+/** Products summed over `a_contract` and `b_contract`, for each index of the batch axes; result axes: batch, rest of `a`, rest of `b`. */
+export function dot(a: TensorLike, b: TensorLike, aBatch: readonly number[], bBatch: readonly number[], aContract: readonly number[], bContract: readonly number[]): Tensor {
+  return bindOne(78, "dot", [a, b], [aBatch, bBatch, aContract, bContract]);
+}
+
+/** Slices of `x` along `axis` at `indices`, whose axes take the place of `axis`; the first `batch` axes of both go together. A negative index counts from the end. */
+export function gather(x: TensorLike, indices: TensorLike, axis: number, batch: number, outside: "clamp" | "drop"): Tensor {
+  return bindOne(79, "gather", [x, indices], [axis, batch, ["clamp", "drop"].indexOf(outside)]);
+}
+
+/** Elements of `x` along `axis` at `indices`, which has `x`'s shape on all other axes. */
+export function takeAlongAxis(x: TensorLike, indices: TensorLike, axis: number): Tensor {
+  return bindOne(80, "takeAlongAxis", [x, indices], [axis]);
+}
+
+/** `x` with slices along `axis` at `indices` set to `updates` (the last one stays) or with them added, in order. The form is gather's: `updates` has its result's shape. */
+export function scatter(x: TensorLike, indices: TensorLike, updates: TensorLike, axis: number, batch: number, outside: "clamp" | "drop", mode: "set" | "add"): Tensor {
+  return bindOne(81, "scatter", [x, indices, updates], [axis, batch, ["clamp", "drop"].indexOf(outside), ["set", "add"].indexOf(mode)]);
+}
+
+/** `x` with the least or greatest of itself and the `updates` at `indices`; the gradient of ties is split evenly. */
+export function scatterExtreme(x: TensorLike, indices: TensorLike, updates: TensorLike, axis: number, batch: number, outside: "clamp" | "drop", mode: "min" | "max"): Tensor {
+  return bindOne(82, "scatterExtreme", [x, indices, updates], [axis, batch, ["clamp", "drop"].indexOf(outside), ["min", "max"].indexOf(mode)]);
+}
+
+/** What part of `y = scatter_extreme(x, indices, updates)` is owed to each element of `x` and of `updates`. */
+export function scatterShares(x: TensorLike, indices: TensorLike, updates: TensorLike, y: TensorLike, axis: number, batch: number, outside: "clamp" | "drop"): Tensor[] {
+  return bindMany(83, "scatterShares", [x, indices, updates, y], [axis, batch, ["clamp", "drop"].indexOf(outside)]);
+}
+
+/** The indices with each that a later one repeats replaced by `size`, so that it is dropped. */
+export function lastWriters(indices: TensorLike, size: number, batch: number, outside: "clamp" | "drop"): Tensor {
+  return bindOne(84, "lastWriters", [indices], [size, batch, ["clamp", "drop"].indexOf(outside)]);
+}
+
+/** The int32 order that sorts along `axis` by the first operand, ties by the next; ascending, stable, NaN last. */
+export function argsort(keys: readonly TensorLike[], axis: number): Tensor {
+  return bindOne(85, "argsort", [...keys], [axis]);
+}
+
+/** The operands sorted together along `axis` by the first `num_keys` of them; ascending, stable, NaN last. */
+export function sort(operands: readonly TensorLike[], axis: number, numKeys: number): Tensor[] {
+  return bindMany(86, "sort", [...operands], [axis, numKeys]);
+}
+
+/** Cross-correlation of x [n, spatial, channels] with kernel [spatial, channels / groups, results]; 1 or 2 spatial axes, `dilation_input` spreads x. */
+export function conv(x: TensorLike, kernel: TensorLike, strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[], dilationInput: readonly number[], dilationKernel: readonly number[], groups: number): Tensor {
+  return bindOne(87, "conv", [x, kernel], [strides, paddingLow, paddingHigh, dilationInput, dilationKernel, groups]);
+}
+
+/** Cotangent of `conv`'s x, of spatial `size`, from its result's cotangent and the kernel. */
+export function convInputGrad(g: TensorLike, kernel: TensorLike, strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[], dilationInput: readonly number[], dilationKernel: readonly number[], groups: number, size: readonly number[]): Tensor {
+  return bindOne(88, "convInputGrad", [g, kernel], [strides, paddingLow, paddingHigh, dilationInput, dilationKernel, groups, size]);
+}
+
+/** Cotangent of `conv`'s kernel, of spatial `size`, from x and its result's cotangent. */
+export function convKernelGrad(x: TensorLike, g: TensorLike, strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[], dilationInput: readonly number[], dilationKernel: readonly number[], groups: number, size: readonly number[]): Tensor {
+  return bindOne(89, "convKernelGrad", [x, g], [strides, paddingLow, paddingHigh, dilationInput, dilationKernel, groups, size]);
+}
+
+/** Random bits of a key (JAX's partitionable threefry2x32). Width 8 gives uint8, 16 and 32 uint32, 64 uint32 with a last axis of high and low word. */
+export function randomBits(key: TensorLike, shape: readonly number[], width: "32" | "64" | "16" | "8"): Tensor {
+  return bindOne(90, "randomBits", [key], [shape, ["32", "64", "16", "8"].indexOf(width)]);
+}
+
+/** `num` new keys of a key: `[.., 2]` gives `[.., num, 2]`. */
+export function randomSplit(key: TensorLike, num: number): Tensor {
+  return bindOne(91, "randomSplit", [key], [num]);
+}
+
+/** A new key from a key and an integer (its low 32 bits). */
+export function randomFoldIn(key: TensorLike, data: TensorLike): Tensor {
+  return bindOne(92, "randomFoldIn", [key, data], []);
+}
+
+/** Runs a recorded program on its inputs. */
+export function call(inputs: readonly TensorLike[], program: ProgramHandle): Tensor[] {
+  return bindMany(93, "call", [...inputs], [program]);
+}
+
