@@ -7,3 +7,4 @@ pub mod map;
 pub mod math;
 pub mod reduce;
 pub mod threefry;
+pub mod window;
