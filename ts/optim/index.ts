@@ -1,10 +1,16 @@
 import { Module, Optimizer } from "../module/index.js";
 import * as optax from "../optax/index.js";
+import type { TensorTree } from "../tree/index.js";
 
 export { Optimizer };
-/** A class of optimizers whose state is the transformation's. */
-export function fromOptax<S>(transformation: optax.GradientTransformation<S>) {
+/** An optimizer whose state is an optax transformation's. */
+export interface OptaxOptimizer<S = TensorTree> extends Optimizer {
+  state: S;
+}
+/** A class of optimizers that step as the transformation says. */
+export function fromOptax<S>(transformation: optax.GradientTransformation<S>): new (params: Module) => OptaxOptimizer<S> {
   return class OptaxOptimizer extends Optimizer {
+    static override moduleName = "OptaxOptimizer";
     declare state: S;
     constructor(params: Module) {
       super();
@@ -18,3 +24,10 @@ export function fromOptax<S>(transformation: optax.GradientTransformation<S>) {
     }
   };
 }
+type Options<F extends (learningRate: number, options?: never) => unknown> = NonNullable<Parameters<F>[1]>;
+export const sgd = (params: Module, learningRate = 1e-2, options: Options<typeof optax.sgd> = {}): OptaxOptimizer =>
+  new (fromOptax(optax.sgd(learningRate, options)))(params);
+export const adam = (params: Module, learningRate = 1e-4, options: Options<typeof optax.adam> = {}): OptaxOptimizer =>
+  new (fromOptax(optax.adam(learningRate, options)))(params);
+export const adamw = (params: Module, learningRate = 1e-4, options: Options<typeof optax.adamw> = {}): OptaxOptimizer =>
+  new (fromOptax(optax.adamw(learningRate, options)))(params);

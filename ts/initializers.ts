@@ -1,0 +1,40 @@
+import { PaxError } from "./errors.js";
+import * as rows from "./ops/generated/rows.js";
+import * as random from "./random.js";
+import type { DType, Shape, Tensor } from "./tensor.js";
+
+/** Without a key, `nextRngKey()` gives one. */
+export type Initializer = (shape: Shape, dtype?: DType, key?: Tensor) => Tensor;
+export type FanMode = "fan_in" | "fan_out" | "fan_avg";
+export type Distribution = "truncated_normal" | "normal" | "uniform";
+
+export const zeros: Initializer = (shape, dtype = "float32") => rows.full(shape, dtype, 0);
+export const ones: Initializer = (shape, dtype = "float32") => rows.full(shape, dtype, 1);
+const affine = (x: Tensor, scale: number, shift: number): Tensor => rows.add(rows.mul(x, scale), shift);
+
+export const randomNormal = (stddev = 1, mean = 0): Initializer => (shape, dtype = "float32", key = random.nextRngKey()) =>
+  affine(random.normal(key, shape, { dtype }), stddev, mean);
+/** Cut at two standard deviations, which is not corrected for. */
+export const truncatedNormal = (stddev = 1, mean = 0): Initializer => (shape, dtype = "float32", key = random.nextRngKey()) =>
+  affine(random.truncatedNormal(key, -2, 2, shape, { dtype }), stddev, mean);
+
+/** Inputs and outputs of a weight `[...window, in, out]`. */
+function fans(shape: Shape): readonly [number, number] {
+  if (shape.length < 2) return [shape[0] ?? 1, shape[0] ?? 1];
+  const window = shape.slice(0, -2).reduce((a, b) => a * b, 1);
+  return [shape.at(-2)! * window, shape.at(-1)! * window];
+}
+
+/** The variance is `scale` by the fan. */
+export function varianceScaling(scale = 1, mode: FanMode = "fan_in", distribution: Distribution = "truncated_normal"): Initializer {
+  if (!(scale >= 0)) throw new PaxError("value", `varianceScaling: scale is ${scale}`, { op: "varianceScaling" });
+  return (shape, dtype = "float32", key = random.nextRngKey()) => {
+    const [fanIn, fanOut] = fans(shape);
+    const fan = mode === "fan_in" ? fanIn : mode === "fan_out" ? fanOut : (fanIn + fanOut) / 2;
+    const stddev = Math.sqrt(scale / Math.max(1, fan));
+    if (distribution === "truncated_normal") return truncatedNormal(stddev / 0.87962566103423978)(shape, dtype, key);
+    if (distribution === "normal") return randomNormal(stddev)(shape, dtype, key);
+    const limit = Math.sqrt(3) * stddev;
+    return random.uniform(key, shape, { dtype, minval: -limit, maxval: limit });
+  };
+}

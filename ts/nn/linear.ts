@@ -1,0 +1,27 @@
+import { PaxError } from "../errors.js";
+import { varianceScaling, zeros, type Initializer } from "../initializers.js";
+import { Module } from "../module/index.js";
+import * as rows from "../ops/generated/rows.js";
+import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
+
+type Options = { readonly withBias?: boolean; readonly wInit?: Initializer; readonly bInit?: Initializer };
+
+/** `x W + b` over the last axis. */
+export class Linear extends Module {
+  static override moduleName = "Linear";
+  declare W: Tensor;
+  declare b: Tensor | null;
+  constructor(readonly inDim: number, readonly outDim: number, { withBias = true, wInit = varianceScaling(), bInit = zeros }: Options = {}) {
+    super();
+    this.registerParameter("W", wInit([inDim, outDim]));
+    this.registerParameter("b", withBias ? bInit([outDim]) : null);
+  }
+  forward(x: TensorLike): Tensor {
+    const t = asTensor(x);
+    if (t.shape.at(-1) !== this.inDim) {
+      throw new PaxError("shape", `Linear(${this.inDim}, ${this.outDim}) takes [..., ${this.inDim}], got shape [${t.shape.join(", ")}]`, { op: "Linear" });
+    }
+    const y = rows.matmul(t, this.W);
+    return this.b === null ? y : rows.add(y, this.b);
+  }
+}
