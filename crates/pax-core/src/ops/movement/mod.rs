@@ -2,6 +2,7 @@
 pub mod broadcast;
 pub mod concatenate;
 pub mod create;
+pub mod dynamic;
 pub mod reshape;
 pub mod reverse;
 pub mod slice;
@@ -12,4 +13,5 @@ use crate::Row;
 pub const ROWS: &[&Row] = &[
     &create::FULL, &broadcast::BROADCAST, &reshape::RESHAPE, &transpose::TRANSPOSE, &slice::SLICE, &slice::PAD,
     &concatenate::CONCATENATE, &create::IOTA, &reverse::REVERSE,
+    &dynamic::DYNAMIC_SLICE, &dynamic::DYNAMIC_UPDATE_SLICE,
 ];
