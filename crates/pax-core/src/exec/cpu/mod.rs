@@ -1,4 +1,5 @@
 //! Kernels on the CPU, a family a file. They know arrays, not rows.
+pub mod along;
 pub mod conv;
 pub mod gemm;
 pub mod index;
@@ -6,3 +7,4 @@ pub mod map;
 pub mod math;
 pub mod reduce;
 pub mod threefry;
+pub mod window;

@@ -10,7 +10,7 @@ use crate::{Array, DType, Result};
 pub enum Fold { Sum, Prod, Max, Min }
 
 /// How elements of `T` are folded: accumulator and the four operations. Max and min keep NaN.
-trait Accumulate: Element {
+pub(super) trait Accumulate: Element {
     type Acc: Copy + Send + Sync;
     type Out: Element;
     const OUT: DType;
