@@ -4,7 +4,7 @@ import * as pax from "paxjs";
 import { loadDigits, type Digits } from "./mnist-data.js";
 import { progress } from "./progress.js";
 
-const { nn, np } = pax;
+const { nn } = pax;
 const { values } = parseArgs({ options: { epochs: { type: "string", default: "4" }, limit: { type: "string" } } });
 const epochs = Number(values.epochs);
 const limit = values.limit === undefined ? Infinity : Number(values.limit);
@@ -27,7 +27,7 @@ const trainStep = pax.jit(
   },
   { donateArgnums: [0, 1] },
 );
-const predict = pax.jit((model: Net, images: pax.Tensor) => np.argmax(model.forward(scaled(images)), { axis: -1 }));
+const predict = pax.jit((model: Net, images: pax.Tensor) => model.forward(scaled(images)).argmax(-1));
 
 /** Rows: the true digit; columns: the predicted one. */
 async function confusion(model: Net, digits: Digits): Promise<number[][]> {

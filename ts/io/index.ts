@@ -9,6 +9,7 @@ const NAMES: ReadonlyMap<DType, string> = new Map([...CODES].map(([code, dtype])
 const SIZES: Record<DType, number> = { float32: 4, float64: 8, float16: 2, bfloat16: 2, int32: 4, int64: 8, uint8: 1, uint32: 4, bool: 1 };
 const FORMAT = "1";
 const MAX_HEADER = 100_000_000;
+const MAX_DEPTH = 8;
 
 const bad = (what: string, cause?: unknown): PaxError => new PaxError("io", `not a safetensors file: ${what}`, { cause });
 const show = (dtype: DType, shape: Shape): string => `${dtype}[${shape.join(", ")}]`;
@@ -60,6 +61,7 @@ function duplicateKey(json: string): string | null {
   const token = /"(?:[^"\\]|\\.)*"|[{}[\]]/g;
   for (let m = token.exec(json); m !== null; m = token.exec(json)) {
     const text = m[0];
+    if (open.length > MAX_DEPTH) throw bad("its header is nested too deeply");
     if (text === "{") open.push(new Set());
     else if (text === "[") open.push(null);
     else if (text === "}" || text === "]") open.pop();
