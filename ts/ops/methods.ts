@@ -1,7 +1,7 @@
 import type { Axis, DType, Shape, Tensor, TensorLike } from "../tensor.js";
-import { axisOf } from "./axes.js";
 import * as rows from "./generated/rows.js";
 import * as reduce from "./reduce.js";
+import { reshape, transpose } from "./shape.js";
 
 type Keep = { readonly keepdims?: boolean };
 type Binary = "add" | "sub" | "mul" | "div" | "pow" | "floorDivide" | "remainder" | "maximum" | "minimum"
@@ -26,14 +26,6 @@ const binaries: readonly Binary[] = ["add", "sub", "mul", "div", "pow", "floorDi
   "equal", "notEqual", "less", "lessEqual", "greater", "greaterEqual"];
 const unaries: readonly Unary[] = ["neg", "abs", "sign", "exp", "log", "sqrt", "square", "tanh", "sin", "cos", "floor", "ceil", "round"];
 const reductions: readonly Reduce[] = ["sum", "mean", "prod", "max", "min", "all", "any"];
-
-/** A -1 in a shape stands for what is left. */
-export function reshape(x: Tensor, shape: Shape): Tensor {
-  const rest = shape.reduce((n, d) => (d === -1 ? n : n * d), 1);
-  return rows.reshape(x, shape.map((d) => (d === -1 && rest > 0 ? x.size / rest : d)));
-}
-export const transpose = (x: Tensor, axes?: readonly number[]): Tensor =>
-  rows.transpose(x, axes?.map((a) => axisOf(a, x.ndim)) ?? x.shape.map((_, i) => x.ndim - 1 - i));
 
 export function installMethods(prototype: object): void {
   const define = (name: string, value: unknown): void => {

@@ -5,7 +5,10 @@ type WithDType = { readonly dtype?: DType };
 const shapeOf = (shape: number | Shape): Shape => (typeof shape === "number" ? [shape] : shape);
 
 export { array } from "../tensor.js";
+export * from "./create.js";
+export * from "./linalg.js";
 export * from "./reduce.js";
+export * from "./shape.js";
 export {
   abs, add, ceil, cos, div, equal, exp, floor, floorDivide, greater, greaterEqual, isnan, less, lessEqual, log,
   logicalAnd, logicalNot, logicalOr, matmul, maximum, minimum, mul, neg, notEqual, pow, remainder, round, sign, sin, sqrt,
