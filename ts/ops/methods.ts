@@ -1,7 +1,10 @@
-import type { Axis, DType, Shape, Tensor, TensorLike } from "../tensor.js";
-import { axisOf } from "./axes.js";
+import type { Axis, DType, Index, Shape, Tensor, TensorLike } from "../tensor.js";
 import * as rows from "./generated/rows.js";
 import * as reduce from "./reduce.js";
+import { clip } from "./create.js";
+import * as shape from "./shape.js";
+
+const { reshape, transpose } = shape;
 
 type Keep = { readonly keepdims?: boolean };
 type Binary = "add" | "sub" | "mul" | "div" | "pow" | "floorDivide" | "remainder" | "maximum" | "minimum"
@@ -19,6 +22,16 @@ export interface TensorMethods extends Record<Binary, (b: TensorLike) => Tensor>
   reshape(...shape: number[]): Tensor;
   transpose(axes?: readonly number[]): Tensor;
   astype(dtype: DType): Tensor;
+  ravel(): Tensor;
+  squeeze(axis?: Axis): Tensor;
+  expandDims(axis: number): Tensor;
+  swapaxes(a: number, b: number): Tensor;
+  flip(axis?: Axis): Tensor;
+  take(indices: Index, axis?: number): Tensor;
+  clip(low: TensorLike | null, high: TensorLike | null): Tensor;
+  cumsum(axis?: number): Tensor;
+  sort(axis?: number): Tensor;
+  argsort(axis?: number): Tensor;
   readonly T: Tensor;
 }
 
@@ -26,14 +39,6 @@ const binaries: readonly Binary[] = ["add", "sub", "mul", "div", "pow", "floorDi
   "equal", "notEqual", "less", "lessEqual", "greater", "greaterEqual"];
 const unaries: readonly Unary[] = ["neg", "abs", "sign", "exp", "log", "sqrt", "square", "tanh", "sin", "cos", "floor", "ceil", "round"];
 const reductions: readonly Reduce[] = ["sum", "mean", "prod", "max", "min", "all", "any"];
-
-/** A -1 in a shape stands for what is left. */
-export function reshape(x: Tensor, shape: Shape): Tensor {
-  const rest = shape.reduce((n, d) => (d === -1 ? n : n * d), 1);
-  return rows.reshape(x, shape.map((d) => (d === -1 && rest > 0 ? x.size / rest : d)));
-}
-export const transpose = (x: Tensor, axes?: readonly number[]): Tensor =>
-  rows.transpose(x, axes?.map((a) => axisOf(a, x.ndim)) ?? x.shape.map((_, i) => x.ndim - 1 - i));
 
 export function installMethods(prototype: object): void {
   const define = (name: string, value: unknown): void => {
@@ -47,6 +52,11 @@ export function installMethods(prototype: object): void {
   define("matmul", function (this: Tensor, b: Tensor) { return rows.matmul(this, b); });
   define("reshape", function (this: Tensor, ...shape: [Shape] | number[]) { return reshape(this, shape.flat() as number[]); });
   define("transpose", function (this: Tensor, axes?: readonly number[]) { return transpose(this, axes); });
+  for (const name of ["ravel", "squeeze", "expandDims", "swapaxes", "flip", "take", "cumsum", "sort", "argsort"] as const) {
+    const f = shape[name] as (x: Tensor, ...rest: unknown[]) => Tensor;
+    define(name, function (this: Tensor, ...rest: unknown[]) { return f(this, ...rest); });
+  }
+  define("clip", function (this: Tensor, low: TensorLike | null, high: TensorLike | null) { return clip(this, low, high); });
   define("astype", function (this: Tensor, dtype: DType) { return rows.cast(this, dtype, false); });
   Object.defineProperty(prototype, "T", { get(this: Tensor) { return transpose(this); }, configurable: true });
 }

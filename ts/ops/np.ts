@@ -5,11 +5,15 @@ type WithDType = { readonly dtype?: DType };
 const shapeOf = (shape: number | Shape): Shape => (typeof shape === "number" ? [shape] : shape);
 
 export { array } from "../tensor.js";
+export * from "./create.js";
+export * from "./linalg.js";
 export * from "./reduce.js";
+export * from "./shape.js";
 export {
   abs, add, ceil, cos, div, equal, exp, floor, floorDivide, greater, greaterEqual, isnan, less, lessEqual, log,
   logicalAnd, logicalNot, logicalOr, matmul, maximum, minimum, mul, neg, notEqual, pow, remainder, round, sign, sin, sqrt,
-  square, sub, tanh, select as where,
+  square, sub, tan, tanh, asin as arcsin, acos as arccos, atan as arctan, atan2 as arctan2, sinh, cosh, expm1, log1p, trunc, isfinite,
+  select as where,
 } from "./generated/rows.js";
 export const zeros = (shape: number | Shape, { dtype = "float32" }: WithDType = {}): Tensor => rows.full(shapeOf(shape), dtype, 0);
 export const ones = (shape: number | Shape, { dtype = "float32" }: WithDType = {}): Tensor => rows.full(shapeOf(shape), dtype, 1);

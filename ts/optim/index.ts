@@ -24,7 +24,7 @@ export function fromOptax<S>(transformation: optax.GradientTransformation<S>): n
     }
   };
 }
-type Options<F extends (learningRate: number, options?: never) => unknown> = NonNullable<Parameters<F>[1]>;
+type Options<F extends (...args: never[]) => unknown> = NonNullable<Parameters<F>[1]>;
 export const sgd = (params: Module, learningRate = 1e-2, options: Options<typeof optax.sgd> = {}): OptaxOptimizer =>
   new (fromOptax(optax.sgd(learningRate, options)))(params);
 export const adam = (params: Module, learningRate = 1e-4, options: Options<typeof optax.adam> = {}): OptaxOptimizer =>
