@@ -82,6 +82,11 @@ fn fold_run<T: Accumulate>(f: Fold, xs: &[T]) -> T::Acc {
     let rest = chunks.remainder();
     for c in chunks { for l in 0..LANES { acc[l] = T::join(f, acc[l], c[l].lift()); } }
     for (l, &v) in rest.iter().enumerate() { acc[l] = T::join(f, acc[l], v.lift()); }
+    join_lanes::<T>(f, acc)
+}
+
+#[inline(always)]
+fn join_lanes<T: Accumulate>(f: Fold, mut acc: [T::Acc; LANES]) -> T::Acc {
     let mut width = LANES;
     while width > 1 {
         width /= 2;
@@ -152,14 +157,24 @@ fn reduce_with<T: Accumulate, const F: u8>(exec: &Exec, x: &Array, axes: &[usize
                 // SAFETY: chunks are disjoint.
                 let out = unsafe { shared.range(from, to) };
                 for (o, start) in out.iter_mut().zip(&starts[from..to]) {
+                    let (mut lanes, mut k) = ([T::start(f); LANES], 0);
                     for run in runs(&inner_shape, &[&inner_strides]) {
                         let at = (base + start + run.offsets[0]) as usize;
                         if run.strides[0] == 1 {
                             *o = T::join(f, *o, fold_long::<T>(f, &raw[at..at + run.len]));
-                        } else {
-                            for i in 0..run.len as isize { *o = T::join(f, *o, raw[(at as isize + i * run.strides[0]) as usize].lift()); }
+                            continue;
+                        }
+                        // The order of `fold_long`, so that it is the same for every layout of one run.
+                        for i in 0..run.len as isize {
+                            lanes[k % LANES] = T::join(f, lanes[k % LANES], raw[(at as isize + i * run.strides[0]) as usize].lift());
+                            k += 1;
+                            if k == BLOCK {
+                                *o = T::join(f, *o, join_lanes::<T>(f, lanes));
+                                (lanes, k) = ([T::start(f); LANES], 0);
+                            }
                         }
                     }
+                    if k > 0 { *o = T::join(f, *o, join_lanes::<T>(f, lanes)); }
                 }
             });
         }

@@ -47,7 +47,7 @@ pub static LAYER_NORM: Row = Row {
     samples: || reduce_samples(Domain::Range(-2.0, 2.0)).into_iter().flat_map(|s| [1e-5, 0.5].map(|eps| {
         let mut s = s.clone();
         s.params.push(Value::Float(eps));
-        // Over one element it is 0 whatever that is, and near ties with a small eps it bends faster than differences follow.
+        // With a small eps it bends faster between near elements than finite differences follow.
         if eps < 0.1 { s.rough() } else { s }
     })).collect(),
     ..of_one("layer_norm", "`(x - mean) / sqrt(variance + eps)` over `axes` (Ba et al. 2016), without scale and offset.",
