@@ -1,6 +1,9 @@
 //! Convolution and its two gradients, channels last: a patch matrix per image and group, then `gemm`; integers by a plain loop.
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::exec::{Exec, Shared};
 use crate::ops::elementwise::binary::Number;
+use crate::{Error, Result};
 
 /// Sizes of one convolution; one spatial axis is two with a first of size 1.
 #[derive(Clone, Debug)]
@@ -41,95 +44,121 @@ impl Geometry {
     }
 }
 
+/// A matrix in a slice that begins at it: row and column strides.
+type Matrix<'a, T> = (&'a [T], usize, usize);
+
+/// True if every element of `out [m, n] += a [m, k] × b [k, n]` lies in its slice.
+fn fits<T>([m, k, n]: [usize; 3], out: (&[T], usize), a: Matrix<T>, b: Matrix<T>) -> bool {
+    let inside = |len: usize, rows: usize, row: usize, columns: usize, column: usize| {
+        let last = |n: usize, by: usize| n.checked_sub(1).and_then(|n| n.checked_mul(by));
+        last(rows, row).zip(last(columns, column)).and_then(|(r, c)| r.checked_add(c)).is_some_and(|at| at < len)
+    };
+    inside(out.0.len(), m, out.1, n, 1) && inside(a.0.len(), m, a.1, k, a.2) && inside(b.0.len(), k, b.1, n, b.2)
+}
+
 /// Elements whose products convolution can sum.
 pub trait Product: Number {
-    /// `out += a [m, k] × b [k, n]`, row and column strides given; slices begin at the matrices.
-    fn accumulate(size: [usize; 3], out: (&mut [Self], usize), a: (&[Self], usize, usize), b: (&[Self], usize, usize));
+    /// `out += a [m, k] × b [k, n]`, `out` with a row stride; false, and nothing done, if one of them leaves its slice.
+    fn accumulate(size: [usize; 3], out: (&mut [Self], usize), a: Matrix<Self>, b: Matrix<Self>) -> bool;
 }
 macro_rules! floats { ($($t:ty)*) => { $(impl Product for $t {
-    fn accumulate([m, k, n]: [usize; 3], out: (&mut [Self], usize), a: (&[Self], usize, usize), b: (&[Self], usize, usize)) {
-        if m == 0 || k == 0 || n == 0 { return; }
-        assert!((m - 1) * out.1 + n <= out.0.len() && (m - 1) * a.1 + (k - 1) * a.2 < a.0.len() && (k - 1) * b.1 + (n - 1) * b.2 < b.0.len());
+    fn accumulate([m, k, n]: [usize; 3], out: (&mut [Self], usize), a: Matrix<Self>, b: Matrix<Self>) -> bool {
+        if m == 0 || k == 0 || n == 0 { return true; }
+        if !fits([m, k, n], (out.0, out.1), a, b) { return false; }
         // SAFETY: the line above: every element read or written lies in its slice.
         unsafe {
             gemm::gemm(m, n, k, out.0.as_mut_ptr(), 1, out.1 as isize, true, a.0.as_ptr(), a.2 as isize, a.1 as isize, b.0.as_ptr(), b.2 as isize, b.1 as isize,
                 1.0, 1.0, false, false, false, gemm::Parallelism::None);
         }
+        true
     }
 })* } }
 macro_rules! integers { ($($t:ty)*) => { $(impl Product for $t {
-    fn accumulate([m, k, n]: [usize; 3], out: (&mut [Self], usize), a: (&[Self], usize, usize), b: (&[Self], usize, usize)) {
+    fn accumulate([m, k, n]: [usize; 3], out: (&mut [Self], usize), a: Matrix<Self>, b: Matrix<Self>) -> bool {
+        if m == 0 || k == 0 || n == 0 { return true; }
+        if !fits([m, k, n], (out.0, out.1), a, b) { return false; }
         for i in 0..m { for l in 0..k { for j in 0..n {
             let o = &mut out.0[i * out.1 + j];
             *o = o.wrapping_add(a.0[i * a.1 + l * a.2].wrapping_mul(b.0[l * b.1 + j * b.2]));
         } } }
+        true
     }
 })* } }
 floats!(f32 f64);
 integers!(i32 i64 u8 u32);
 
+/// What chunks found to be wrong.
+struct Faults(AtomicBool);
+impl Faults {
+    fn none() -> Faults { Faults(AtomicBool::new(false)) }
+    fn unless(&self, good: bool) { if !good { self.0.store(true, Ordering::Relaxed); } }
+    fn result<T>(self, out: T) -> Result<T> {
+        if self.0.into_inner() { Err(Error::internal("a matrix of a convolution leaves its buffer")) } else { Ok(out) }
+    }
+}
+
 /// `x`, `kernel` → result.
-pub fn forward<T: Product>(exec: &Exec, s: &Geometry, x: &[T], kernel: &[T]) -> Vec<T> {
+pub fn forward<T: Product>(exec: &Exec, s: &Geometry, x: &[T], kernel: &[T]) -> Result<Vec<T>> {
     let zero = T::from_i64(0);
     let (pixels, wide, image) = (s.pixels(), s.taps() * s.cg(), s.input[0] * s.input[1] * s.c);
     let mut out = vec![zero; s.n * pixels * s.o];
-    if out.is_empty() || wide == 0 { return out; }
-    let shared = Shared::new(&mut out);
+    if out.is_empty() || wide == 0 { return Ok(out); }
+    let (shared, faults) = (Shared::new(&mut out), Faults::none());
     exec.chunks(s.n, 1, &|n, _| {
         // SAFETY: an image's result belongs to its chunk.
         let y = unsafe { shared.range(n * pixels * s.o, (n + 1) * pixels * s.o) };
         let mut cols = vec![zero; pixels * wide];
         for g in 0..s.groups {
             s.gather(&x[n * image..(n + 1) * image], g, zero, &mut cols);
-            T::accumulate([pixels, wide, s.og()], (&mut y[g * s.og()..], s.o), (&cols, wide, 1), (&kernel[g * s.og()..], s.o, 1));
+            faults.unless(T::accumulate([pixels, wide, s.og()], (&mut y[g * s.og()..], s.o), (&cols, wide, 1), (&kernel[g * s.og()..], s.o, 1)));
         }
     });
-    out
+    faults.result(out)
 }
 
 /// Result's cotangent, `kernel` → input's cotangent.
-pub fn input_grad<T: Product>(exec: &Exec, s: &Geometry, dy: &[T], kernel: &[T]) -> Vec<T> {
+pub fn input_grad<T: Product>(exec: &Exec, s: &Geometry, dy: &[T], kernel: &[T]) -> Result<Vec<T>> {
     let zero = T::from_i64(0);
     let (pixels, wide, image, cg) = (s.pixels(), s.taps() * s.cg(), s.input[0] * s.input[1] * s.c, s.cg());
     let mut out = vec![zero; s.n * image];
-    if out.is_empty() || wide == 0 || pixels * s.o == 0 { return out; }
-    let shared = Shared::new(&mut out);
+    if out.is_empty() || wide == 0 || pixels * s.o == 0 { return Ok(out); }
+    let (shared, faults) = (Shared::new(&mut out), Faults::none());
     exec.chunks(s.n, 1, &|n, _| {
         // SAFETY: an image's gradient belongs to its chunk.
         let dx = unsafe { shared.range(n * image, (n + 1) * image) };
         let mut cols = vec![zero; pixels * wide];
         for g in 0..s.groups {
             cols.fill(zero);
-            T::accumulate([pixels, s.og(), wide], (&mut cols, wide), (&dy[n * pixels * s.o + g * s.og()..], s.o, 1), (&kernel[g * s.og()..], 1, s.o));
+            faults.unless(T::accumulate([pixels, s.og(), wide], (&mut cols, wide), (&dy[n * pixels * s.o + g * s.og()..], s.o, 1), (&kernel[g * s.og()..], 1, s.o)));
             s.patches(|at, to| if let Some(i) = to {
                 let to = &mut dx[i * s.c + g * cg..i * s.c + (g + 1) * cg];
                 for (d, &v) in to.iter_mut().zip(&cols[at..at + cg]) { *d = d.add(v); }
             });
         }
     });
-    out
+    faults.result(out)
 }
 
 /// `x`, result's cotangent → kernel's cotangent. At most 16 partial sums, a range of images each, added in order.
-pub fn kernel_grad<T: Product>(exec: &Exec, s: &Geometry, x: &[T], dy: &[T]) -> Vec<T> {
+pub fn kernel_grad<T: Product>(exec: &Exec, s: &Geometry, x: &[T], dy: &[T]) -> Result<Vec<T>> {
     let zero = T::from_i64(0);
     let (pixels, wide, image) = (s.pixels(), s.taps() * s.cg(), s.input[0] * s.input[1] * s.c);
     let size = wide * s.o;
-    if size == 0 || s.n * pixels == 0 { return vec![zero; size]; }
+    if size == 0 || s.n * pixels == 0 { return Ok(vec![zero; size]); }
     let per = s.n.div_ceil(16);
     let mut parts = vec![zero; s.n.div_ceil(per) * size];
-    let shared = Shared::new(&mut parts);
+    let (shared, faults) = (Shared::new(&mut parts), Faults::none());
     exec.chunks(s.n, per, &|from, to| {
         // SAFETY: a partial sum belongs to its chunk.
         let dk = unsafe { shared.range(from / per * size, (from / per + 1) * size) };
         let mut cols = vec![zero; pixels * wide];
         for n in from..to { for g in 0..s.groups {
             s.gather(&x[n * image..(n + 1) * image], g, zero, &mut cols);
-            T::accumulate([wide, pixels, s.og()], (&mut dk[g * s.og()..], s.o), (&cols, 1, wide), (&dy[n * pixels * s.o + g * s.og()..], s.o, 1));
+            faults.unless(T::accumulate([wide, pixels, s.og()], (&mut dk[g * s.og()..], s.o), (&cols, 1, wide), (&dy[n * pixels * s.o + g * s.og()..], s.o, 1)));
         } }
     });
     let (sum, rest) = parts.split_at_mut(size);
     for part in rest.chunks(size) { for (a, &b) in sum.iter_mut().zip(part) { *a = a.add(b); } }
     parts.truncate(size);
-    parts
+    faults.result(parts)
 }

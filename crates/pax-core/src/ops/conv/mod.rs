@@ -27,14 +27,19 @@ fn geometry(x: &[usize], k: &[usize], p: &Params) -> Result<Geometry> {
         let least = if name.starts_with("padding") { -(1 << 31) } else { 1 };
         if v.len() != rank || v.iter().any(|&v| v < least || v > 1 << 31) { return Err(Error::value(format!("{name} must be {rank} integers of at least {least}, got {v:?}"))); }
     }
+    if x[1..=rank].iter().chain(&k[..rank]).any(|&n| n > 1 << 31) { return Err(wrong("a spatial axis is longer than 2^31")); }
     for i in 0..rank {
         let d = i + 2 - rank;
         let at = |name: &str| p.ints(name).map(|v| v[i]);
         (s.input[d], s.kernel[d], s.stride[d], s.low[d], s.dilation[d], s.kernel_dilation[d]) = (x[1 + i], k[i], at("strides")?, at("padding_low")?, at("dilation_input")?, at("dilation_kernel")?);
+        // At most 2^62 and below it by padding of 2^32: none of the sums overflows.
         let dilated = |n: usize, by: i64| if n == 0 { 0 } else { (n as i64 - 1) * by + 1 };
         let room = dilated(x[1 + i], s.dilation[d]) + s.low[d] + at("padding_high")? - dilated(k[i], s.kernel_dilation[d]);
         s.out[d] = if room < 0 { 0 } else { (room / s.stride[d]) as usize + 1 };
     }
+    let product = |sizes: &[usize]| sizes.iter().try_fold(1usize, |n, &m| n.checked_mul(m)).filter(|&n| n <= isize::MAX as usize / 8);
+    let patches = [s.out[0], s.out[1], s.kernel[0], s.kernel[1], k[rank]];
+    if product(&[s.n, s.out[0], s.out[1], s.o]).is_none() || product(&patches).is_none() || product(x).is_none() || product(k).is_none() { return Err(wrong("the sizes are too large for memory")); }
     Ok(s)
 }
 
@@ -56,7 +61,13 @@ fn plan(which: Which, a: &[usize], b: &[usize], p: &Params) -> Result<(Geometry,
     let groups = p.int("groups")?.max(1) as usize;
     let (x, k) = match which {
         Which::Out => (a.to_vec(), b.to_vec()),
-        Which::Input => { let mut x = vec![a[0]]; x.extend(p.dims("size")?); x.push(b[rank] * groups); (x, b.to_vec()) }
+        Which::Input => {
+            let c = b[rank].checked_mul(groups).ok_or_else(|| Error::value(format!("{groups} groups of {} channels are too many", b[rank])))?;
+            let mut x = vec![a[0]];
+            x.extend(p.dims("size")?);
+            x.push(c);
+            (x, b.to_vec())
+        }
         Which::Kernel => { let mut k = p.dims("size")?.to_vec(); k.push(a[rank + 1] / groups); k.push(b[rank + 1]); (a.to_vec(), k) }
     };
     let s = geometry(&x, &k, p)?;
@@ -77,14 +88,14 @@ fn eval(which: Which, exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let (s, out) = plan(which, &xs[0].shape, &xs[1].shape, p)?;
     macro_rules! of { ($t:ty) => { {
         let (a, b) = (xs[0].to_slice::<$t>()?, xs[1].to_slice::<$t>()?);
-        let y = match which { Which::Out => forward(exec, &s, &a, &b), Which::Input => input_grad(exec, &s, &a, &b), Which::Kernel => kernel_grad(exec, &s, &a, &b) };
+        let y = match which { Which::Out => forward(exec, &s, &a, &b)?, Which::Input => input_grad(exec, &s, &a, &b)?, Which::Kernel => kernel_grad(exec, &s, &a, &b)? };
         exec.array(y, &out)
     } } }
     // Half floats compute in float32 and round once.
     macro_rules! half { ($t:ty) => { {
         let wide = |x: &Array| -> Result<Vec<f32>> { Ok(x.to_slice::<$t>()?.iter().map(|v| v.to_f32()).collect()) };
         let (a, b) = (wide(&xs[0])?, wide(&xs[1])?);
-        let y = match which { Which::Out => forward(exec, &s, &a, &b), Which::Input => input_grad(exec, &s, &a, &b), Which::Kernel => kernel_grad(exec, &s, &a, &b) };
+        let y = match which { Which::Out => forward(exec, &s, &a, &b)?, Which::Input => input_grad(exec, &s, &a, &b)?, Which::Kernel => kernel_grad(exec, &s, &a, &b)? };
         exec.array(y.into_iter().map(<$t>::from_f32).collect::<Vec<$t>>(), &out)
     } } }
     Ok(smallvec![match xs[0].dtype {
@@ -122,14 +133,22 @@ fn batch(b: &Batching) -> Result<crate::bind::Tensors> {
         shape.insert(0, b.size);
         return Ok(smallvec![b.cx.reshape(&y[0], &shape)?]);
     }
+    if b.size == 0 {
+        // No examples make no groups: the result is empty, its shape that of an example's.
+        let example = |i: usize| &b.xs[i].shape()[usize::from(b.mapped[i])..];
+        let which = match b.row.name { "conv" => Which::Out, "conv_input_grad" => Which::Input, _ => Which::Kernel };
+        let mut out = vec![0];
+        out.extend(plan(which, example(0), example(1), b.params)?.1);
+        return Ok(smallvec![b.cx.zeros(&out, b.xs[0].dtype())?]);
+    }
     let (x, k) = (fold(b.cx, &b.mapped(0)?)?, fold(b.cx, &b.mapped(1)?)?);
     let mut params = b.params.values().to_vec();
-    // With no examples there is one empty group.
-    params[5] = Value::Int((b.params.int("groups")? * b.size as i64).max(1));
+    let groups = i64::try_from(b.size).ok().and_then(|n| n.checked_mul(b.params.int("groups").ok()?));
+    params[5] = Value::Int(groups.ok_or_else(|| Error::value(format!("{} examples make too many groups", b.size)))?);
     let y = b.bind(params, &[x, k])?;
     let mut shape = y[0].shape().to_vec();
     let last = shape.pop().unwrap_or(0);
-    shape.extend([b.size, last / b.size.max(1)]);
+    shape.extend([b.size, last / b.size]);
     let y = b.cx.reshape(&y[0], &shape)?;
     Ok(smallvec![b.cx.move_axis(&y, shape.len() - 2, 0)?])
 }
