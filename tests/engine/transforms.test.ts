@@ -86,7 +86,7 @@ test("jit traces once a key", () => {
 });
 test("an unchanged input comes back as the same tensor", () => {
   const x = np.ones([2]);
-  const [same, other] = pax.jit((a: T) => [a, a.add(1)])(x) as T[];
+  const [same, other] = pax.jit((a: T) => [a, a.add(1)])(x) as readonly T[];
   assert.is(same, x);
   near(other!, [2, 2]);
 });
@@ -97,7 +97,7 @@ test("vmap's axes", () => {
   const out = pax.vmap((a: T, b: T) => a.add(b), { inAxes: [0, null], outAxes: -1 })(x, np.array([10, 20, 30]));
   assert.equal(out.shape, [3, 2]);
   near(out, [11, 14, 22, 25, 33, 36]);
-  const [mapped, shared] = pax.vmap((a: T, b: T) => [a.mul(2), b.mul(3)], { inAxes: [0, null], outAxes: [0, null] })(x, np.array(2)) as T[];
+  const [mapped, shared] = pax.vmap((a: T, b: T) => [a.mul(2), b.mul(3)], { inAxes: [0, null], outAxes: [0, null] })(x, np.array(2)) as readonly T[];
   assert.equal(mapped!.shape, [2, 3]);
   assert.is(shared!.item(), 6);
 });
