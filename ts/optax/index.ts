@@ -8,6 +8,11 @@ export interface GradientTransformation<S = TensorTree> {
   init<P extends TensorTree>(params: P): S;
   update<P extends TensorTree>(updates: P, state: S, params?: P): readonly [updates: P, state: S];
 }
+/** A transformation whose state only it knows. */
+export interface AnyTransformation {
+  init<P extends TensorTree>(params: P): unknown;
+  update<P extends TensorTree>(updates: P, state: never, params?: P): readonly [updates: P, state: unknown];
+}
 const each = <P>(f: (x: Tensor, ...rest: Tensor[]) => Tensor, tree: P, ...rest: unknown[]): P =>
   map(f as never, tree as never, ...(rest as never[])) as P;
 const stateless = (f: (u: unknown) => unknown): GradientTransformation =>
@@ -50,22 +55,21 @@ export const addDecayedWeights = (weightDecay: number): GradientTransformation =
   init: () => [],
   update: (u, state, params) => [each((g, p) => rows.add(g, rows.mul(p, weightDecay)), u, params), state],
 });
-export const chain = (...parts: readonly GradientTransformation<never>[]): GradientTransformation => ({
-  init: (params) => parts.map((t) => t.init(params)),
+export const chain = (...parts: readonly AnyTransformation[]): GradientTransformation => ({
+  init: (params) => parts.map((t) => t.init(params) as TensorTree),
   update: (updates, state, params) => {
     const next = parts.map((t, i) => {
       const [u, s] = t.update(updates, (state as readonly never[])[i]!, params);
       updates = u;
-      return s;
+      return s as TensorTree;
     });
     return [updates, next];
   },
 });
-const as = (t: unknown): GradientTransformation<never> => t as GradientTransformation<never>;
 export const sgd = (learningRate: number, { momentum, nesterov }: { readonly momentum?: number; readonly nesterov?: boolean } = {}): GradientTransformation =>
-  chain(as(momentum === undefined ? identity() : trace(momentum, nesterov)), as(scale(-learningRate)));
+  chain(momentum === undefined ? identity() : trace(momentum, nesterov), scale(-learningRate));
 export const adam = (learningRate: number, options: AdamOptions = {}): GradientTransformation =>
-  chain(as(scaleByAdam(options)), as(scale(-learningRate)));
+  chain(scaleByAdam(options), scale(-learningRate));
 export const adamw = (learningRate: number, { weightDecay = 1e-4, ...options }: AdamOptions & { readonly weightDecay?: number } = {}): GradientTransformation =>
-  chain(as(scaleByAdam(options)), as(addDecayedWeights(weightDecay)), as(scale(-learningRate)));
+  chain(scaleByAdam(options), addDecayedWeights(weightDecay), scale(-learningRate));
 export const applyUpdates = <P extends TensorTree>(params: P, updates: P): P => each((p, u) => rows.cast(rows.add(p, u), p.dtype, false), params, updates);

@@ -6,6 +6,7 @@ export { Optimizer };
 /** An optimizer whose state is an optax transformation's. */
 export interface OptaxOptimizer<S = TensorTree> extends Optimizer {
   state: S;
+  step<M extends Module>(grads: M, model: M): M;
 }
 /** A class of optimizers that step as the transformation says. */
 export function fromOptax<S>(transformation: optax.GradientTransformation<S>): new (params: Module) => OptaxOptimizer<S> {
