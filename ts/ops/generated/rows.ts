@@ -3,7 +3,7 @@ import { bindMany, bindOne, type ProgramHandle } from "../../engine.js";
 import type { DType, Tensor, TensorLike } from "../../tensor.js";
 
 /** Hash of the manifest that these functions were written from. */
-export const MANIFEST_HASH = 1861543984;
+export const MANIFEST_HASH = 979078157;
 
 /** `a + b`, element by element; bool is or. */
 export function add(a: TensorLike, b: TensorLike): Tensor {
@@ -415,213 +415,223 @@ export function reverse(x: TensorLike, axes: readonly number[]): Tensor {
   return bindOne(81, "reverse", [x], [axes]);
 }
 
+/** The slice of `x` of `sizes` that begins at `starts`, one integer scalar an axis; it is moved so that it lies inside, as `lax.dynamic_slice`. */
+export function dynamicSlice(x: TensorLike, starts: readonly TensorLike[], sizes: readonly number[]): Tensor {
+  return bindOne(82, "dynamicSlice", [x, ...starts], [sizes]);
+}
+
+/** `x` with `update` in the place of the slice that begins at `starts`, one integer scalar an axis; moved inside as `dynamic_slice`. */
+export function dynamicUpdateSlice(x: TensorLike, update: TensorLike, starts: readonly TensorLike[]): Tensor {
+  return bindOne(83, "dynamicUpdateSlice", [x, update, ...starts], []);
+}
+
 /** Sum over `axes`. bool gives int32, uint8 gives uint32; half floats accumulate in float32. */
 export function reduceSum(x: TensorLike, axes: readonly number[]): Tensor {
-  return bindOne(82, "reduceSum", [x], [axes]);
+  return bindOne(84, "reduceSum", [x], [axes]);
 }
 
 /** Greatest element over `axes`; NaN wins, ties share the gradient. */
 export function reduceMax(x: TensorLike, axes: readonly number[]): Tensor {
-  return bindOne(83, "reduceMax", [x], [axes]);
+  return bindOne(85, "reduceMax", [x], [axes]);
 }
 
 /** Least element over `axes`; NaN wins, ties share the gradient. */
 export function reduceMin(x: TensorLike, axes: readonly number[]): Tensor {
-  return bindOne(84, "reduceMin", [x], [axes]);
+  return bindOne(86, "reduceMin", [x], [axes]);
 }
 
 /** Where the greatest element along `axis` is, as int32: the first of equals; NaN is the greatest. */
 export function argmax(x: TensorLike, axis: number): Tensor {
-  return bindOne(85, "argmax", [x], [axis]);
+  return bindOne(87, "argmax", [x], [axis]);
 }
 
 /** Where the least element along `axis` is, as int32: the first of equals; NaN is the least. */
 export function argmin(x: TensorLike, axis: number): Tensor {
-  return bindOne(86, "argmin", [x], [axis]);
+  return bindOne(88, "argmin", [x], [axis]);
 }
 
 /** Where the greatest element so far along `axis` is, as int32: the first met of equals; NaN is the greatest. */
 export function cumargmax(x: TensorLike, axis: number, reverse: boolean): Tensor {
-  return bindOne(87, "cumargmax", [x], [axis, reverse]);
+  return bindOne(89, "cumargmax", [x], [axis, reverse]);
 }
 
 /** Where the least element so far along `axis` is, as int32: the first met of equals; NaN is the least. */
 export function cumargmin(x: TensorLike, axis: number, reverse: boolean): Tensor {
-  return bindOne(88, "cumargmin", [x], [axis, reverse]);
+  return bindOne(90, "cumargmin", [x], [axis, reverse]);
 }
 
 /** Sum so far along `axis`, from the end if `reverse`. bool gives int32, uint8 gives uint32; half floats accumulate in float32. */
 export function cumsum(x: TensorLike, axis: number, reverse: boolean): Tensor {
-  return bindOne(89, "cumsum", [x], [axis, reverse]);
+  return bindOne(91, "cumsum", [x], [axis, reverse]);
 }
 
 /** Products summed over `a_contract` and `b_contract`, for each index of the batch axes; result axes: batch, rest of `a`, rest of `b`. */
 export function dot(a: TensorLike, b: TensorLike, aBatch: readonly number[], bBatch: readonly number[], aContract: readonly number[], bContract: readonly number[]): Tensor {
-  return bindOne(90, "dot", [a, b], [aBatch, bBatch, aContract, bContract]);
+  return bindOne(92, "dot", [a, b], [aBatch, bBatch, aContract, bContract]);
 }
 
 /** Matrix product with NumPy's rules: 1-D operands are vectors, axes in front of the last two broadcast. */
 export function matmul(a: TensorLike, b: TensorLike): Tensor {
-  return bindOne(91, "matmul", [a, b], []);
+  return bindOne(93, "matmul", [a, b], []);
 }
 
 /** Einstein's summation, as `numpy.einsum`: `"bij,bjk->bik"`, with `...`, diagonals and an implicit result; products from left to right. */
 export function einsum(operands: readonly TensorLike[], spec: string): Tensor {
-  return bindOne(92, "einsum", [...operands], [spec]);
+  return bindOne(94, "einsum", [...operands], [spec]);
 }
 
 /** Slices of `x` along `axis` at `indices`, whose axes take the place of `axis`; the first `batch` axes of both go together. A negative index counts from the end. */
 export function gather(x: TensorLike, indices: TensorLike, axis: number, batch: number, outside: "clamp" | "drop"): Tensor {
-  return bindOne(93, "gather", [x, indices], [axis, batch, ["clamp", "drop"].indexOf(outside)]);
+  return bindOne(95, "gather", [x, indices], [axis, batch, ["clamp", "drop"].indexOf(outside)]);
 }
 
 /** Elements of `x` along `axis` at `indices`, which has `x`'s shape on all other axes. */
 export function takeAlongAxis(x: TensorLike, indices: TensorLike, axis: number): Tensor {
-  return bindOne(94, "takeAlongAxis", [x, indices], [axis]);
+  return bindOne(96, "takeAlongAxis", [x, indices], [axis]);
 }
 
 /** `x` with slices along `axis` at `indices` set to `updates` (the last one stays) or with them added, in order. The form is gather's: `updates` has its result's shape. */
 export function scatter(x: TensorLike, indices: TensorLike, updates: TensorLike, axis: number, batch: number, outside: "clamp" | "drop", mode: "set" | "add"): Tensor {
-  return bindOne(95, "scatter", [x, indices, updates], [axis, batch, ["clamp", "drop"].indexOf(outside), ["set", "add"].indexOf(mode)]);
+  return bindOne(97, "scatter", [x, indices, updates], [axis, batch, ["clamp", "drop"].indexOf(outside), ["set", "add"].indexOf(mode)]);
 }
 
 /** `x` with the least or greatest of itself and the `updates` at `indices`; the gradient of ties is split evenly. */
 export function scatterExtreme(x: TensorLike, indices: TensorLike, updates: TensorLike, axis: number, batch: number, outside: "clamp" | "drop", mode: "min" | "max"): Tensor {
-  return bindOne(96, "scatterExtreme", [x, indices, updates], [axis, batch, ["clamp", "drop"].indexOf(outside), ["min", "max"].indexOf(mode)]);
+  return bindOne(98, "scatterExtreme", [x, indices, updates], [axis, batch, ["clamp", "drop"].indexOf(outside), ["min", "max"].indexOf(mode)]);
 }
 
 /** What part of `y = scatter_extreme(x, indices, updates)` is owed to each element of `x` and of `updates`. */
 export function scatterShares(x: TensorLike, indices: TensorLike, updates: TensorLike, y: TensorLike, axis: number, batch: number, outside: "clamp" | "drop"): Tensor[] {
-  return bindMany(97, "scatterShares", [x, indices, updates, y], [axis, batch, ["clamp", "drop"].indexOf(outside)]);
+  return bindMany(99, "scatterShares", [x, indices, updates, y], [axis, batch, ["clamp", "drop"].indexOf(outside)]);
 }
 
 /** The indices with each that a later one repeats replaced by `size`, so that it is dropped. */
 export function lastWriters(indices: TensorLike, size: number, batch: number, outside: "clamp" | "drop"): Tensor {
-  return bindOne(98, "lastWriters", [indices], [size, batch, ["clamp", "drop"].indexOf(outside)]);
+  return bindOne(100, "lastWriters", [indices], [size, batch, ["clamp", "drop"].indexOf(outside)]);
 }
 
 /** The int32 order that sorts along `axis` by the first operand, ties by the next; ascending, stable, NaN last. */
 export function argsort(keys: readonly TensorLike[], axis: number): Tensor {
-  return bindOne(99, "argsort", [...keys], [axis]);
+  return bindOne(101, "argsort", [...keys], [axis]);
 }
 
 /** The operands sorted together along `axis` by the first `num_keys` of them; ascending, stable, NaN last. */
 export function sort(operands: readonly TensorLike[], axis: number, numKeys: number): Tensor[] {
-  return bindMany(100, "sort", [...operands], [axis, numKeys]);
+  return bindMany(102, "sort", [...operands], [axis, numKeys]);
 }
 
 /** Cross-correlation of x [n, spatial, channels] with kernel [spatial, channels / groups, results]; 1 or 2 spatial axes, `dilation_input` spreads x. */
 export function conv(x: TensorLike, kernel: TensorLike, strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[], dilationInput: readonly number[], dilationKernel: readonly number[], groups: number): Tensor {
-  return bindOne(101, "conv", [x, kernel], [strides, paddingLow, paddingHigh, dilationInput, dilationKernel, groups]);
+  return bindOne(103, "conv", [x, kernel], [strides, paddingLow, paddingHigh, dilationInput, dilationKernel, groups]);
 }
 
 /** Cotangent of `conv`'s x, of spatial `size`, from its result's cotangent and the kernel. */
 export function convInputGrad(g: TensorLike, kernel: TensorLike, strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[], dilationInput: readonly number[], dilationKernel: readonly number[], groups: number, size: readonly number[]): Tensor {
-  return bindOne(102, "convInputGrad", [g, kernel], [strides, paddingLow, paddingHigh, dilationInput, dilationKernel, groups, size]);
+  return bindOne(104, "convInputGrad", [g, kernel], [strides, paddingLow, paddingHigh, dilationInput, dilationKernel, groups, size]);
 }
 
 /** Cotangent of `conv`'s kernel, of spatial `size`, from x and its result's cotangent. */
 export function convKernelGrad(x: TensorLike, g: TensorLike, strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[], dilationInput: readonly number[], dilationKernel: readonly number[], groups: number, size: readonly number[]): Tensor {
-  return bindOne(103, "convKernelGrad", [x, g], [strides, paddingLow, paddingHigh, dilationInput, dilationKernel, groups, size]);
+  return bindOne(105, "convKernelGrad", [x, g], [strides, paddingLow, paddingHigh, dilationInput, dilationKernel, groups, size]);
 }
 
 /** Greatest element of each window over x; padding is the least value. NaN wins; of equal ones the first in the window gets the gradient. */
 export function windowMax(x: TensorLike, window: readonly number[], strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[]): Tensor {
-  return bindOne(104, "windowMax", [x], [window, strides, paddingLow, paddingHigh]);
+  return bindOne(106, "windowMax", [x], [window, strides, paddingLow, paddingHigh]);
 }
 
 /** Sum of each window over x, in x's dtype; padding is 0. */
 export function windowSum(x: TensorLike, window: readonly number[], strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[]): Tensor {
-  return bindOne(105, "windowSum", [x], [window, strides, paddingLow, paddingHigh]);
+  return bindOne(107, "windowSum", [x], [window, strides, paddingLow, paddingHigh]);
 }
 
 /** Cotangent of `window_sum`'s x, of `shape`: the sum of the windows that cover each element. */
 export function windowSumGrad(g: TensorLike, window: readonly number[], strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[], shape: readonly number[]): Tensor {
-  return bindOne(106, "windowSumGrad", [g], [window, strides, paddingLow, paddingHigh, shape]);
+  return bindOne(108, "windowSumGrad", [g], [window, strides, paddingLow, paddingHigh, shape]);
 }
 
 /** Cotangent of `window_max`'s x: each window's g, added to the first greatest element of the window (XLA's SelectAndScatter). */
 export function windowMaxGrad(x: TensorLike, g: TensorLike, window: readonly number[], strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[]): Tensor {
-  return bindOne(107, "windowMaxGrad", [x, g], [window, strides, paddingLow, paddingHigh]);
+  return bindOne(109, "windowMaxGrad", [x, g], [window, strides, paddingLow, paddingHigh]);
 }
 
 /** For each window the element of h where x has its first greatest one; 0 for a window of padding alone. */
 export function windowMaxPick(x: TensorLike, h: TensorLike, window: readonly number[], strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[]): Tensor {
-  return bindOne(108, "windowMaxPick", [x, h], [window, strides, paddingLow, paddingHigh]);
+  return bindOne(110, "windowMaxPick", [x, h], [window, strides, paddingLow, paddingHigh]);
 }
 
 /** Random bits of a key (JAX's partitionable threefry2x32). Width 8 gives uint8, 16 and 32 uint32, 64 uint32 with a last axis of high and low word. */
 export function randomBits(key: TensorLike, shape: readonly number[], width: "32" | "64" | "16" | "8"): Tensor {
-  return bindOne(109, "randomBits", [key], [shape, ["32", "64", "16", "8"].indexOf(width)]);
+  return bindOne(111, "randomBits", [key], [shape, ["32", "64", "16", "8"].indexOf(width)]);
 }
 
 /** `num` new keys of a key: `[.., 2]` gives `[.., num, 2]`. */
 export function randomSplit(key: TensorLike, num: number): Tensor {
-  return bindOne(110, "randomSplit", [key], [num]);
+  return bindOne(112, "randomSplit", [key], [num]);
 }
 
 /** A new key from a key and an integer (its low 32 bits). */
 export function randomFoldIn(key: TensorLike, data: TensorLike): Tensor {
-  return bindOne(111, "randomFoldIn", [key, data], []);
+  return bindOne(113, "randomFoldIn", [key, data], []);
 }
 
 /** Sum over `axes` divided by the number of elements there; integers give float32. */
 export function mean(x: TensorLike, axes: readonly number[]): Tensor {
-  return bindOne(112, "mean", [x], [axes]);
+  return bindOne(114, "mean", [x], [axes]);
 }
 
 /** Mean over `axes` of the squared distance from the mean (biased, in two passes). */
 export function variance(x: TensorLike, axes: readonly number[]): Tensor {
-  return bindOne(113, "variance", [x], [axes]);
+  return bindOne(115, "variance", [x], [axes]);
 }
 
 /** `(x - mean) / sqrt(variance + eps)` over `axes` (Ba et al. 2016), without scale and offset. */
 export function layerNorm(x: TensorLike, axes: readonly number[], eps: number): Tensor {
-  return bindOne(114, "layerNorm", [x], [axes, eps]);
+  return bindOne(116, "layerNorm", [x], [axes, eps]);
 }
 
 /** `log(sum(exp(x)))` over `axes`, without overflow. */
 export function logsumexp(x: TensorLike, axes: readonly number[]): Tensor {
-  return bindOne(115, "logsumexp", [x], [axes]);
+  return bindOne(117, "logsumexp", [x], [axes]);
 }
 
 /** `exp(x)` divided by its sum along `axis`. */
 export function softmax(x: TensorLike, axis: number): Tensor {
-  return bindOne(116, "softmax", [x], [axis]);
+  return bindOne(118, "softmax", [x], [axis]);
 }
 
 /** The logarithm of `softmax` along `axis`, without its rounding. */
 export function logSoftmax(x: TensorLike, axis: number): Tensor {
-  return bindOne(117, "logSoftmax", [x], [axis]);
+  return bindOne(119, "logSoftmax", [x], [axis]);
 }
 
 /** `-log_softmax(logits)` at each integer label; the classes are the last axis of `logits`. */
 export function crossEntropy(logits: TensorLike, labels: TensorLike): Tensor {
-  return bindOne(118, "crossEntropy", [logits, labels], []);
+  return bindOne(120, "crossEntropy", [logits, labels], []);
 }
 
 /** Product over `axes`. bool gives int32, uint8 gives uint32; half floats accumulate in float32. */
 export function reduceProd(x: TensorLike, axes: readonly number[]): Tensor {
-  return bindOne(119, "reduceProd", [x], [axes]);
+  return bindOne(121, "reduceProd", [x], [axes]);
 }
 
 /** Greatest element so far along `axis`, from the end if `reverse`; NaN wins, the first met of ties has the gradient. */
 export function cummax(x: TensorLike, axis: number, reverse: boolean): Tensor {
-  return bindOne(120, "cummax", [x], [axis, reverse]);
+  return bindOne(122, "cummax", [x], [axis, reverse]);
 }
 
 /** Least element so far along `axis`, from the end if `reverse`; NaN wins, the first met of ties has the gradient. */
 export function cummin(x: TensorLike, axis: number, reverse: boolean): Tensor {
-  return bindOne(121, "cummin", [x], [axis, reverse]);
+  return bindOne(123, "cummin", [x], [axis, reverse]);
 }
 
 /** Product so far along `axis`, from the end if `reverse`. bool gives int32, uint8 gives uint32; half floats accumulate in float32. */
 export function cumprod(x: TensorLike, axis: number, reverse: boolean): Tensor {
-  return bindOne(122, "cumprod", [x], [axis, reverse]);
+  return bindOne(124, "cumprod", [x], [axis, reverse]);
 }
 
 /** Runs a recorded program on its inputs. */
 export function call(inputs: readonly TensorLike[], program: ProgramHandle): Tensor[] {
-  return bindMany(123, "call", [...inputs], [program]);
+  return bindMany(125, "call", [...inputs], [program]);
 }
 
