@@ -2,6 +2,7 @@
 import type { Verbs } from "./backend/abi.js";
 import { loadNative } from "./backend/node.js";
 import { PaxError, type ErrorCode } from "./errors.js";
+import { claimMarks } from "./module/instance.js";
 import { Tensor, type DType, type TensorLike } from "./tensor.js";
 
 /** Dtypes in the order of their numbers in the engine. */
@@ -98,6 +99,7 @@ function writeParam(at: number, p: Param): number {
 }
 
 function write(name: string, operands: readonly TensorLike[], params: readonly Param[]): void {
+  claimMarks();
   let room = 1 + 3 * operands.length;
   for (const p of params) room += typeof p === "string" || Array.isArray(p) ? (p as string).length + 1 : 1;
   reserve(room);

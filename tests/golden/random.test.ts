@@ -26,7 +26,7 @@ for (const { case: name, seed } of data.cases) {
     "bernoulli_0.3_32": () => r("bernoulli")(key(), 0.3, [32]),
     randint_0_10_16: () => r("randint")(key(), [16], 0, 10),
     permutation_13: () => r("permutation")(key(), 13),
-    categorical_20: () => r("categorical")(key(), data.get(`${name}/logits`), { shape: [20] }),
+    categorical_20: () => r("categorical")(key(), data.get(`${name}/logits`), -1, [20]),
   };
   const close: Record<string, () => T> = {
     uniform_m2_3: () => r("uniform")(key(), [9], { minval: -2, maxval: 3 }),

@@ -3,7 +3,7 @@ import { isTensor } from "../tree/leaf.js";
 import { formatPath, type Step } from "../tree/path.js";
 import { isPlainObject } from "../tree/statics.js";
 import { birth, currentFrame, setBeforeEnter } from "./frame.js";
-import { readMark } from "./marks.js";
+import { marksWait, peekMark, readMark } from "./marks.js";
 import { SLOT } from "./slot.js";
 
 export type Kind = "parameter" | "state" | "module" | "parameterSubtree" | "stateSubtree" | "moduleSubtree";
@@ -241,6 +241,24 @@ setBeforeEnter(() => {
     }
   }
 });
+
+/**
+ * Registers marked fields of modules that no one flattened yet. Called before each operation: `this.count = this.count.add(1)`
+ * replaces the marked value, and its mark would be gone.
+ */
+export function claimMarks(): void {
+  if (!marksWait()) return;
+  for (let i = pending.length - 1; i >= 0; i--) {
+    const module = pending[i]!.deref();
+    if (module === undefined) continue;
+    const slot = slotOf(module);
+    for (const key of Object.keys(module)) {
+      if (slot.entries.has(key)) continue;
+      const value = (module as Instance)[key];
+      if (typeof value === "object" && value !== null && peekMark(value) !== undefined) adopt(module, slot, key, []);
+    }
+  }
+}
 
 /** A new instance without the constructor; `values` follow `layout.names`, `statics` follow `layout.statics`. */
 export function build(layout: Layout, training: boolean, values: readonly unknown[], statics: readonly unknown[]): object {

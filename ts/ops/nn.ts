@@ -22,6 +22,7 @@ export function logSoftmax(x: TensorLike, axis = -1): Tensor {
   const t = asTensor(x);
   return rows.logSoftmax(t, axisOf(axis, t.ndim));
 }
+export { logsumexp } from "./reduce.js";
 /** float32 rows of 0 and 1; a label outside the range gives zeros. */
 export function oneHot(labels: TensorLike, numClasses: number): Tensor {
   const t = asTensor(labels);

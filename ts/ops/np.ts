@@ -13,7 +13,7 @@ export {
   abs, add, ceil, cos, div, equal, exp, floor, floorDivide, greater, greaterEqual, isnan, less, lessEqual, log,
   logicalAnd, logicalNot, logicalOr, matmul, maximum, minimum, mul, neg, notEqual, pow, remainder, round, sign, sin, sqrt,
   square, sub, tan, tanh, asin as arcsin, acos as arccos, atan as arctan, atan2 as arctan2, sinh, cosh, expm1, log1p, trunc, isfinite,
-  select as where,
+  erf, erfinv, rsqrt, reciprocal, select as where,
 } from "./generated/rows.js";
 export const zeros = (shape: number | Shape, { dtype = "float32" }: WithDType = {}): Tensor => rows.full(shapeOf(shape), dtype, 0);
 export const ones = (shape: number | Shape, { dtype = "float32" }: WithDType = {}): Tensor => rows.full(shapeOf(shape), dtype, 1);

@@ -17,6 +17,8 @@ export const max = reducer(rows.reduceMax);
 export const min = reducer(rows.reduceMin);
 export const prod = reducer(rows.reduceProd);
 export const mean = reducer(rows.mean);
+/** log of the sum of exponentials, without overflow. */
+export const logsumexp = reducer(rows.logsumexp);
 export const any = reducer((x, axes) => rows.reduceMax(rows.notEqual(x, 0), axes));
 export const all = reducer((x, axes) => rows.reduceMin(rows.notEqual(x, 0), axes));
 

@@ -3,6 +3,7 @@ import { checked, collect, reserve, scratch, use, verbs, writeHandles } from "..
 import { PaxError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { assertSameStructure, flattenTensors, inFrame, pathOf, promote, readInputs, synchronous, unflattenTree, type AnyStructure, type Flat } from "./frame.js";
+import { leaves } from "../tree/index.js";
 import type { Args, Argnums, Grads, Loose, TreeOfTensors, Grad } from "./types.js";
 
 type AnyFn = (...args: never[]) => unknown;
@@ -76,7 +77,7 @@ function scalarLoss(name: string, out: Flat): void {
 function derive(name: string, fn: AnyFn, options: { readonly argnums?: number | readonly number[]; readonly hasAux?: boolean } = {}) {
   const single = typeof options.argnums === "number" || options.argnums === undefined;
   const argnums = typeof options.argnums === "object" ? [...options.argnums] : [options.argnums ?? 0];
-  return (args: readonly unknown[]): { value: Tensor; aux: unknown; grads: unknown } => {
+  return (args: readonly unknown[]): { value: Tensor; aux: unknown; grads: unknown; rest: readonly Tensor[] } => {
     const split = (out: unknown): [unknown, unknown] => {
       if (options.hasAux !== true) {
         if (Array.isArray(out)) throw new PaxError("value", `${name}: the function returned an array: return the loss alone, or [loss, aux] with { hasAux: true }`);
@@ -94,7 +95,7 @@ function derive(name: string, fn: AnyFn, options: { readonly argnums?: number | 
     scratch[1] = -1;
     const grads = collect(countActive(recorded), (targets) => verbs.pull(recorded.tape, 1, targets));
     const trees = rebuild(recorded, grads);
-    return { value: recorded.out.leaves[0]!, aux: unflattenTree(recorded.rest.structure, recorded.rest.leaves), grads: single ? trees[0] : trees };
+    return { value: recorded.out.leaves[0]!, aux: unflattenTree(recorded.rest.structure, recorded.rest.leaves), grads: single ? trees[0] : trees, rest: recorded.rest.leaves };
   };
 }
 
@@ -115,7 +116,9 @@ export function grad<A extends Args = Tensor[], const I extends number | readonl
 export function grad(fn: AnyFn, options: { readonly argnums?: number | readonly number[]; readonly hasAux?: boolean } = {}): (...args: never[]) => unknown {
   const run = derive("grad", fn, options);
   return (...args: never[]) => {
-    const { grads, aux } = run(args);
+    const { value, grads, aux, rest } = run(args);
+    // The loss is not handed out: it need not wait for the collector.
+    if (value.tracked && !rest.includes(value) && !(leaves(args) as readonly unknown[]).includes(value)) value.dispose();
     return options.hasAux === true ? [grads, aux] : grads;
   };
 }
