@@ -55,7 +55,7 @@ export function setUp() {
   if (!works("cc")) missing("A C compiler is missing (no `cc`): install it with `apt-get install build-essential`.");
   const lock = stale("packages", ["package-lock.json"]);
   if (lock.stale || !existsSync(join(root, "node_modules"))) {
-    run("npm", ["ci", "--no-audit", "--no-fund"], "The npm packages could not be installed: a network connection to the npm registry is needed once.");
+    run("npm", ["install", "--no-audit", "--no-fund"], "The npm packages could not be installed: a network connection to the npm registry is needed once.");
     lock.done();
   }
   buildNative();
