@@ -6,6 +6,8 @@ export interface Frame {
   readonly name: string;
   /** The time at which it began, in the ticks of `birth`. */
   readonly start: number;
+  /** Where values are abstract: tensors read from modules that came from outside, with their names. */
+  readonly reads: Map<object, string> | null;
   readonly outer: Frame | null;
 }
 
@@ -19,9 +21,9 @@ export function setBeforeEnter(hook: () => void): void {
 }
 
 /** Call right before the user's function gets its arguments' copies, which have to be made inside; `leaveFrame` in `finally`. */
-export function enterFrame(name: string): Frame {
+export function enterFrame(name: string, abstract = false): Frame {
   beforeEnter();
-  current = { name, start: ++ticks, outer: current };
+  current = { name, start: ++ticks, reads: current?.reads ?? (abstract ? new Map<object, string>() : null), outer: current };
   return current;
 }
 

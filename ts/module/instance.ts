@@ -90,7 +90,13 @@ function accessor(name: string): PropertyDescriptor {
     descriptor = {
       enumerable: true,
       configurable: true,
-      get(this: object): unknown { return slotOf(this).values.get(name); },
+      get(this: object): unknown {
+        const slot = slotOf(this);
+        const value = slot.values.get(name);
+        const frame = currentFrame();
+        if (frame !== null && frame.reads !== null && slot.birth <= frame.start && isTensor(value)) frame.reads.set(value, `${name} of ${className(this)}`);
+        return value;
+      },
       set(this: object, value: unknown): void {
         const slot = slotOf(this);
         checkOwned(this, name);
