@@ -2,7 +2,7 @@
 import { checked, collect, reserve, scratch, use, verbs, writeHandles } from "../engine.js";
 import { PaxError } from "../errors.js";
 import { Tensor } from "../tensor.js";
-import { assertSameStructure, flattenTensors, inFrame, pathOf, promote, readInputs, synchronous, unflattenTree, type AnyStructure, type Flat } from "./frame.js";
+import { assertSameStructure, flattenTensors, inFrame, isFloatDType, pathOf, promote, readInputs, synchronous, unflattenTree, type AnyStructure, type Flat } from "./frame.js";
 import { leaves } from "../tree/index.js";
 import type { Args, Argnums, Grads, Loose, TreeOfTensors, Grad } from "./types.js";
 
@@ -16,7 +16,7 @@ interface Recorded {
   readonly active: readonly { readonly structure: AnyStructure; readonly mask: readonly boolean[]; readonly leaves: readonly Tensor[] }[];
 }
 
-const isFloat = (t: Tensor): boolean => t.dtype.startsWith("float") || t.dtype === "bfloat16";
+const isFloat = (t: Tensor): boolean => isFloatDType(t.dtype);
 
 /** Runs `fn` on a recording level. `differentiated(flat)` says how many leading results are. */
 function record(name: string, fn: AnyFn, args: readonly unknown[], argnums: readonly number[], strict: boolean, split: (out: unknown) => [unknown, unknown]): Recorded & { readonly rest: Flat } {

@@ -24,8 +24,18 @@ export class Recorded {
 
 /** A program that another owns: its outputs are its results. */
 export class SubProgram {
-  constructor(readonly id: number, readonly structure: AnyStructure, readonly specs: readonly Spec[], readonly lasting: boolean) {}
+  constructor(readonly id: number, readonly structure: AnyStructure, readonly specs: readonly Spec[]) {}
+
+  /** The parts of a result that is an array of two. @throws PaxError `value` if it is not; `what` says what the function has to return. */
+  pair(what: string): readonly [Part, Part] {
+    const children = this.structure.node.type === "array" ? this.structure.children() : [];
+    let next = 0;
+    const [a, b] = children.map((structure): Part => ({ structure, specs: this.specs.slice(next, (next += structure.numLeaves)) }));
+    if (a === undefined || b === undefined || children.length !== 2) throw new PaxError("value", what);
+    return [a, b];
+  }
 }
+export interface Part { readonly structure: AnyStructure; readonly specs: readonly Spec[] }
 
 export const specOf = (t: Tensor): Spec => ({ shape: t.shape, dtype: t.dtype, weak: t.weak });
 
@@ -80,6 +90,6 @@ export function subProgram(name: string, fn: AnyFn, specs: readonly Spec[], rebu
   return record(name, fn, specs, rebuild, null, (out, _inputs, _here, end) => {
     const specs = out.leaves.map(specOf);
     const id = end(out.leaves);
-    return new SubProgram(id, out.structure, specs, scratch[0] === 1);
+    return new SubProgram(id, out.structure, specs);
   });
 }

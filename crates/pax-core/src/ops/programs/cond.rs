@@ -29,7 +29,7 @@ fn shape(xs: &[&Aval], params: &Params) -> Result<Avals> {
     let a = arms(params, xs.len())?;
     let (y, z) = (fits(&a.of(&xs[1..], false), a.then)?, fits(&a.of(&xs[1..], true), a.otherwise)?);
     if y.len() != z.len() || y.iter().zip(&z).any(|(y, z)| y.shape != z.shape || y.dtype != z.dtype) { return Err(Error::shape("the two functions give other shapes or dtypes")); }
-    Ok(y)
+    Ok(y.into_iter().zip(z).map(|(y, z)| Aval { weak: y.weak && z.weak, ..y }).collect())
 }
 
 fn eval(cx: &Cx, params: &Params, xs: Vec<Array>) -> Result<Arrays> {
