@@ -37,13 +37,16 @@ function lengthOf(xs: Flat, given: number | undefined): number {
   return length;
 }
 
+/** What a step gives back for a carry: the same; an array may be readonly. */
+type After<C> = NoInfer<Traced<C> extends readonly unknown[] ? Readonly<Traced<C>> : Traced<C>>;
+
 /**
  * Carries a value along the leading axis of `xs`: `step(carry, x)` gives `[carry, y]`; the result is the last carry and the stacked `y`s, as `jax.lax.scan`.
  * `xs` may be any tree, or null with `{ length }`; with `reverse` it begins at the end. The step is recorded once.
  * @throws PaxError `tree`, `shape` or `dtype`, with the path, if a step changes the carry's structure, shapes, dtypes or weakness
  */
 export function scan<C, X, Y>(
-  step: (carry: Traced<C>, x: Traced<X>) => readonly [carry: Traced<C>, y: Y],
+  step: (carry: NoInfer<Traced<C>>, x: NoInfer<Traced<X>>) => readonly [carry: After<C>, y: Y],
   carry: C, xs: X, options: { readonly length?: number; readonly reverse?: boolean } = {},
 ): [carry: Traced<C>, ys: Y] {
   const [init, scanned] = [flattenTensors(carry), flattenTensors(xs)];
@@ -87,10 +90,10 @@ export function cond<A extends Args, R>(
  * Repeats `body(carry)` as long as `test(carry)` gives true, as `jax.lax.while_loop`. It has no reverse-mode derivative: use `scan` for that.
  * @throws PaxError `tree`, `shape` or `dtype`, with the path, if the body changes the carry's structure, shapes, dtypes or weakness
  */
-export function whileLoop<C>(test: (carry: Traced<C>) => TensorLike, body: (carry: Traced<C>) => NoInfer<Traced<C>>, carry: C): Traced<C> {
+export function whileLoop<C>(test: (carry: NoInfer<Traced<C>>) => TensorLike, body: (carry: NoInfer<Traced<C>>) => After<C>, carry: C): Traced<C> {
   const init = flattenTensors(carry);
   const specs = init.leaves.map(specOf);
-  const tested = subProgram("whileLoop", ((c: Traced<C>) => condition("whileLoop", test(c))) as AnyFn, specs, rebuilder([init]));
+  const tested = subProgram("whileLoop", ((c: NoInfer<Traced<C>>) => condition("whileLoop", test(c))) as AnyFn, specs, rebuilder([init]));
   const program = subProgram("whileLoop", body as AnyFn, specs, rebuilder([init]));
   assertCarry("whileLoop", init, program);
   return unflattenTree(init.structure, rows.whileLoop(init.leaves, tested, program)) as Traced<C>;
@@ -100,10 +103,10 @@ export function whileLoop<C>(test: (carry: Traced<C>) => TensorLike, body: (carr
  * `carry = body(i, carry)` for i from `lower` up to, but not including, `upper`, as `jax.lax.fori_loop`; i is int32.
  * Bounds that are numbers make it a `scan`, which has derivatives; bounds that are tensors a `whileLoop`.
  */
-export function foriLoop<C>(lower: TensorLike, upper: TensorLike, body: (i: Tensor, carry: Traced<C>) => NoInfer<Traced<C>>, carry: C): Traced<C> {
+export function foriLoop<C>(lower: TensorLike, upper: TensorLike, body: (i: Tensor, carry: NoInfer<Traced<C>>) => After<C>, carry: C): Traced<C> {
   if (typeof lower === "number" && typeof upper === "number") {
     const length = Math.max(0, upper - lower);
-    return scan((c: Traced<C>, i: Tensor) => [body(i, c), null] as never, carry, rows.add(rows.iota([length], "int32", 0), lower))[0];
+    return scan<C, Tensor, null>(((c: NoInfer<Traced<C>>, i: Tensor) => [body(i, c), null]) as never, carry, rows.add(rows.iota([length], "int32", 0), lower))[0];
   }
   type Counted = { readonly i: Tensor; readonly carry: C };
   const start: Counted = { i: rows.cast(asTensor(lower), "int32", false), carry };
