@@ -2,6 +2,7 @@
 import { checked, scratch, verbs, writeHandles, type Frame } from "../engine.js";
 import { PaxError } from "../errors.js";
 import type { Tensor } from "../tensor.js";
+import { warnOfDropped } from "./dropped.js";
 import { flattenTensors, inFrame, readInputs, synchronous, unflattenTree, writeSpecs, type AnyStructure, type Flat, type Spec } from "./frame.js";
 
 export type AnyFn = (...args: never[]) => unknown;
@@ -58,7 +59,9 @@ function record<P extends object>(
     const raw = (fn as (...a: unknown[]) => unknown)(...rebuild(inputs));
     synchronous(name, raw);
     if (typeof raw === "number" || typeof raw === "string") throw new PaxError("value", `the function given to \`${name}\` returned a ${typeof raw}: return tensors`);
-    const program = finish(flattenTensors(raw), inputs, here, (returned) => {
+    const out = flattenTensors(raw);
+    warnOfDropped(name, out.leaves);
+    const program = finish(out, inputs, here, (returned) => {
       writeHandles(returned);
       return checked(verbs.endAbstract());
     });
