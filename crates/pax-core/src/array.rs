@@ -126,7 +126,7 @@ impl Array {
 pub struct Run<const K: usize> { pub len: usize, pub offsets: [isize; K], pub strides: [isize; K] }
 
 /// Walks operands of one shape in row-major order, dimensions that lie together merged.
-pub fn runs<'a, const K: usize>(shape: &[usize], strides: &[&'a smallvec::SmallVec<[isize; 6]>; K]) -> Runs<K> {
+pub fn runs<const K: usize>(shape: &[usize], strides: &[&smallvec::SmallVec<[isize; 6]>; K]) -> Runs<K> {
     let mut dims: smallvec::SmallVec<[(usize, [isize; K]); 6]> = smallvec::SmallVec::new();
     for (d, &n) in shape.iter().enumerate() {
         if n == 1 { continue; }
@@ -164,12 +164,12 @@ impl<const K: usize> Iterator for Runs<K> {
             let (n, s) = self.dims[d];
             self.index[d] += 1;
             if self.index[d] < n {
-                for k in 0..K { self.offsets[k] += s[k]; }
+                self.offsets.iter_mut().zip(s).for_each(|(o, s)| *o += s);
                 self.done = false;
                 break;
             }
             self.index[d] = 0;
-            for k in 0..K { self.offsets[k] -= s[k] * (n as isize - 1); }
+            self.offsets.iter_mut().zip(s).for_each(|(o, s)| *o -= s * (n as isize - 1));
         }
         Some(run)
     }

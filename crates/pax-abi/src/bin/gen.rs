@@ -4,6 +4,7 @@ use pax_core::ops::table;
 use pax_core::params::Kind;
 use std::fmt::Write;
 
+#[allow(clippy::disallowed_methods)] // a tool of the build, not the engine
 fn main() -> std::io::Result<()> {
     let mut out = String::from("// Written by `npm run gen` from the table in crates/pax-core/src/ops. Do not edit.\n");
     out.push_str("import { bindMany, bindOne, type ProgramHandle } from \"../../engine.js\";\n");

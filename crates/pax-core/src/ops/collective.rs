@@ -1,6 +1,6 @@
 //! Rows that speak of a mapped axis by name. Mapping turns them into others; without a mapped axis they have no value.
 use crate::exec::Exec;
-use crate::ops::{no_samples, Arrays, Avals, Batch, Batching, Body, Grads, Jvp, Lift, Primitive, Pull, Row, Saves, Vjp};
+use crate::ops::{no_samples, Arrays, Avals, Batch, Batching, Body, Flagged, Grads, Jvp, Lift, Primitive, Pull, Row, Saves, Vjp};
 use crate::params::{p, Kind};
 use crate::{Array, Aval, Cx, DType, Error, Params, Result, Tensor, Value};
 use smallvec::smallvec;
@@ -12,13 +12,13 @@ fn unbound(_: &Exec, p: &Params, _: &[Array]) -> Result<Arrays> {
 }
 
 /// Another axis than its own: the row stays, over one axis more.
-fn other(b: &Batching) -> Result<Vec<(Tensor, bool)>> {
+fn other(b: &Batching) -> Result<Flagged> {
     let any = b.mapped.contains(&true);
     let xs = if any { b.all_mapped()? } else { b.xs.iter().cloned().collect() };
     Ok(b.bind(b.params.values().to_vec(), &xs)?.into_iter().map(|t| (t, any)).collect())
 }
 
-fn over(b: &Batching, f: impl FnOnce(&Cx) -> Result<(Tensor, bool)>) -> Result<Vec<(Tensor, bool)>> {
+fn over(b: &Batching, f: impl FnOnce(&Cx) -> Result<(Tensor, bool)>) -> Result<Flagged> {
     if b.params.str("axis")? != b.axis { return other(b); }
     Ok(vec![f(b.cx)?])
 }

@@ -126,11 +126,14 @@ pub enum Batch {
     /// Gives results with the axis in front.
     Rule(fn(&Batching) -> Result<Tensors>),
     /// Gives results and whether each is mapped.
-    Flags(fn(&Batching) -> Result<Vec<(Tensor, bool)>>),
+    Flags(fn(&Batching) -> Result<Flagged>),
     /// As `Flags`; also called where no operand is mapped, since the row speaks of the axis itself.
-    Axis(fn(&Batching) -> Result<Vec<(Tensor, bool)>>),
+    Axis(fn(&Batching) -> Result<Flagged>),
     None(&'static str),
 }
+
+/// Results and whether each is mapped.
+pub type Flagged = Vec<(Tensor, bool)>;
 
 /// Cotangents of the operands; `None` is zero.
 pub type Grads = Vec<Option<Tensor>>;

@@ -127,7 +127,7 @@ fn reduce_with<T: Accumulate, const F: u8>(exec: &Exec, x: &Array, axes: &[usize
     let mut acc = vec![T::start(f); n];
     let base = x.offset as isize;
     if x.size() > 0 {
-        let rowwise = kept.last().is_some_and(|&d| x.strides[d] == 1 && x.shape[d] >= 8) && !axes.last().is_some_and(|&d| x.strides[d] == 1);
+        let rowwise = kept.last().is_some_and(|&d| x.strides[d] == 1 && x.shape[d] >= 8) && axes.last().is_none_or(|&d| x.strides[d] != 1);
         if rowwise {
             // The kept axis lies together: add whole rows to the row of results.
             let row = out_shape.last().copied().unwrap_or(1);

@@ -1,4 +1,5 @@
 //! Comparisons, logic, bits and choice.
+#![allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)] // shifts: one rule for every width
 use crate::exec::cpu::map::{map1, map2, map3};
 use crate::exec::Exec;
 use crate::ops::samples::{elementwise, Domain, Input, Sample};

@@ -14,7 +14,7 @@ fn grads(r: &'static Row, params: &[Value], d: DType, xs: &[Vec<f64>]) -> (Vec<f
     let inputs: Vec<Tensor> = xs.iter().map(|v| t(&cx, d, v)).collect();
     let leaves = cx.begin(Mode::Diff, &inputs).unwrap();
     let y = call(&cx, r, params, &leaves);
-    let mut tape = cx.end_diff(&[y.clone()]).unwrap();
+    let mut tape = cx.end_diff(std::slice::from_ref(&y)).unwrap();
     let g = walk::pull(&cx, &mut tape, &[Some(cx.ones_like(&y).unwrap())], false).unwrap();
     // Element-wise: tangents of ones in one operand give that operand's gradient.
     for (i, g) in g.iter().enumerate() {
@@ -59,7 +59,7 @@ fn composites_compute_what_they_expand_to() {
         for flag in [true, false] {
             let params: Vec<Value> = r.params.iter().map(|_| Value::Bool(flag)).collect();
             let x = t(&cx, F32, &[-9.0, -1.0, 0.0, 0.3, 5.0]);
-            let (a, b) = (call(&cx, r, &params, &[x.clone()]), (c.expand)(&cx, &Params::new(r.params, params).unwrap(), &[x]).unwrap().remove(0));
+            let (a, b) = (call(&cx, r, &params, std::slice::from_ref(&x)), (c.expand)(&cx, &Params::new(r.params, params).unwrap(), &[x]).unwrap().remove(0));
             for (a, b) in read(&cx, &a).iter().zip(read(&cx, &b)) { assert!(close(*a, b, 1e-6), "{}: {a} {b}", r.name); }
         }
     }

@@ -30,7 +30,7 @@ pub static REVERSE: Row = Row {
     operands: &["x"], params: &[p("axes", Kind::Ints)], many: false, lift: Lift::None, shape,
     body: Body::Primitive(Primitive { eval }),
     saves: Saves::NONE,
-    vjp: Vjp::Rule(|p| Ok(vec![p.want(0, || Ok(p.cx.reverse(p.g()?, &p.params.dims("axes")?)?))?])),
+    vjp: Vjp::Rule(|p| Ok(vec![p.want(0, || p.cx.reverse(p.g()?, &p.params.dims("axes")?))?])),
     jvp: Jvp::Linear, batch: Batch::Rule(|b| b.bind([b.shift("axes")?.as_slice().into()], b.xs)),
     samples: || {
         let r = Domain::Range(-2.0, 2.0);

@@ -2,7 +2,7 @@
 use std::rc::Rc;
 
 use crate::ops::programs::{fits, pull_call, with_program};
-use crate::ops::{no_samples, Arrays, Avals, Batch, Batching, Body, Jvp, Lift, Owner, Row, Saves, Vjp};
+use crate::ops::{no_samples, Arrays, Avals, Batch, Batching, Body, Flagged, Jvp, Lift, Owner, Row, Saves, Vjp};
 use crate::params::{p, Kind};
 use crate::walk::{self, eval::Runner};
 use crate::{Array, Aval, Cx, Params, Result, Tensor, Value};
@@ -22,7 +22,7 @@ fn forward(cx: &Cx, p: &Params, active: &[bool]) -> Result<Params> {
     with_program(p, made)
 }
 
-fn batch(b: &Batching) -> Result<Vec<(Tensor, bool)>> {
+fn batch(b: &Batching) -> Result<Flagged> {
     let program = b.params.program("program")?;
     if program.custom.is_some() { return super::custom::batch(b, program); }
     walk::batch(b.cx, program, b.xs.to_vec(), b.mapped, b.axis())

@@ -2,11 +2,11 @@
 use std::rc::Rc;
 
 use crate::ops::programs::{fits, pull_call, results, with_program};
-use crate::ops::{no_samples, Avals, Batch, Batching, Body, Jvp, Lift, Owner, Row, Saves, Vjp};
+use crate::ops::{no_samples, Avals, Batch, Batching, Body, Flagged, Jvp, Lift, Owner, Row, Saves, Vjp};
 use crate::params::{p, Kind};
 use crate::program::{Back, Source};
 use crate::walk::{self, batch::recorded};
-use crate::{Aval, Cx, Params, Program, Result, Tensor, Value};
+use crate::{Aval, Cx, Params, Program, Result, Value};
 
 fn shape(xs: &[&Aval], p: &Params) -> Result<Avals> { fits(xs, p.program("program")?) }
 
@@ -28,7 +28,7 @@ fn forward(cx: &Cx, p: &Params, active: &[bool]) -> Result<Params> {
     with_program(p, Rc::new(same))
 }
 
-fn batch(b: &Batching) -> Result<Vec<(Tensor, bool)>> {
+fn batch(b: &Batching) -> Result<Flagged> {
     let (program, flags) = walk::batched(b.cx, b.params.program("program")?, b.mapped, b.axis(), |_| false)?;
     Ok(b.bind([Value::Program(program)], b.xs)?.into_iter().zip(flags).collect())
 }

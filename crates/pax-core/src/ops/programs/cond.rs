@@ -2,7 +2,7 @@
 use std::rc::Rc;
 
 use crate::ops::programs::{back, fits, part, read, results, shared, wanted};
-use crate::ops::{no_samples, Arrays, Avals, Batch, Batching, Body, Grads, Jvp, Lift, Owner, Pull, Row, Saves, Vjp};
+use crate::ops::{no_samples, Arrays, Avals, Batch, Batching, Body, Flagged, Grads, Jvp, Lift, Owner, Pull, Row, Saves, Vjp};
 use crate::params::{p, Kind};
 use crate::program::{Back, Source};
 use crate::walk::{self, batch::recorded, eval::Runner};
@@ -120,7 +120,7 @@ fn vjp(p: &Pull) -> Result<Grads> {
 }
 
 /// A condition that is mapped needs both.
-fn batch(b: &Batching) -> Result<Vec<(Tensor, bool)>> {
+fn batch(b: &Batching) -> Result<Flagged> {
     let a = arms(b.params, b.xs.len())?;
     let flags = [a.of(&b.mapped[1..], false), a.of(&b.mapped[1..], true)];
     let axis = b.axis();

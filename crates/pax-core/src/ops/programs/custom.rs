@@ -2,7 +2,7 @@
 use std::rc::Rc;
 
 use crate::level::Mode;
-use crate::ops::Batching;
+use crate::ops::{Batching, Flagged};
 use crate::program::{Back, Source};
 use crate::walk::{self, batch::recorded};
 use crate::{Aval, Cx, Error, Program, Result, Tensor};
@@ -61,7 +61,7 @@ fn with_back(forward: Rc<Program>, back: Rc<Program>, reads: Vec<Source>, live: 
 }
 
 /// Mapped over everything, so that cotangents of operands that were not are summed where they were repeated.
-pub(super) fn batch(b: &Batching, program: &Program) -> Result<Vec<(Tensor, bool)>> {
+pub(super) fn batch(b: &Batching, program: &Program) -> Result<Flagged> {
     let forward = program.custom.as_ref().ok_or_else(|| Error::internal("no derivative of the user's own"))?;
     let back = super::back(forward)?;
     let over = |p: &Program| walk::batched(b.cx, p, &vec![true; p.inputs.len()], b.axis(), |_| true).map(|r| r.0);

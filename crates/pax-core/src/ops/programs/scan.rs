@@ -2,7 +2,7 @@
 use std::rc::Rc;
 
 use crate::ops::programs::{back, results, wanted, with_program};
-use crate::ops::{no_samples, Arrays, Avals, Batch, Batching, Body, Grads, Jvp, Lift, Owner, Pull, Row, Saves, Vjp};
+use crate::ops::{no_samples, Arrays, Avals, Batch, Batching, Body, Flagged, Grads, Jvp, Lift, Owner, Pull, Row, Saves, Vjp};
 use crate::params::{p, Kind};
 use crate::program::{Back, Source};
 use crate::walk::{self, batch::recorded, eval::Runner, Halves};
@@ -198,7 +198,7 @@ fn vjp(p: &Pull) -> Result<Grads> {
 }
 
 /// A carry is mapped if a step makes it so.
-fn batch(b: &Batching) -> Result<Vec<(Tensor, bool)>> {
+fn batch(b: &Batching) -> Result<Flagged> {
     let (s, program) = (parts(b.params)?, b.params.program("program")?);
     let mut mapped = b.mapped.to_vec();
     let (body, flags) = loop {

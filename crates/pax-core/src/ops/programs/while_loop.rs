@@ -2,7 +2,7 @@
 use std::rc::Rc;
 
 use crate::ops::programs::{fits, part, shared};
-use crate::ops::{no_samples, Arrays, Avals, Batch, Batching, Body, Jvp, Lift, Owner, Row, Saves, Vjp};
+use crate::ops::{no_samples, Arrays, Avals, Batch, Batching, Body, Flagged, Jvp, Lift, Owner, Row, Saves, Vjp};
 use crate::params::{p, Kind};
 use crate::walk::{self, batch::recorded, eval::Runner};
 use crate::{Array, Aval, Cx, DType, Error, Params, Program, Result, Tensor, Value};
@@ -47,7 +47,7 @@ fn forward(_: &Cx, _: &Params, _: &[bool]) -> Result<Params> {
 }
 
 /// Where examples stop at different times, the loop goes on while any does, and those that stopped keep their carry.
-fn batch(b: &Batching) -> Result<Vec<(Tensor, bool)>> {
+fn batch(b: &Batching) -> Result<Flagged> {
     let l = parts(b.params, b.xs.len())?;
     let (cx, axis) = (b.cx, b.axis());
     let mut mapped = b.mapped.to_vec();
