@@ -211,7 +211,7 @@ fn while_loop() -> Result<()> {
     let outs = doubling(&cx, &xs)?;
     assert_eq!((values(&cx, &outs[0])?, values(&cx, &outs[1])?), (vec![16.0, 8.0], vec![4.0]));
     for m in subsets(2) { maps(&cx, "while", &xs, &m, &|xs| doubling(&cx, xs))?; }
-    let e = vjp(&cx, &xs, &[0], &[None, None], |cx, xs| doubling(cx, xs)).err().unwrap();
+    let e = vjp(&cx, &xs, &[0], &[None, None], doubling).err().unwrap();
     assert_eq!(e.code, Code::Trace);
     assert!(e.message.contains("use scan"), "{e}");
     cx.unwind(0);
@@ -318,7 +318,7 @@ fn collectives() -> Result<()> {
     assert_eq!((values(&cx, &t)?, m), (vec![9.0, 12.0], false));
     // In a scan none of whose operands is mapped.
     let body = program(&cx, &[f64s(&[])], |t| Ok(vec![cx.add(&t[0], &over("psum", &[&one])?)?]))?;
-    let p = program(&cx, &[f64s(&[])], |_| apply(&cx, "scan", vec![body.clone().into(), 1usize.into(), 0usize.into(), 2usize.into(), false.into()], &[one.clone()]))?;
+    let p = program(&cx, &[f64s(&[])], |_| apply(&cx, "scan", vec![body.clone().into(), 1usize.into(), 0usize.into(), 2usize.into(), false.into()], std::slice::from_ref(&one)))?;
     let mut inputs = vec![x.clone()];
     inputs.extend(p.captured.iter().cloned());
     let flags: Vec<bool> = (0..inputs.len()).map(|i| i == 0).collect();
