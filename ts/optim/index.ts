@@ -6,7 +6,8 @@ export { Optimizer };
 /** An optimizer whose state is an optax transformation's. */
 export interface OptaxOptimizer<S = TensorTree> extends Optimizer {
   state: S;
-  step<M extends Module>(grads: M, model: M): M;
+  /** The model after a step. `extra` is for transformations that ask for more, as `{ value: loss }`. */
+  step<M extends Module>(grads: M, model: M, extra?: optax.ExtraArgs): M;
 }
 /** A class of optimizers that step as the transformation says. */
 export function fromOptax<S>(transformation: optax.GradientTransformation<S>): new (params: Module) => OptaxOptimizer<S> {
@@ -17,18 +18,19 @@ export function fromOptax<S>(transformation: optax.GradientTransformation<S>): n
       super();
       this.registerStateSubtree("state", transformation.init(params) as this["state"]);
     }
-    step<M extends Module>(grads: M, model: M): M {
+    step<M extends Module>(grads: M, model: M, extra?: optax.ExtraArgs): M {
       const params = model.parameters();
-      const [updates, state] = transformation.update(grads, this.state, params);
+      const [updates, state] = transformation.update(grads, this.state, params, extra);
       this.state = state;
       return model.update(optax.applyUpdates(params, updates));
     }
   };
 }
-type Options<F extends (...args: never[]) => unknown> = NonNullable<Parameters<F>[1]>;
-export const sgd = (params: Module, learningRate = 1e-2, options: Options<typeof optax.sgd> = {}): OptaxOptimizer =>
-  new (fromOptax(optax.sgd(learningRate, options)))(params);
-export const adam = (params: Module, learningRate = 1e-4, options: Options<typeof optax.adam> = {}): OptaxOptimizer =>
-  new (fromOptax(optax.adam(learningRate, options)))(params);
-export const adamw = (params: Module, learningRate = 1e-4, options: Options<typeof optax.adamw> = {}): OptaxOptimizer =>
-  new (fromOptax(optax.adamw(learningRate, options)))(params);
+
+/** A function `(params, learningRate, options)` of an optax function `(learningRate, options)`. */
+const shortcut = <R, O extends object, S>(make: (learningRate: R, options?: O) => optax.GradientTransformation<S>, defaultRate: NoInfer<R>) =>
+  (params: Module, learningRate: R = defaultRate, options?: O): OptaxOptimizer<S> => new (fromOptax(make(learningRate, options)))(params);
+
+export const sgd = shortcut(optax.sgd, 1e-2);
+export const adam = shortcut(optax.adam, 1e-4);
+export const adamw = shortcut(optax.adamw, 1e-4);
