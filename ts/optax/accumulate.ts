@@ -72,7 +72,7 @@ export class MultiSteps<S> implements GradientTransformation<MultiStepsState<S>>
 
   update<P extends TensorTree>(updates: P, state: MultiStepsState<S>, params?: P, extra?: ExtraArgs): readonly [updates: P, state: MultiStepsState<S>] {
     const { miniStep, gradientStep } = state;
-    const k = typeof this.everyKSchedule === "number" ? this.everyKSchedule : this.everyKSchedule(gradientStep);
+    const k = typeof this.everyKSchedule === "number" ? this.everyKSchedule : rows.cast(this.everyKSchedule(gradientStep), "int32", false);
     const share = scalar(rows.add(rows.cast(miniStep, "float32", false), 1));
     const gathered = each((acc, g) => rows.add(acc, this.useGradMean ? rows.div(rows.sub(g!, acc), share(acc)) : g!), state.accGrads as P, updates);
     const [changed, inner] = this.innerOpt.update(tree.castLike(gathered, updates), state.innerOptState, params, extra);

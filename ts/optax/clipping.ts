@@ -2,7 +2,6 @@
 import { PaxError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import { mean, sum } from "../ops/reduce.js";
-import { broadcastTo } from "../ops/shape.js";
 import type { Axis, Tensor, TensorLike } from "../tensor.js";
 import { castTo, each, needParams, scalar, stateless, statelessWithTreeMap, type EmptyState, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
@@ -32,7 +31,7 @@ export const clipByBlockRms = (threshold: TensorLike): GradientTransformation<Em
   return rows.div(g, castTo(rows.maximum(rows.div(rms, threshold), 1), g.dtype));
 });
 
-/** The norm of each unit of a leaf, in its shape: over `axis`, or all of a vector, the first axis of two or three, all axes but the last of four or five. */
+/** The norm of each unit of a leaf: over `axis`, or all of a vector, the first axis of two or three, all axes but the last of four or five. */
 function unitwiseNorm(x: Tensor, axis: Axis | undefined): Tensor {
   let over: Axis = null;
   if (axis !== undefined) over = axis;
@@ -40,7 +39,7 @@ function unitwiseNorm(x: Tensor, axis: Axis | undefined): Tensor {
     if (x.ndim > 5) throw new PaxError("shape", `adaptiveGradClip: a leaf of shape [${x.shape.join(", ")}] has more than 5 axes: give axis`, { op: "adaptiveGradClip" });
     over = x.ndim < 4 ? [0] : Array.from({ length: x.ndim - 1 }, (_, d) => d);
   }
-  return broadcastTo(rows.sqrt(sum(rows.square(x), over, { keepdims: true })), x.shape);
+  return rows.sqrt(sum(rows.square(tree.wide(x)), over, { keepdims: true }));
 }
 /**
  * Each unit's updates scaled so that their norm is at most `clipping` times that of its parameters, which counts as `eps` at least (Brock et al. 2021).
@@ -48,10 +47,12 @@ function unitwiseNorm(x: Tensor, axis: Axis | undefined): Tensor {
  */
 export const adaptiveGradClip = (clipping: TensorLike, { eps = 1e-3, axis }: { readonly eps?: TensorLike; readonly axis?: Axis } = {}): GradientTransformation<EmptyState> =>
   stateless((updates, params) => {
-    const [least, share, tiny] = [scalar(eps), scalar(clipping), scalar(1e-6)];
+    const [least, share] = [scalar(eps), scalar(clipping)];
     return each((g, p) => {
-      const most = rows.mul(rows.maximum(unitwiseNorm(p!, axis), least(p!)), share(p!));
+      const ofParam = unitwiseNorm(p!, axis);
+      const most = rows.mul(rows.maximum(ofParam, least(ofParam)), share(ofParam));
       const norm = unitwiseNorm(g, axis);
-      return rows.select(rows.less(norm, most), g, rows.mul(g, rows.div(most, rows.maximum(norm, tiny(g)))));
+      const factor = rows.select(rows.less(norm, most), 1, rows.div(most, rows.maximum(norm, 1e-6)));
+      return rows.mul(g, castTo(factor, g.dtype));
     }, updates, needParams("adaptiveGradClip", params));
   });

@@ -7,6 +7,7 @@ export * from "./clipping.js";
 export * from "./combine.js";
 export * from "./conditional.js";
 export * from "./inject.js";
+export * from "./lbfgs.js";
 export * from "./losses.js";
 export * from "./momentum.js";
 export * from "./scale.js";
@@ -21,6 +22,7 @@ export {
   warmupExponentialDecaySchedule,
 } from "./schedules.js";
 export { globalNorm } from "./tree.js";
+export * as contrib from "./contrib/index.js";
 export * as losses from "./losses.js";
 export * as schedules from "./schedules.js";
 export * as tree from "./tree.js";

@@ -5,7 +5,7 @@ import { Tensor, type DType, type TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
 import { isPlainObject } from "../tree/statics.js";
 import { castTo, counter, isSchedule, safeIncrement, type AnySchedule, type ExtraArgs, type GradientTransformation } from "./transform.js";
-import { tensors } from "./tree.js";
+import { dtype as dtypeOf } from "./tree.js";
 
 /** A schedule with a state of its own, which may depend on the extra arguments of the update. */
 export interface StatefulSchedule<S extends TensorTree = TensorTree> {
@@ -39,13 +39,6 @@ export type InjectOptions = {
   /** The names of the factory's arguments that stand before its options. */
   readonly argNames?: readonly string[];
 };
-
-/** The widest float dtype of the leaves. */
-function widest(params: TensorTree): DType {
-  const found = new Set(tensors(params).map((x) => x.dtype).filter((d) => d.includes("float")));
-  if (found.has("float64")) return "float64";
-  return found.size === 1 ? [...found][0]! : "float32";
-}
 
 /**
  * The factory of a transformation whose numbers live in its state: `injectHyperparams(adamw)(schedule, { weightDecay: 1e-4 })` has
@@ -85,7 +78,7 @@ export function injectHyperparams<A extends readonly unknown[], S>(
       }));
     return {
       init(params) {
-        const dtype = hyperparamDtype ?? widest(params);
+        const dtype = hyperparamDtype ?? dtypeOf(params);
         const hyperparamsStates = Object.fromEntries([...schedules].map(([name, schedule]) => [name, schedule.init()]));
         const fixed = Object.fromEntries([...numbers].map(([name, x]) => [name, typeof x === "number" || x.weak ? rows.cast(x, dtype, false) : x]));
         const hyperparams = { ...fixed, ...scheduled(hyperparamsStates, {}, () => dtype) };

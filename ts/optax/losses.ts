@@ -5,9 +5,10 @@ import { eye } from "../ops/create.js";
 import * as rows from "../ops/generated/rows.js";
 import { logSigmoid, logSoftmax, oneHot } from "../ops/nn.js";
 import { any, logsumexp, max, sum } from "../ops/reduce.js";
-import { broadcastTo, expandDims, reshape, transpose } from "../ops/shape.js";
+import { expandDims, reshape, transpose } from "../ops/shape.js";
 import { asTensor, type Axis, type DType, type Tensor, type TensorLike } from "../tensor.js";
 
+export { ctcLoss, ctcLossWithForwardProbs, type CtcOptions } from "./ctc.js";
 export type Over = { readonly axis?: Axis; readonly where?: TensorLike };
 
 /** A float tensor. @throws PaxError `dtype` for another */
@@ -110,7 +111,7 @@ export function softmaxCrossEntropyWithIntegerLabels(logits: TensorLike, labels:
   const others = x.shape.map((_, d) => d).filter((d) => !classes.includes(d));
   const last = (t: Tensor): Tensor => reshape(transpose(t, [...others, ...classes]), [...others.map((d) => x.shape[d]!), -1]);
   if (where === undefined) return rows.crossEntropy(last(x), labels);
-  const [scores, some] = [last(x), last(broadcastTo(where, x.shape))];
+  const [scores, some] = [last(x), last(rows.logicalAnd(rows.full(x.shape, "bool", 1), where))];
   const picked = rows.takeAlongAxis(scores, expandDims(labels, -1), others.length);
   const loss = rows.sub(logsumexp(rows.select(some, scores, -Infinity), -1), reshape(picked, others.map((d) => x.shape[d]!)));
   return rows.select(any(some, -1), loss, 0);

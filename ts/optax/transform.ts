@@ -1,7 +1,7 @@
 /** What a transformation is, and what the families share. */
 import { PaxError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
-import { array, asTensor, Tensor, type DType, type TensorLike } from "../tensor.js";
+import { asTensor, Tensor, type DType, type TensorLike } from "../tensor.js";
 import { map, type TensorTree } from "../tree/index.js";
 
 /** What an update may take beside the parameters, as `{ value: loss }`; each transformation reads the names it knows. */
@@ -52,7 +52,7 @@ export const negative = (x: TensorLike): TensorLike => (typeof x === "number" ? 
 
 const MOST = 2 ** 31 - 1;
 /** A counter of steps at 0: int32. */
-export const counter = (): Tensor => array(0, { dtype: "int32" });
+export const counter = (): Tensor => rows.full([], "int32", 0);
 /** An int32 counter plus 1; it stays at the greatest int32. */
 export const safeIncrement = (count: Tensor): Tensor => rows.add(rows.minimum(count, MOST - 1), 1);
 /** `1 - decay ** count`: what an average that began at 0 is divided by. Weak, as `decay` is. */

@@ -5,7 +5,7 @@ import { clip as clamp, full } from "../ops/create.js";
 import * as rows from "../ops/generated/rows.js";
 import * as reduce from "../ops/reduce.js";
 import * as random from "../random.js";
-import { array, asTensor, Tensor, type DType, type Shape, type TensorLike } from "../tensor.js";
+import { asTensor, Tensor, type DType, type Shape, type TensorLike } from "../tensor.js";
 import { flatten, leaves, unflatten } from "../tree/index.js";
 import { formatPath, MapKey, type Step } from "../tree/path.js";
 import { isPlainObject } from "../tree/statics.js";
@@ -19,7 +19,7 @@ export const sumOfSquares = (x: Tensor): Tensor => reduce.sum(rows.square(wide(x
 
 /** The leaves; numbers as tensors. */
 export const tensors = (tree: unknown): Tensor[] => (leaves(tree) as TensorLike[]).map(asTensor);
-const total = (parts: readonly Tensor[]): Tensor => (parts.length === 0 ? array(0) : parts.reduce((a, b) => rows.add(a, b)));
+const total = (parts: readonly Tensor[]): Tensor => (parts.length === 0 ? rows.full([], "float32", 0) : parts.reduce((a, b) => rows.add(a, b)));
 
 export const add = <P>(a: P, ...rest: unknown[]): P => each((x, ...more) => more.reduce((u, v) => rows.add(u, v), x), a, ...rest);
 export const sub = <P>(a: P, b: unknown): P => each((x, y) => rows.sub(x, y!), a, b);
@@ -62,6 +62,13 @@ export const globalNorm = (updates: unknown): Tensor => norm(updates);
 export const fullLike = <P>(tree: P, value: TensorLike, { dtype }: { readonly dtype?: DType } = {}): P => each((x) => full(x.shape, value, { dtype: dtype ?? x.dtype }), tree);
 export const zerosLike = <P>(tree: P, options: { readonly dtype?: DType } = {}): P => each((x) => rows.full(x.shape, options.dtype ?? x.dtype, 0), tree);
 export const onesLike = <P>(tree: P, options: { readonly dtype?: DType } = {}): P => each((x) => rows.full(x.shape, options.dtype ?? x.dtype, 1), tree);
+/** The widest or the narrowest float dtype of the leaves; float16 and bfloat16 together are float32 at the widest. */
+export function dtype(tree: unknown, which: "highest" | "lowest" = "highest"): DType {
+  const found = [...new Set(tensors(tree).map((x) => x.dtype).filter((d) => d.includes("float")))];
+  const half = found.find((d) => d !== "float32" && d !== "float64");
+  if (which === "lowest") return half ?? (found.includes("float32") || found.length === 0 ? "float32" : "float64");
+  return found.includes("float64") ? "float64" : found.length === 1 ? found[0]! : "float32";
+}
 export const cast = <P>(tree: P, dtype: DType): P => each((x) => castTo(x, dtype), tree);
 /** The leaves in the dtypes of `targets`' leaves. */
 export const castLike = <P>(tree: P, targets: unknown): P => each((x, y) => castTo(x, y!.dtype), tree, targets);
