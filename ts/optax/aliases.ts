@@ -131,7 +131,7 @@ export function adafactor(learningRate: ScalarOrSchedule | null = null, {
   if (multiplyByParameterScale) parts.push(scaleByParamBlockRms());
   if (momentum !== null) parts.push(ema(momentum, { debias: false, accumulatorDtype: dtypeMomentum }));
   if (weightDecayRate !== null) parts.push(addDecayedWeights(weightDecayRate, { mask: weightDecayMask }));
-  return chain(...parts, scale(-1)) as GradientTransformation<never> as unknown as GradientTransformation;
+  return chain(...parts, scale(-1)) as GradientTransformation;
 }
 
 export type PolyakOptions = { readonly fMin?: TensorLike; readonly maxLearningRate?: TensorLike; readonly eps?: TensorLike; readonly variant?: "sps" | "sps+" };

@@ -1,5 +1,6 @@
 /** Transformations one after another, and on parts of a tree. */
 import { PaxError } from "../errors.js";
+import type { Module } from "../module/index.js";
 import type { TensorTree } from "../tree/index.js";
 import { flagsOf, hide, labelsOf, reveal } from "./labels.js";
 import { setToZero, type AnyTransformation, type EmptyState, type GradientTransformation, type MaskOrFn, type StateOf } from "./transform.js";
@@ -70,8 +71,8 @@ function grouped<T extends Groups>(transforms: T, labels: (tree: TensorTree) => 
     },
   };
 }
-/** Strings at the places of the parameters' leaves, one for all that is below it, or a function of the parameters that gives them. */
-export type LabelsOrFn = string | object | ((params: TensorTree) => string | object);
+/** Strings at the places of the parameters' leaves, one for all that is below it, or a function of the parameters that gives them, as `MaskOrFn`. */
+export type LabelsOrFn = string | object | ((params: Module) => string | object);
 /**
  * Each group of leaves has the transformation of its label, as `partition({ train: adam(1e-3), rest: setToZero() }, labels)`.
  * @throws PaxError `tree` where the labels do not fit the parameters, `value` for a label without a transformation

@@ -1,4 +1,7 @@
-/** Losses, one number an example: the mean is the caller's. `axis` is where the classes or features are, `where` tells which of them count. */
+/**
+ * Losses, one number an example: the mean is the caller's. `axis` is where the classes or features are, -1 by default; `where` tells which of them count.
+ * For losses over classes a `where` of fewer axes than the logits is one of examples.
+ */
 import { PaxError } from "../errors.js";
 import { axesOf, axisOf } from "../ops/axes.js";
 import { eye } from "../ops/create.js";

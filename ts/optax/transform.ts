@@ -1,5 +1,6 @@
 /** What a transformation is, and what the families share. */
 import { PaxError } from "../errors.js";
+import type { Module } from "../module/index.js";
 import * as rows from "../ops/generated/rows.js";
 import { asTensor, Tensor, type DType, type TensorLike } from "../tensor.js";
 import { map, type TensorTree } from "../tree/index.js";
@@ -25,8 +26,11 @@ export type Schedule = (count: TensorLike) => Tensor;
 /** A schedule as users write it. */
 export type AnySchedule = (count: Tensor) => TensorLike;
 export type ScalarOrSchedule = TensorLike | AnySchedule;
-/** Booleans at the places of the parameters' leaves, one for all that is below it, or a function of the parameters that gives them. */
-export type MaskOrFn = boolean | object | ((params: TensorTree) => boolean | object);
+/**
+ * Booleans at the places of the parameters' leaves, one for all that is below it, or a function of the parameters that gives them:
+ * `(params) => pax.tree.map((p) => p.ndim > 1, params)`. Where they are no module, annotate their type.
+ */
+export type MaskOrFn = boolean | object | ((params: Module) => boolean | object);
 
 export const isSchedule = (x: unknown): x is AnySchedule => typeof x === "function";
 /** `f` of the leaves at the same place; the result has the first tree's type. */
@@ -55,13 +59,13 @@ const MOST = 2 ** 31 - 1;
 export const counter = (): Tensor => rows.full([], "int32", 0);
 /** An int32 counter plus 1; it stays at the greatest int32. */
 export const safeIncrement = (count: Tensor): Tensor => rows.add(rows.minimum(count, MOST - 1), 1);
-/** `1 - decay ** count`: what an average that began at 0 is divided by. Weak, as `decay` is. */
+/** `1 - decay ** count`: what an average that began at 0 is divided by. */
 export const biasCorrectionFactor = (decay: TensorLike, count: Tensor): Tensor =>
-  rows.sub(1, rows.pow(decay, rows.cast(count, "float32", true)));
+  rows.sub(1, rows.pow(decay, rows.cast(count, "float32", false)));
 
 /** The parameters. @throws PaxError `value` if `update` was called without them. */
 export function needParams<P>(op: string, params: P | undefined): P {
-  if (params === undefined || params === null) {
+  if (params === undefined) {
     throw new PaxError("value", `${op} needs the parameters: call update(updates, state, params)`, { op });
   }
   return params;
@@ -76,9 +80,9 @@ export function needExtra(op: string, extra: ExtraArgs | undefined, name: string
 /** A transformation without state from a function of updates and parameters. */
 export const stateless = (f: <P extends TensorTree>(updates: P, params: P | undefined) => P): GradientTransformation<EmptyState> =>
   ({ init: () => [], update: (updates, state, params) => [f(updates, params), state] });
-/** As `stateless`, for each leaf; `null` stands for the parameters where there are none. */
+/** As `stateless`, for each leaf; the parameter is `null` where `update` has none. */
 export const statelessWithTreeMap = (f: (update: Tensor, param: Tensor | null) => Tensor): GradientTransformation<EmptyState> =>
-  stateless((updates, params) => (params === undefined || params === null ? each((g) => f(g, null), updates) : each((g, p) => f(g, p!), updates, params)));
+  stateless((updates, params) => (params === undefined ? each((g) => f(g, null), updates) : each((g, p) => f(g, p!), updates, params)));
 /** The updates as they are. */
 export const identity = (): GradientTransformation<EmptyState> => stateless((updates) => updates);
 /** Zeros: the parameters stay. */

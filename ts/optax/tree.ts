@@ -1,6 +1,5 @@
 /** Arithmetic of trees, as `optax.tree`, and values of optimizer states by name. */
 import { PaxError } from "../errors.js";
-import { isModule } from "../module/index.js";
 import { clip as clamp, full } from "../ops/create.js";
 import * as rows from "../ops/generated/rows.js";
 import * as reduce from "../ops/reduce.js";
@@ -107,6 +106,7 @@ export function randomLike<P>(key: Tensor, tree: P, sampler: Sampler = random.no
   return unflatten(structure, (found as Tensor[]).map((x, i) => sampler(keys[i]!, x.shape, { dtype: x.dtype })) as never);
 }
 
+const stepOf = (key: unknown): Step => (typeof key === "string" ? key : new MapKey(key));
 type Found = readonly [path: string, value: unknown];
 function search(tree: unknown, key: string, steps: readonly Step[], out: Found[]): Found[] {
   const visit = (step: Step, value: unknown): void => {
@@ -114,21 +114,27 @@ function search(tree: unknown, key: string, steps: readonly Step[], out: Found[]
     search(value, key, [...steps, step], out);
   };
   if (Array.isArray(tree)) tree.forEach((value, i) => visit(i, value));
-  else if (tree instanceof Map) for (const [k, value] of tree) visit(typeof k === "string" ? k : new MapKey(k), value);
+  else if (tree instanceof Map) for (const [k, value] of tree) visit(stepOf(k), value);
   else if (typeof tree === "object" && tree !== null && isPlainObject(tree)) for (const k of Object.keys(tree)) visit(k, tree[k]);
   return out;
 }
 /** Every value that an optimizer's state holds under a name, with its path. Modules in the state, as the moments of a network, are not searched. */
 export const getAllWithPath = (state: unknown, key: string): Found[] => search(state, key, [], []);
+/** What stands under a name; tensors win over containers of the same name. */
+function named(state: unknown, key: string): Found[] {
+  const found = getAllWithPath(state, key);
+  const leaves = found.filter(([, value]) => value instanceof Tensor);
+  return leaves.length > 0 ? leaves : found;
+}
 /**
  * The value that an optimizer's state holds under a name, wherever it is: `get(optimizer.state, "learningRate")`.
  * @throws PaxError `value` if there are several, or none and no `otherwise`
  */
 export function get<T = Tensor>(state: unknown, key: string, otherwise?: T): T {
-  const found = getAllWithPath(state, key);
+  const found = named(state, key);
   if (found.length === 1) return found[0]![1] as T;
   if (found.length === 0 && otherwise !== undefined) return otherwise;
-  const [what, cure] = found.length === 0 ? ["none", "give a default"] : [`${found.length} (${found.map(([path]) => path).join(", ")})`, "take one of getAllWithPath"];
+  const [what, cure] = found.length === 0 ? ["nothing", "give a default"] : [`${found.length} values (${found.map(([path]) => path).join(", ")})`, "take one of getAllWithPath"];
   throw new PaxError("value", `get: the state has ${what} of the name \`${key}\`: ${cure}`, { op: "get", path: key });
 }
 /**
@@ -136,21 +142,22 @@ export function get<T = Tensor>(state: unknown, key: string, otherwise?: T): T {
  * @throws PaxError `value` if a name is nowhere
  */
 export function set<S>(state: S, values: { readonly [key: string]: unknown }): S {
-  const seen = new Set<string>();
-  const put = (key: string, old: unknown): unknown => {
-    if (!Object.hasOwn(values, key)) return walk(old);
-    seen.add(key);
+  const places = new Set<unknown>();
+  for (const key of Object.keys(values)) {
+    const found = named(state, key);
+    if (found.length === 0) throw new PaxError("value", `set: the state has nothing of the name \`${key}\``, { op: "set", path: key });
+    for (const [path] of found) places.add(path);
+  }
+  const put = (steps: readonly Step[], key: string, old: unknown): unknown => {
+    if (!Object.hasOwn(values, key) || !places.has(formatPath(steps))) return walk(steps, old);
     const value = values[key];
     return typeof value === "number" && old instanceof Tensor ? rows.full(old.shape, old.dtype, value) : value;
   };
-  const walk = (tree: unknown): unknown => {
-    if (Array.isArray(tree)) return tree.map(walk);
-    if (tree instanceof Map) return new Map([...tree].map(([k, value]) => [k, put(String(k), value)]));
-    if (typeof tree !== "object" || tree === null || isModule(tree) || !isPlainObject(tree)) return tree;
-    return Object.fromEntries(Object.keys(tree).map((k) => [k, put(k, tree[k])]));
+  const walk = (steps: readonly Step[], tree: unknown): unknown => {
+    if (Array.isArray(tree)) return tree.map((value, i) => walk([...steps, i], value));
+    if (tree instanceof Map) return new Map([...tree].map(([k, value]) => [k, put([...steps, stepOf(k)], String(k), value)]));
+    if (typeof tree !== "object" || tree === null || !isPlainObject(tree)) return tree;
+    return Object.fromEntries(Object.keys(tree).map((k) => [k, put([...steps, k], k, tree[k])]));
   };
-  const out = walk(state) as S;
-  const lost = Object.keys(values).find((key) => !seen.has(key));
-  if (lost !== undefined) throw new PaxError("value", `set: the state has nothing of the name \`${lost}\``, { op: "set", path: lost });
-  return out;
+  return walk([], state) as S;
 }

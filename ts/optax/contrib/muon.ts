@@ -90,5 +90,5 @@ export const muon = (learningRate: ScalarOrSchedule, {
     adam: adamw(adamLearningRate, {
       b1: adamB1, b2: adamB2, eps, epsRoot: adamEpsRoot, weightDecay: adamWeightDecay, nesterov, ...(muDtype === undefined ? {} : { muDtype }),
     }),
-  }, (params) => each((p) => (p.ndim === 2 ? "muon" : "adam"), params) as object);
+  }, (params) => each((p) => (p.ndim === 2 ? "muon" : "adam"), params));
 };
