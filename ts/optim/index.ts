@@ -6,7 +6,8 @@ export { Optimizer };
 /** An optimizer whose state is an optax transformation's. */
 export interface OptaxOptimizer<S = TensorTree> extends Optimizer {
   state: S;
-  step<M extends Module>(grads: M, model: M): M;
+  /** The model after a step. `extra` is for transformations that ask for more, as `{ value: loss }`. */
+  step<M extends Module>(grads: M, model: M, extra?: optax.ExtraArgs): M;
 }
 /** A class of optimizers that step as the transformation says. */
 export function fromOptax<S>(transformation: optax.GradientTransformation<S>): new (params: Module) => OptaxOptimizer<S> {
@@ -17,18 +18,72 @@ export function fromOptax<S>(transformation: optax.GradientTransformation<S>): n
       super();
       this.registerStateSubtree("state", transformation.init(params) as this["state"]);
     }
-    step<M extends Module>(grads: M, model: M): M {
+    step<M extends Module>(grads: M, model: M, extra?: optax.ExtraArgs): M {
       const params = model.parameters();
-      const [updates, state] = transformation.update(grads, this.state, params);
+      const [updates, state] = transformation.update(grads, this.state, params, extra);
       this.state = state;
       return model.update(optax.applyUpdates(params, updates));
     }
   };
 }
-type Options<F extends (...args: never[]) => unknown> = NonNullable<Parameters<F>[1]>;
-export const sgd = (params: Module, learningRate = 1e-2, options: Options<typeof optax.sgd> = {}): OptaxOptimizer =>
-  new (fromOptax(optax.sgd(learningRate, options)))(params);
-export const adam = (params: Module, learningRate = 1e-4, options: Options<typeof optax.adam> = {}): OptaxOptimizer =>
-  new (fromOptax(optax.adam(learningRate, options)))(params);
-export const adamw = (params: Module, learningRate = 1e-4, options: Options<typeof optax.adamw> = {}): OptaxOptimizer =>
-  new (fromOptax(optax.adamw(learningRate, options)))(params);
+
+type Make<R, O, S> = (learningRate: R, options?: O) => optax.GradientTransformation<S>;
+/** The optimizer of an optax function `(learningRate, options)`, as a function `(params, learningRate, options)`. */
+function shortcut<R, O, S>(make: Make<R, O, S>, defaultRate: NoInfer<R>): (params: Module, learningRate?: R, options?: O) => OptaxOptimizer<S>;
+function shortcut<R, O, S>(make: Make<R, O, S>): (params: Module, learningRate: R, options?: O) => OptaxOptimizer<S>;
+function shortcut<R, O, S>(make: Make<R, O, S>, defaultRate?: R) {
+  return (params: Module, learningRate = defaultRate as R, options?: O): OptaxOptimizer<S> => new (fromOptax(make(learningRate, options)))(params);
+}
+
+/** `optax.sgd`; the learning rate is 0.01 by default. */
+export const sgd = shortcut(optax.sgd, 1e-2);
+/** `optax.adam`; the learning rate is 0.0001 by default. */
+export const adam = shortcut(optax.adam, 1e-4);
+/** `optax.adamw`; the learning rate is 0.0001 by default, as in Pax for Python. */
+export const adamw = shortcut(optax.adamw, 1e-4);
+/** `optax.adabelief`. */
+export const adabelief = shortcut(optax.adabelief);
+/** `optax.adadelta`. */
+export const adadelta = shortcut(optax.adadelta);
+/** `optax.adagrad`. */
+export const adagrad = shortcut(optax.adagrad);
+/** `optax.adamax`. */
+export const adamax = shortcut(optax.adamax);
+/** `optax.adamaxw`. */
+export const adamaxw = shortcut(optax.adamaxw);
+/** `optax.adan`. */
+export const adan = shortcut(optax.adan);
+/** `optax.amsgrad`. */
+export const amsgrad = shortcut(optax.amsgrad);
+/** `optax.fromage`. */
+export const fromage = shortcut(optax.fromage);
+/** `optax.lamb`. */
+export const lamb = shortcut(optax.lamb);
+/** `optax.lars`. */
+export const lars = shortcut(optax.lars);
+/** `optax.lion`. */
+export const lion = shortcut(optax.lion);
+/** `optax.nadam`. */
+export const nadam = shortcut(optax.nadam);
+/** `optax.nadamw`. */
+export const nadamw = shortcut(optax.nadamw);
+/** `optax.noisySgd`. */
+export const noisySgd = shortcut(optax.noisySgd);
+/** `optax.novograd`. */
+export const novograd = shortcut(optax.novograd);
+/** `optax.radam`. */
+export const radam = shortcut(optax.radam);
+/** `optax.rmsprop`. */
+export const rmsprop = shortcut(optax.rmsprop);
+/** `optax.rprop`. */
+export const rprop = shortcut(optax.rprop);
+/** `optax.signum`. */
+export const signum = shortcut(optax.signum);
+/** `optax.sm3`. */
+export const sm3 = shortcut(optax.sm3);
+/** `optax.yogi`. */
+export const yogi = shortcut(optax.yogi);
+/** `optax.adafactor`, which needs no learning rate. */
+export const adafactor = shortcut(optax.adafactor, null);
+/** `optax.contrib.muon`. */
+export const muon = shortcut(optax.contrib.muon);

@@ -1,0 +1,156 @@
+/** Adam's family: a first and a second moment of the updates, and a count of steps. */
+import * as rows from "../ops/generated/rows.js";
+import { array, type DType, type Tensor, type TensorLike } from "../tensor.js";
+import type { TensorTree } from "../tree/index.js";
+import { biasCorrectionFactor, castTo, counter, each, needParams, oneMinus, safeIncrement, scalar, type GradientTransformation } from "./transform.js";
+import * as tree from "./tree.js";
+
+/** The count of steps (int32), and the averages of updates and of their squares. */
+export type ScaleByAdamState = { readonly count: Tensor; readonly mu: TensorTree; readonly nu: TensorTree };
+type Rates = { readonly b1?: TensorLike; readonly b2?: TensorLike; readonly eps?: TensorLike };
+type Roots = Rates & { readonly epsRoot?: TensorLike };
+/** `muDtype` is the dtype of `mu` in the state; without it the parameters'. */
+export type AdamOptions = Roots & { readonly muDtype?: DType; readonly nesterov?: boolean };
+
+const start = (muDtype?: DType) => (params: TensorTree): ScaleByAdamState =>
+  ({ count: counter(), mu: tree.zerosLike(params, muDtype === undefined ? {} : { dtype: muDtype }), nu: tree.zerosLike(params) });
+/** `m / (sqrt(v + epsRoot) + eps)` for each leaf. */
+function rooted<P>(mu: P, nu: unknown, eps: TensorLike, epsRoot: TensorLike): P {
+  const [outside, inside] = [scalar(eps), scalar(epsRoot)];
+  return each((m, v) => rows.div(m, rows.add(rows.sqrt(epsRoot === 0 ? v! : rows.add(v!, inside(v!))), outside(v!))), mu, nu);
+}
+/** The first moment without its bias, with Nesterov's look ahead if asked (Dozat 2016). */
+function firstMoment<P>(updates: P, mu: P, b1: TensorLike, count: Tensor, nesterov: boolean): P {
+  if (!nesterov) return tree.biasCorrection(mu, b1, count);
+  return tree.updateMoment(tree.biasCorrection(updates, b1, count), tree.biasCorrection(mu, b1, safeIncrement(count)), b1, 1);
+}
+
+/** Adam (Kingma and Ba 2014); `eps` stands outside of the root, `epsRoot` inside. */
+export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, muDtype, nesterov = false }: AdamOptions = {}): GradientTransformation<ScaleByAdamState> => ({
+  init: start(muDtype),
+  update(updates, state) {
+    const mu = tree.updateMoment(updates, state.mu, b1, 1);
+    const nu = tree.updateMoment(updates, state.nu, b2, 2);
+    const count = safeIncrement(state.count);
+    const out = rooted(firstMoment(updates, mu, b1, count, nesterov), tree.biasCorrection(nu, b2, count), eps, epsRoot);
+    return [out, { count, mu: tree.castLike(mu, state.mu), nu: tree.castLike(nu, state.nu) }];
+  },
+});
+
+export type ScaleByAmsgradState = ScaleByAdamState & { readonly nuMax: TensorTree };
+export type AmsgradOptions = Roots & { readonly muDtype?: DType; readonly biasCorrectionMu?: boolean; readonly biasCorrectionNu?: boolean };
+/** Adam with the greatest second moment so far (Reddi et al. 2018). */
+export const scaleByAmsgrad = (
+  { b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, muDtype, biasCorrectionMu = true, biasCorrectionNu = true }: AmsgradOptions = {},
+): GradientTransformation<ScaleByAmsgradState> => ({
+  init: (params) => ({ ...start(muDtype)(params), nuMax: tree.zerosLike(params) }),
+  update(updates, state) {
+    const mu = tree.updateMoment(updates, state.mu, b1, 1);
+    const nu = tree.castLike(tree.updateMoment(updates, state.nu, b2, 2), state.nu);
+    const count = safeIncrement(state.count);
+    const nuMax = each((most, v) => rows.maximum(most, v!), state.nuMax, biasCorrectionNu ? tree.biasCorrection(nu, b2, count) : nu);
+    const out = rooted(biasCorrectionMu ? tree.biasCorrection(mu, b1, count) : mu, nuMax, eps, epsRoot);
+    return [out, { count, mu: tree.castLike(mu, state.mu), nu, nuMax }];
+  },
+});
+
+export type AdamaxOptions = Rates;
+/** Adam with a decaying maximum in the place of the second moment (Kingma and Ba 2014, section 7.1). */
+export const scaleByAdamax = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamaxOptions = {}): GradientTransformation<ScaleByAdamState> => ({
+  init: start(),
+  update(updates, state) {
+    const count = safeIncrement(state.count);
+    const mu = tree.updateMoment(updates, state.mu, b1, 1);
+    const nu = tree.updateInfinityMoment(updates, state.nu, b2, eps);
+    return [tree.div(tree.biasCorrection(mu, b1, count), nu), { count, mu: tree.castLike(mu, state.mu), nu: tree.castLike(nu, state.nu) }];
+  },
+});
+
+export type BeliefOptions = Roots & { readonly nesterov?: boolean };
+/** The second moment is that of the distance from the first one (Zhuang et al. 2020). */
+export const scaleByBelief = ({ b1 = 0.9, b2 = 0.999, eps = 1e-16, epsRoot = 1e-16, nesterov = false }: BeliefOptions = {}): GradientTransformation<ScaleByAdamState> => ({
+  init: start(),
+  update(updates, state) {
+    const more = scalar(epsRoot);
+    const mu = tree.updateMoment(updates, state.mu, b1, 1);
+    const nu = each((v) => rows.add(v, more(v)), tree.updateMoment(tree.sub(updates, mu), state.nu, b2, 2));
+    const count = safeIncrement(state.count);
+    const out = rooted(firstMoment(updates, mu, b1, count, nesterov), tree.biasCorrection(nu, b2, count), eps, 0);
+    return [out, { count, mu: tree.castLike(mu, state.mu), nu: tree.castLike(nu, state.nu) }];
+  },
+});
+
+export type YogiOptions = Roots & { readonly initialAccumulatorValue?: TensorLike };
+/** The second moment moves by the sign of its distance from the square (Zaheer et al. 2018). */
+export const scaleByYogi = ({ b1 = 0.9, b2 = 0.999, eps = 1e-3, epsRoot = 0, initialAccumulatorValue = 1e-6 }: YogiOptions = {}): GradientTransformation<ScaleByAdamState> => ({
+  init: (params) => ({ count: counter(), mu: tree.fullLike(params, initialAccumulatorValue), nu: tree.fullLike(params, initialAccumulatorValue) }),
+  update(updates, state) {
+    const step = scalar(oneMinus(b2));
+    const mu = tree.updateMoment(updates, state.mu, b1, 1);
+    const nu = each((g, v) => {
+      const square = rows.square(g);
+      return rows.sub(v!, rows.mul(rows.mul(rows.sign(rows.sub(v!, square)), step(g)), square));
+    }, updates, state.nu);
+    const count = safeIncrement(state.count);
+    const out = rooted(tree.biasCorrection(mu, b1, count), tree.biasCorrection(nu, b2, count), eps, epsRoot);
+    return [out, { count, mu: tree.castLike(mu, state.mu), nu: tree.castLike(nu, state.nu) }];
+  },
+});
+
+export type RadamOptions = Roots & { readonly threshold?: TensorLike; readonly nesterov?: boolean };
+/** Adam with the variance of its early steps rectified; below `threshold` only the first moment counts (Liu et al. 2020). */
+export const scaleByRadam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, threshold = 5, nesterov = false }: RadamOptions = {}): GradientTransformation<ScaleByAdamState> => ({
+  init: start(),
+  update(updates, state) {
+    const mu = tree.updateMoment(updates, state.mu, b1, 1);
+    const nu = tree.updateMoment(updates, state.nu, b2, 2);
+    const count = safeIncrement(state.count);
+    const t = rows.cast(count, "float32", false);
+    const power = rows.pow(b2, t);
+    const most = typeof b2 === "number" ? 2 / (1 - b2) - 1 : rows.sub(rows.div(2, rows.sub(1, b2)), 1);
+    const length = rows.sub(most, rows.div(rows.mul(rows.mul(t, 2), power), rows.sub(1, power)));
+    const around = (x: TensorLike): TensorLike => (typeof x === "number" ? (x - 4) * (x - 2) : rows.mul(rows.sub(x, 4), rows.sub(x, 2)));
+    const rectified = rows.sqrt(rows.div(rows.mul(around(length), most), rows.mul(around(most), length)));
+    const enough = rows.greaterEqual(length, threshold);
+    const factor = scalar(rectified);
+    const muHat = firstMoment(updates, mu, b1, count, nesterov);
+    const adam = rooted(each((m) => rows.mul(m, factor(m)), muHat), tree.biasCorrection(nu, b2, count), eps, epsRoot);
+    return [tree.where(enough, adam, muHat), { count, mu: tree.castLike(mu, state.mu), nu: tree.castLike(nu, state.nu) }];
+  },
+});
+
+export type ScaleByAdanState = { readonly m: TensorTree; readonly v: TensorTree; readonly n: TensorTree; readonly g: TensorTree; readonly t: Tensor };
+export type AdanOptions = Roots & { readonly b3?: TensorLike };
+/** Nesterov's momentum by the differences of gradients (Xie et al. 2022); `g` in the state is the gradient before. */
+export const scaleByAdan = ({ b1 = 0.98, b2 = 0.92, b3 = 0.99, eps = 1e-8, epsRoot = 0 }: AdanOptions = {}): GradientTransformation<ScaleByAdanState> => ({
+  init: (params) => ({ m: tree.zerosLike(params), v: tree.zerosLike(params), n: tree.zerosLike(params), g: tree.zerosLike(params), t: counter() }),
+  update(g, state) {
+    const first = rows.equal(state.t, 0);
+    const diff = each((now, before) => rows.select(first, 0, rows.sub(now, before!)), g, state.g);
+    const m = tree.updateMoment(g, state.m, b1, 1);
+    const v = tree.updateMoment(diff, state.v, b2, 1);
+    const n = tree.updateMoment(tree.addScale(g, oneMinus(b2), diff), state.n, b3, 2);
+    const t = safeIncrement(state.t);
+    const ahead = tree.addScale(tree.biasCorrection(m, b1, t), oneMinus(b2), tree.biasCorrection(v, b2, t));
+    return [rooted(ahead, tree.biasCorrection(n, b3, t), eps, epsRoot), { m, v, n, g, t }];
+  },
+});
+
+export type NovogradOptions = Roots & { readonly weightDecay?: TensorLike; readonly muDtype?: DType };
+/** A second moment per leaf, of its gradient's norm; it begins as the first one (Ginsburg et al. 2019). `nu` holds scalars. */
+export const scaleByNovograd = ({ b1 = 0.9, b2 = 0.25, eps = 1e-8, epsRoot = 0, weightDecay = 0, muDtype }: NovogradOptions = {}): GradientTransformation<ScaleByAdamState> => ({
+  init: (params) => ({ ...start(muDtype)(params), nu: each((p) => rows.full([], p.dtype, 0), params) }),
+  update(updates, state, params) {
+    const count = safeIncrement(state.count);
+    const first = rows.equal(count, 1);
+    const squares = each((g, v) => castTo(tree.sumOfSquares(g), v!.dtype), updates, state.nu);
+    const nu = tree.where(first, squares, tree.castLike(tree.updateMoment(squares, state.nu, b2, 1), squares));
+    const [decay, outside, inside, keep] = [scalar(weightDecay), scalar(eps), scalar(epsRoot), scalar(b1)];
+    const mu = each((g, p, v, m) => {
+      const scaled = rows.div(g, rows.add(rows.sqrt(rows.add(v!, inside(v!))), outside(v!)));
+      return rows.add(rows.mul(m!, keep(m!)), weightDecay === 0 ? scaled : rows.add(scaled, rows.mul(p!, decay(p!))));
+    }, updates, needParams("scaleByNovograd", params), nu, state.mu);
+    const kept = tree.castLike(mu, state.mu);
+    return [kept, { count, mu: kept, nu }];
+  },
+});

@@ -1,0 +1,65 @@
+/** AdEMAMix: Adam with a second, slower average. */
+import * as rows from "../../ops/generated/rows.js";
+import type { DType, Tensor, TensorLike } from "../../tensor.js";
+import type { TensorTree } from "../../tree/index.js";
+import { chain } from "../combine.js";
+import { addDecayedWeights, scaleByLearningRate } from "../scale.js";
+import { counter, each, isSchedule, oneMinus, safeIncrement, scalar, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule } from "../transform.js";
+import * as tree from "../tree.js";
+
+const at = (x: ScalarOrSchedule, count: Tensor): TensorLike => (isSchedule(x) ? x(count) : x);
+type Decay = { readonly weightDecay?: ScalarOrSchedule; readonly mask?: MaskOrFn | null };
+const decayed = ({ weightDecay = 0, mask = null }: Decay, learningRate: ScalarOrSchedule) =>
+  [addDecayedWeights(weightDecay, { mask }), scaleByLearningRate(learningRate)] as const;
+
+export type ScaleByAdemamixState = { readonly count: Tensor; readonly countM2: Tensor; readonly m1: TensorTree; readonly m2: TensorTree; readonly nu: TensorTree };
+export type AdemamixOptions = {
+  readonly b1?: TensorLike; readonly b2?: TensorLike; readonly eps?: TensorLike; readonly epsRoot?: TensorLike; readonly muDtype?: DType;
+  /** The rate of the slow average, and its weight. */
+  readonly b3?: ScalarOrSchedule; readonly alpha?: ScalarOrSchedule;
+};
+/** `(m1 + alpha * m2) / sqrt(nu)` with a fast average m1 and a slow one m2, of which only the fast one has its bias corrected (Pagliardini et al. 2024). */
+export const scaleByAdemamix = (
+  { b1 = 0.9, b2 = 0.999, b3 = 0.9999, alpha = 6, eps = 1e-8, epsRoot = 0, muDtype }: AdemamixOptions = {},
+): GradientTransformation<ScaleByAdemamixState> => {
+  const zeros = <P>(params: P): P => tree.zerosLike(params, muDtype === undefined ? {} : { dtype: muDtype });
+  return {
+    init: (params) => ({ count: counter(), countM2: counter(), m1: zeros(params), m2: zeros(params), nu: zeros(params) }),
+    update(updates, state) {
+      const [mix, outside, inside] = [scalar(at(alpha, state.countM2)), scalar(eps), scalar(epsRoot)];
+      const m1 = tree.updateMoment(updates, state.m1, b1, 1);
+      const m2 = tree.updateMoment(updates, state.m2, at(b3, state.countM2), 1);
+      const nu = tree.updateMoment(updates, state.nu, b2, 2);
+      const count = safeIncrement(state.count);
+      const out = each(
+        (fast, slow, v) => rows.div(rows.add(fast, rows.mul(slow!, mix(slow!))), rows.add(rows.sqrt(rows.add(v!, inside(v!))), outside(v!))),
+        tree.biasCorrection(m1, b1, count), m2, tree.biasCorrection(nu, b2, count),
+      );
+      const next = { m1: tree.castLike(m1, state.m1), m2: tree.castLike(m2, state.m2), nu: tree.castLike(nu, state.nu) };
+      return [out, { count, countM2: safeIncrement(state.countM2), ...next }];
+    },
+  };
+};
+/** AdEMAMix with weight decay (Pagliardini et al. 2024). */
+export const ademamix = (learningRate: ScalarOrSchedule, { weightDecay, mask, ...options }: AdemamixOptions & Decay = {}) =>
+  chain(scaleByAdemamix({ alpha: 5, ...options }), ...decayed({ weightDecay: weightDecay ?? 0, mask: mask ?? null }, learningRate));
+
+export type ScaleBySimplifiedAdemamixState = { readonly t: Tensor; readonly m: TensorTree; readonly n: TensorTree };
+export type SimplifiedAdemamixOptions = { readonly b1?: TensorLike; readonly b2?: TensorLike; readonly alpha?: ScalarOrSchedule; readonly eps?: TensorLike; readonly epsRoot?: TensorLike };
+/** One sum of gradients in the place of the two averages (Morwani et al. 2025). */
+export const scaleBySimplifiedAdemamix = (
+  { b1 = 0.99, b2 = 0.95, alpha = 0, eps = 1e-8, epsRoot = 0 }: SimplifiedAdemamixOptions = {},
+): GradientTransformation<ScaleBySimplifiedAdemamixState> => ({
+  init: (params) => ({ t: counter(), m: tree.zerosLike(params), n: tree.zerosLike(params) }),
+  update(updates, state) {
+    const [mix, keep, outside, inside] = [scalar(at(alpha, state.t)), scalar(b1), scalar(eps), scalar(epsRoot)];
+    const m = each((g, sum) => rows.add(g, rows.mul(sum!, keep(sum!))), updates, state.m);
+    const n = tree.updateMoment(updates, state.n, b2, 2);
+    const t = safeIncrement(state.t);
+    const out = each((g, sum, v) => rows.div(rows.add(sum!, rows.mul(g, mix(g))), rows.add(rows.sqrt(rows.add(v!, inside(v!))), outside(v!))), updates, m, tree.biasCorrection(n, b2, t));
+    return [out, { t, m, n }];
+  },
+});
+/** Simplified AdEMAMix with weight decay (Morwani et al. 2025). */
+export const simplifiedAdemamix = (learningRate: ScalarOrSchedule, { weightDecay, mask, ...options }: SimplifiedAdemamixOptions & Decay = {}) =>
+  chain(scaleBySimplifiedAdemamix(options), ...decayed({ weightDecay: weightDecay ?? 0, mask: mask ?? null }, learningRate));

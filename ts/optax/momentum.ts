@@ -1,0 +1,79 @@
+/** Momentum: averages of updates, and what is made of one average alone. */
+import { PaxError } from "../errors.js";
+import * as rows from "../ops/generated/rows.js";
+import type { DType, Tensor, TensorLike } from "../tensor.js";
+import type { TensorTree } from "../tree/index.js";
+import { counter, each, oneMinus, safeIncrement, scalar, type GradientTransformation } from "./transform.js";
+import * as tree from "./tree.js";
+
+/** The dtype of an average in the state; without it the parameters'. */
+type Accumulator = { readonly accumulatorDtype?: DType };
+const zeros = <P>(params: P, dtype: DType | undefined): P => tree.zerosLike(params, dtype === undefined ? {} : { dtype });
+
+export type TraceState = { readonly trace: TensorTree };
+/** `t = g + decay * t`, and with Nesterov's look ahead `g + decay * t` of the new t (Sutskever et al. 2013). */
+export const trace = (decay: TensorLike, { nesterov = false, accumulatorDtype }: Accumulator & { readonly nesterov?: boolean } = {}): GradientTransformation<TraceState> => ({
+  init: (params) => ({ trace: zeros(params, accumulatorDtype) }),
+  update(updates, state) {
+    const by = scalar(decay);
+    const push = (old: unknown): typeof updates => each((g, t) => rows.add(g, rows.mul(t!, by(t!))), updates, old);
+    const next = push(state.trace);
+    return [nesterov ? push(next) : next, { trace: tree.castLike(next, state.trace) }];
+  },
+});
+
+export type EmaState = { readonly count: Tensor; readonly ema: TensorTree };
+/** The exponential moving average of the updates, without its bias to 0 if `debias`. */
+export const ema = (decay: TensorLike, { debias = true, accumulatorDtype }: Accumulator & { readonly debias?: boolean } = {}): GradientTransformation<EmaState> => ({
+  init: (params) => ({ count: counter(), ema: zeros(params, accumulatorDtype) }),
+  update(updates, state) {
+    const next = tree.updateMoment(updates, state.ema, decay, 1);
+    const count = safeIncrement(state.count);
+    return [debias ? tree.biasCorrection(next, decay, count) : next, { count, ema: tree.castLike(next, state.ema) }];
+  },
+});
+
+export type ScaleByLionState = { readonly count: Tensor; readonly mu: TensorTree };
+export type LionOptions = {
+  readonly b1?: TensorLike; readonly b2?: TensorLike; readonly muDtype?: DType;
+  /** What is taken of the average: its sign, `tanh(smoothBeta * x)`, or the sign only beyond 1. */
+  readonly mode?: "hard" | "smooth" | "refined"; readonly smoothBeta?: number;
+};
+/** The sign of an average with rate `b1` of the gradient and an average with rate `b2` (Chen et al. 2023). @throws PaxError `value` for another `mode` */
+export function scaleByLion({ b1 = 0.9, b2 = 0.99, muDtype, mode = "hard", smoothBeta = 1 }: LionOptions = {}): GradientTransformation<ScaleByLionState> {
+  const modes = {
+    hard: (x: Tensor): Tensor => rows.sign(x),
+    smooth: (x: Tensor): Tensor => rows.tanh(rows.mul(x, smoothBeta)),
+    refined: (x: Tensor): Tensor => rows.select(rows.less(rows.abs(x), 1), x, rows.sign(x)),
+  };
+  const shape = modes[mode];
+  if (shape === undefined) throw new PaxError("value", `scaleByLion: mode is "hard", "smooth" or "refined", not ${String(mode)}`, { op: "scaleByLion" });
+  return {
+    init: (params) => ({ count: counter(), mu: zeros(params, muDtype) }),
+    update: (updates, state) => [
+      each(shape, tree.updateMoment(updates, state.mu, b1, 1)),
+      { count: safeIncrement(state.count), mu: tree.castLike(tree.updateMoment(updates, state.mu, b2, 1), state.mu) },
+    ],
+  };
+}
+
+export type ScaleByRpropState = { readonly stepSizes: TensorTree; readonly prevUpdates: TensorTree };
+export type RpropOptions = { readonly etaMinus?: TensorLike; readonly etaPlus?: TensorLike; readonly minStepSize?: TensorLike; readonly maxStepSize?: TensorLike };
+/**
+ * Resilient propagation: only signs count; a step grows while its sign stays and shrinks where it turns (Riedmiller and Braun 1993).
+ * As in optax, each update is the step that the gradient before called for, so the first one is 0.
+ */
+export const scaleByRprop = (learningRate: TensorLike, { etaMinus = 0.5, etaPlus = 1.2, minStepSize = 1e-6, maxStepSize = 50 }: RpropOptions = {}): GradientTransformation<ScaleByRpropState> => ({
+  init: (params) => ({ stepSizes: tree.fullLike(params, learningRate), prevUpdates: tree.zerosLike(params) }),
+  update(updates, state) {
+    const [grow, shrink, least, most] = [scalar(etaPlus), scalar(etaMinus), scalar(minStepSize), scalar(maxStepSize)];
+    const turn = each((g, before) => rows.mul(g, before!), updates, state.prevUpdates);
+    const stepSizes = each((s, size) => {
+      const changed = rows.mul(size!, rows.select(rows.greater(s, 0), grow(s), shrink(s)));
+      return rows.select(rows.equal(s, 0), size!, rows.clamp(changed, least(s), most(s)));
+    }, turn, state.stepSizes);
+    const step = each((s, g, size) => rows.select(rows.less(s, 0), 0, rows.mul(size!, rows.sign(g!))), turn, updates, stepSizes);
+    const out = each((s, before) => rows.select(rows.less(s, 0), 0, before!), turn, state.prevUpdates);
+    return [out, { stepSizes, prevUpdates: step }];
+  },
+});

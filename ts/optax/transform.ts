@@ -1,0 +1,89 @@
+/** What a transformation is, and what the families share. */
+import { PaxError } from "../errors.js";
+import type { Module } from "../module/index.js";
+import * as rows from "../ops/generated/rows.js";
+import { asTensor, Tensor, type DType, type TensorLike } from "../tensor.js";
+import { map, type TensorTree } from "../tree/index.js";
+
+/** What an update may take beside the parameters, as `{ value: loss }`; each transformation reads the names it knows. */
+export type ExtraArgs = { readonly [name: string]: unknown };
+/** optax's pair. `S` is the transformation's state, any tree. */
+export interface GradientTransformation<S = TensorTree> {
+  init<P extends TensorTree>(params: P): S;
+  update<P extends TensorTree>(updates: P, state: S, params?: P, extra?: ExtraArgs): readonly [updates: P, state: S];
+}
+/** A transformation whose state only it knows. */
+export interface AnyTransformation {
+  init<P extends TensorTree>(params: P): unknown;
+  update<P extends TensorTree>(updates: P, state: never, params?: P, extra?: ExtraArgs): readonly [updates: P, state: unknown];
+}
+/** The state of a transformation. */
+export type StateOf<T extends AnyTransformation> = ReturnType<T["init"]>;
+/** The state of a transformation without any. */
+export type EmptyState = readonly [];
+/** The value at a count of steps, which begins at 0. */
+export type Schedule = (count: TensorLike) => Tensor;
+/** A schedule as users write it. */
+export type AnySchedule = (count: Tensor) => TensorLike;
+export type ScalarOrSchedule = TensorLike | AnySchedule;
+/**
+ * Booleans at the places of the parameters' leaves, one for all that is below it, or a function of the parameters that gives them:
+ * `(params) => pax.tree.map((p) => p.ndim > 1, params)`. Where they are no module, annotate their type.
+ */
+export type MaskOrFn = boolean | object | ((params: Module) => boolean | object);
+
+export const isSchedule = (x: unknown): x is AnySchedule => typeof x === "function";
+/** `f` of the leaves at the same place; the result has the first tree's type. */
+export const each = <P>(f: (x: Tensor, ...rest: Tensor[]) => unknown, tree: P, ...rest: unknown[]): P =>
+  map(f as never, tree as never, ...(rest as never[])) as P;
+
+/** The same tensor if it has the dtype, else a cast one. */
+export const castTo = (x: Tensor, dtype: DType): Tensor => (x.dtype === dtype && !x.weak ? x : rows.cast(x, dtype, false));
+/** A scalar in the dtype of the float leaf that it meets, made once a dtype and not once a leaf. */
+export function scalar(x: TensorLike): (leaf: Tensor) => Tensor {
+  const made = new Map<DType, Tensor>();
+  return ({ dtype }) => {
+    let found = made.get(dtype);
+    if (found === undefined) {
+      found = !dtype.includes("float") ? asTensor(x) : typeof x === "number" ? rows.full([], dtype, x) : castTo(asTensor(x), dtype);
+      made.set(dtype, found);
+    }
+    return found;
+  };
+}
+export const oneMinus = (x: TensorLike): TensorLike => (typeof x === "number" ? 1 - x : rows.sub(1, x));
+export const negative = (x: TensorLike): TensorLike => (typeof x === "number" ? -x : rows.neg(x));
+
+const MOST = 2 ** 31 - 1;
+/** A counter of steps at 0: int32. */
+export const counter = (): Tensor => rows.full([], "int32", 0);
+/** An int32 counter plus 1; it stays at the greatest int32. */
+export const safeIncrement = (count: Tensor): Tensor => rows.add(rows.minimum(count, MOST - 1), 1);
+/** `1 - decay ** count`: what an average that began at 0 is divided by. */
+export const biasCorrectionFactor = (decay: TensorLike, count: Tensor): Tensor =>
+  rows.sub(1, rows.pow(decay, rows.cast(count, "float32", false)));
+
+/** The parameters. @throws PaxError `value` if `update` was called without them. */
+export function needParams<P>(op: string, params: P | undefined): P {
+  if (params === undefined) {
+    throw new PaxError("value", `${op} needs the parameters: call update(updates, state, params)`, { op });
+  }
+  return params;
+}
+/** A number or tensor among the extra arguments. @throws PaxError `value` if it is not there. */
+export function needExtra(op: string, extra: ExtraArgs | undefined, name: string): TensorLike {
+  const found = extra?.[name];
+  if (typeof found === "number" || found instanceof Tensor) return found;
+  throw new PaxError("value", `${op} needs \`${name}\`: call update(updates, state, params, { ${name} }) or step(grads, model, { ${name} })`, { op });
+}
+
+/** A transformation without state from a function of updates and parameters. */
+export const stateless = (f: <P extends TensorTree>(updates: P, params: P | undefined) => P): GradientTransformation<EmptyState> =>
+  ({ init: () => [], update: (updates, state, params) => [f(updates, params), state] });
+/** As `stateless`, for each leaf; the parameter is `null` where `update` has none. */
+export const statelessWithTreeMap = (f: (update: Tensor, param: Tensor | null) => Tensor): GradientTransformation<EmptyState> =>
+  stateless((updates, params) => (params === undefined ? each((g) => f(g, null), updates) : each((g, p) => f(g, p!), updates, params)));
+/** The updates as they are. */
+export const identity = (): GradientTransformation<EmptyState> => stateless((updates) => updates);
+/** Zeros: the parameters stay. */
+export const setToZero = (): GradientTransformation<EmptyState> => stateless((updates) => each((g) => rows.full(g.shape, g.dtype, 0), updates));

@@ -1,0 +1,163 @@
+/** Arithmetic of trees, as `optax.tree`, and values of optimizer states by name. */
+import { PaxError } from "../errors.js";
+import { clip as clamp, full } from "../ops/create.js";
+import * as rows from "../ops/generated/rows.js";
+import * as reduce from "../ops/reduce.js";
+import * as random from "../random.js";
+import { asTensor, Tensor, type DType, type Shape, type TensorLike } from "../tensor.js";
+import { flatten, leaves, unflatten } from "../tree/index.js";
+import { formatPath, MapKey, type Step } from "../tree/path.js";
+import { isPlainObject } from "../tree/statics.js";
+import { biasCorrectionFactor, castTo, each, oneMinus, scalar } from "./transform.js";
+
+const isHalf = (x: Tensor): boolean => x.dtype === "float16" || x.dtype === "bfloat16";
+/** Half floats as float32, in which their squares and sums do not overflow. */
+export const wide = (x: Tensor): Tensor => (isHalf(x) ? castTo(x, "float32") : x);
+/** The sum of one tensor's squares; half floats in float32. */
+export const sumOfSquares = (x: Tensor): Tensor => reduce.sum(rows.square(wide(x)));
+
+/** The leaves; numbers as tensors. */
+export const tensors = (tree: unknown): Tensor[] => (leaves(tree) as TensorLike[]).map(asTensor);
+const total = (parts: readonly Tensor[]): Tensor => (parts.length === 0 ? rows.full([], "float32", 0) : parts.reduce((a, b) => rows.add(a, b)));
+
+export const add = <P>(a: P, ...rest: unknown[]): P => each((x, ...more) => more.reduce((u, v) => rows.add(u, v), x), a, ...rest);
+export const sub = <P>(a: P, b: unknown): P => each((x, y) => rows.sub(x, y!), a, b);
+export const mul = <P>(a: P, b: unknown): P => each((x, y) => rows.mul(x, y!), a, b);
+export const div = <P>(a: P, b: unknown): P => each((x, y) => rows.div(x, y!), a, b);
+/** Every leaf times a scalar. */
+export function scale<P>(factor: TensorLike, tree: P): P {
+  const by = scalar(factor);
+  return each((x) => rows.mul(x, by(x)), tree);
+}
+/** `a + factor * b`. */
+export function addScale<P>(a: P, factor: TensorLike, b: unknown): P {
+  const by = scalar(factor);
+  return each((x, y) => rows.add(x, rows.mul(y!, by(y!))), a, b);
+}
+/** The sum of the products of all elements. */
+export const vdot = (a: unknown, b: unknown): Tensor => total(tensors(each((x, y) => reduce.sum(rows.mul(wide(x), wide(y!))), a, b)));
+export const sum = (tree: unknown): Tensor => total(tensors(tree).map((x) => reduce.sum(x)));
+export const max = (tree: unknown): Tensor => tensors(tree).filter((x) => x.size > 0).map((x) => reduce.max(x)).reduce((a, b) => rows.maximum(a, b), asTensor(-Infinity));
+export const min = (tree: unknown): Tensor => tensors(tree).filter((x) => x.size > 0).map((x) => reduce.min(x)).reduce((a, b) => rows.minimum(a, b), asTensor(Infinity));
+/** The number of elements. */
+export const size = (tree: unknown): number => tensors(tree).reduce((n, x) => n + x.size, 0);
+/**
+ * The norm of all elements together: `ord` 1, 2 or Infinity, `squared` for its square. Half floats are summed in float32.
+ * @throws PaxError `value` for another `ord`
+ */
+export function norm(tree: unknown, { ord = 2, squared = false }: { readonly ord?: number; readonly squared?: boolean } = {}): Tensor {
+  if (ord === 2) {
+    const squares = total(tensors(tree).map(sumOfSquares));
+    return squared ? squares : rows.sqrt(squares);
+  }
+  if (ord !== 1 && ord !== Infinity) throw new PaxError("value", `norm: ord is 1, 2 or Infinity, not ${ord}`, { op: "norm" });
+  const sizes = tensors(tree).map((x) => rows.abs(wide(x)));
+  const value = ord === 1 ? sum(sizes) : max(sizes);
+  return squared ? rows.square(value) : value;
+}
+/** As `norm(tree)`: optax's older name. */
+export const globalNorm = (updates: unknown): Tensor => norm(updates);
+
+export const fullLike = <P>(tree: P, value: TensorLike, { dtype }: { readonly dtype?: DType } = {}): P => each((x) => full(x.shape, value, { dtype: dtype ?? x.dtype }), tree);
+export const zerosLike = <P>(tree: P, options: { readonly dtype?: DType } = {}): P => each((x) => rows.full(x.shape, options.dtype ?? x.dtype, 0), tree);
+export const onesLike = <P>(tree: P, options: { readonly dtype?: DType } = {}): P => each((x) => rows.full(x.shape, options.dtype ?? x.dtype, 1), tree);
+/** The widest or the narrowest float dtype of the leaves; float16 and bfloat16 together are float32 at the widest. */
+export function dtype(tree: unknown, which: "highest" | "lowest" = "highest"): DType {
+  const found = [...new Set(tensors(tree).map((x) => x.dtype).filter((d) => d.includes("float")))];
+  const half = found.find((d) => d !== "float32" && d !== "float64");
+  if (which === "lowest") return half ?? (found.includes("float32") || found.length === 0 ? "float32" : "float64");
+  return found.includes("float64") ? "float64" : found.length === 1 ? found[0]! : "float32";
+}
+export const cast = <P>(tree: P, dtype: DType): P => each((x) => castTo(x, dtype), tree);
+/** The leaves in the dtypes of `targets`' leaves. */
+export const castLike = <P>(tree: P, targets: unknown): P => each((x, y) => castTo(x, y!.dtype), tree, targets);
+/** Every element between `low` and `high`; NaN stays NaN. */
+export function clip<P>(tree: P, low: TensorLike, high: TensorLike): P {
+  const [least, most] = [scalar(low), scalar(high)];
+  return each((x) => clamp(x, least(x), most(x)), tree);
+}
+/** The leaves of `a` where the scalar `condition` is true, else those of `b`. */
+export const where = <P>(condition: TensorLike, a: P, b: P): P => each((x, y) => (x === y ? x : rows.select(condition, x, y!)), a, b);
+
+const lerp = (decay: TensorLike): ((x: Tensor, average: Tensor) => Tensor) => {
+  const [keep, take] = [scalar(decay), scalar(oneMinus(decay))];
+  return (x, average) => rows.add(rows.mul(x, take(x)), rows.mul(average, keep(average)));
+};
+/** `(1 - decay) * updates ** order + decay * moments`, for order 1 and 2. */
+export function updateMoment<P>(updates: P, moments: unknown, decay: TensorLike, order: 1 | 2): P {
+  const blend = lerp(decay);
+  return each((g, m) => blend(order === 2 ? rows.square(g) : g, m!), updates, moments);
+}
+/** `max(|updates| + eps, decay * moments)`. */
+export function updateInfinityMoment<P>(updates: P, moments: unknown, decay: TensorLike, eps: TensorLike): P {
+  const [keep, more] = [scalar(decay), scalar(eps)];
+  return each((g, m) => rows.maximum(rows.add(rows.abs(g), more(g)), rows.mul(m!, keep(m!))), updates, moments);
+}
+/** `moment / (1 - decay ** count)` (Kingma and Ba 2014). */
+export function biasCorrection<P>(moment: P, decay: TensorLike, count: Tensor): P {
+  const factor = scalar(biasCorrectionFactor(decay, count));
+  return each((m) => rows.div(m, factor(m)), moment);
+}
+type Sampler = (key: Tensor, shape: Shape, options: { readonly dtype: DType }) => Tensor;
+/** Random tensors of the leaves' shapes and dtypes, each from a key of its own. */
+export function randomLike<P>(key: Tensor, tree: P, sampler: Sampler = random.normal): P {
+  const [found, structure] = flatten(tree);
+  const keys = found.length === 0 ? [] : random.split(key, found.length);
+  return unflatten(structure, (found as Tensor[]).map((x, i) => sampler(keys[i]!, x.shape, { dtype: x.dtype })) as never);
+}
+
+const stepOf = (key: unknown): Step => (typeof key === "string" ? key : new MapKey(key));
+type Found = readonly [path: string, value: unknown];
+function search(tree: unknown, key: string, steps: readonly Step[], out: Found[]): Found[] {
+  const visit = (step: Step, value: unknown): void => {
+    if (step === key) out.push([formatPath([...steps, step]), value]);
+    search(value, key, [...steps, step], out);
+  };
+  if (Array.isArray(tree)) tree.forEach((value, i) => visit(i, value));
+  else if (tree instanceof Map) for (const [k, value] of tree) visit(stepOf(k), value);
+  else if (typeof tree === "object" && tree !== null && isPlainObject(tree)) for (const k of Object.keys(tree)) visit(k, tree[k]);
+  return out;
+}
+/** Every value that an optimizer's state holds under a name, with its path. Modules in the state, as the moments of a network, are not searched. */
+export const getAllWithPath = (state: unknown, key: string): Found[] => search(state, key, [], []);
+/** What stands under a name; tensors win over containers of the same name. */
+function named(state: unknown, key: string): Found[] {
+  const found = getAllWithPath(state, key);
+  const leaves = found.filter(([, value]) => value instanceof Tensor);
+  return leaves.length > 0 ? leaves : found;
+}
+/**
+ * The value that an optimizer's state holds under a name, wherever it is: `get(optimizer.state, "learningRate")`.
+ * @throws PaxError `value` if there are several, or none and no `otherwise`
+ */
+export function get<T = Tensor>(state: unknown, key: string, otherwise?: T): T {
+  const found = named(state, key);
+  if (found.length === 1) return found[0]![1] as T;
+  if (found.length === 0 && otherwise !== undefined) return otherwise;
+  const [what, cure] = found.length === 0 ? ["nothing", "give a default"] : [`${found.length} values (${found.map(([path]) => path).join(", ")})`, "take one of getAllWithPath"];
+  throw new PaxError("value", `get: the state has ${what} of the name \`${key}\`: ${cure}`, { op: "get", path: key });
+}
+/**
+ * The state with other values under some names, wherever they are: `set(optimizer.state, { learningRate: 1e-4 })`. A number takes the dtype of what was there.
+ * @throws PaxError `value` if a name is nowhere
+ */
+export function set<S>(state: S, values: { readonly [key: string]: unknown }): S {
+  const places = new Set<unknown>();
+  for (const key of Object.keys(values)) {
+    const found = named(state, key);
+    if (found.length === 0) throw new PaxError("value", `set: the state has nothing of the name \`${key}\``, { op: "set", path: key });
+    for (const [path] of found) places.add(path);
+  }
+  const put = (steps: readonly Step[], key: string, old: unknown): unknown => {
+    if (!Object.hasOwn(values, key) || !places.has(formatPath(steps))) return walk(steps, old);
+    const value = values[key];
+    return typeof value === "number" && old instanceof Tensor ? rows.full(old.shape, old.dtype, value) : value;
+  };
+  const walk = (steps: readonly Step[], tree: unknown): unknown => {
+    if (Array.isArray(tree)) return tree.map((value, i) => walk([...steps, i], value));
+    if (tree instanceof Map) return new Map([...tree].map(([k, value]) => [k, put([...steps, stepOf(k)], String(k), value)]));
+    if (typeof tree !== "object" || tree === null || !isPlainObject(tree)) return tree;
+    return Object.fromEntries(Object.keys(tree).map((k) => [k, put([...steps, k], k, tree[k])]));
+  };
+  return walk([], state) as S;
+}
