@@ -142,6 +142,7 @@ export function bindMany(row: number, name: string, operands: readonly TensorLik
   const out: Tensor[] = [];
   for (let i = 0, at = 0; i < count; i++) {
     const t = new Tensor();
+    t.tracked = false; // it came without an object
     at = describe(t, at);
     out.push(t);
   }
