@@ -63,11 +63,11 @@ function round(i: number, kept: { readonly at: number; readonly pull: (ct: T) =>
   }
   const [grads, next] = pax.grad((p: Scale, m: Scale) => {
     m = m.update(p);
-    return [m.forward(x).sum(), m] as const;
+    return [m.forward(x).sum(), m.count] as const;
   }, { hasAux: true })(model.parameters(), model);
   is("a module's gradient", grads.w, [i, i + 1]);
-  is("a module's state", next.count, [i + 1]);
-  return next;
+  is("a module's state", next, [i + 1]);
+  return model.replace({ count: next });
 }
 
 function all(rounds: number): number {
