@@ -42,7 +42,9 @@ export const slotOf = (module: object): Slot => (module as Instance)[SLOT];
 
 /** The name for messages; minifiers change `constructor.name`, so nothing else may use it. */
 export function className(module: object): string {
-  const cls = module.constructor as { moduleName?: string; name: string };
+  // An attribute may have the name `constructor`.
+  const prototype = isModule(module) ? (Object.getPrototypeOf(module) as object) : module;
+  const cls = prototype.constructor as { moduleName?: string; name: string };
   return (Object.hasOwn(cls, "moduleName") ? cls.moduleName : cls.name) || cls.moduleName || "Module";
 }
 
