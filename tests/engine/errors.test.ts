@@ -69,7 +69,10 @@ test("the sentences are those of the snapshot", () => {
   found.push("", "# In the source, but not provoked above", ...silentFacade(), ...silentEngine());
   const text = `code | op | path | sentence\n${found.join("\n")}\n`;
   if (process.env["UPDATE_SNAPSHOTS"] === "1") writeFileSync(SNAPSHOT, text);
-  assert.fixture(text, readFileSync(SNAPSHOT, "utf8"), "read the sentences that changed, then run with UPDATE_SNAPSHOTS=1");
+  const [now, kept] = [text.split("\n"), readFileSync(SNAPSHOT, "utf8").split("\n")];
+  const changed = [...kept.filter((s) => !now.includes(s)).map((s) => `- ${s}`), ...now.filter((s) => !kept.includes(s)).map((s) => `+ ${s}`)];
+  assert.equal(changed, [], "read the sentences that changed, then run with UPDATE_SNAPSHOTS=1");
+  assert.equal(now, kept, "the order of the sentences changed: run with UPDATE_SNAPSHOTS=1");
 });
 
 test.run();
