@@ -38,6 +38,12 @@ export function frameDepth(): number {
   for (let f = frame; f !== null; f = f.parent) n += 1;
   return n;
 }
+/** The outermost abstract frame around `from`: one inside it, such as `grad`, is abstract only because of it. */
+export function abstractFrame(from: Frame | null): Frame | null {
+  let found: Frame | null = null;
+  for (let f = from; f !== null; f = f.parent) if (f.abstract) found = f;
+  return found;
+}
 
 export interface ProgramHandle { readonly id: number }
 
