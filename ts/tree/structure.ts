@@ -145,7 +145,7 @@ export function firstDifference(a: Node, b: Node, steps: Step[] = []): Differenc
 /** `sides` say where the left and the right one stand. */
 export function differenceError(op: string, found: Difference, sides: readonly [string, string] = ["on one side", "on the other"]): PaxError {
   const cure = found.left.startsWith("static ") ? " (an attribute that changes should be a state)"
-    : / mode$/.test(found.left) ? " (call train() or eval() before parameters())"
+    : found.left.endsWith(" mode") ? " (call train() or eval() before parameters())"
     : kinds.test(found.left) ? " (call freeze() or unfreeze() before parameters())" : "";
   return new PaxError("tree", `${op}: the structures differ at ${quotePath(found.path)}: ${found.left} ${sides[0]}, ${found.right} ${sides[1]}${cure}`, { op, path: found.path });
 }
