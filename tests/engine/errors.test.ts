@@ -49,8 +49,11 @@ const list = (folder: string, extension: string): string[] =>
 /** Lines of the facade that throw, and that no case came through. */
 function silentFacade(): string[] {
   const dist = fileURLToPath(new URL(".", import.meta.resolve("paxjs")));
-  return list(dist, ".js").flatMap((file) => readFileSync(join(dist, file), "utf8").split("\n").flatMap((text, i) =>
-    (/\bthrow (new PaxError\(|[\w.]+\()/.test(text) && !/"internal"/.test(text) && !places.has(`${file}:${i + 1}`) ? [`ts/${file.replace(/js$/, "ts")} | ${text.trim()}`] : [])));
+  return list("ts", ".ts").flatMap((source) => {
+    const file = source.replace(/ts$/, "js");
+    return readFileSync(join(dist, file), "utf8").split("\n").flatMap((text, i) =>
+      (/\bthrow (new PaxError\(|[\w.]+\()/.test(text) && !text.includes('"internal"') && !places.has(`${file}:${i + 1}`) ? [`ts/${source} | ${text.trim()}`] : []));
+  });
 }
 
 /** Sentences in the engine's source that no case gave. */
