@@ -15,19 +15,22 @@ function count(name, good, bad, status, text) {
   console.log(`${lost === 0 ? "ok  " : "FAIL"} ${name}: ${good} passed, ${lost} failed`);
 }
 
-function capture(command, args) {
-  const r = spawnSync(command, args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 28 });
-  return { text: `${r.stdout ?? ""}${r.stderr ?? ""}`, status: r.status ?? 1 };
+/** A runner that hangs is ended after `minutes`, and so a failure. */
+function capture(command, args, minutes) {
+  const r = spawnSync(command, args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 28, timeout: minutes * 60_000, env: { ...process.env, FORCE_COLOR: "0" } });
+  return { text: `${r.stdout ?? ""}${r.stderr ?? ""}${r.error ?? ""}`, status: r.status ?? 1 };
 }
 
-/** Runs a folder's suites, each in a process of its own. */
+/** Runs a folder's suites, each in a process of its own. A test that is skipped or cannot fail is a failure. */
 function suites(folder) {
-  const built = join(root, ".cache", "tests", "tests", folder);
-  if (!existsSync(built)) return;
-  for (const file of readdirSync(built).filter((f) => f.endsWith(".test.js")).sort()) {
-    const { text, status } = capture(process.execPath, [join(built, file)]);
+  for (const file of readdirSync(join(root, "tests", folder)).filter((f) => f.endsWith(".test.ts")).sort()) {
+    const built = join(root, ".cache", "tests", "tests", folder, file.replace(/ts$/, "js"));
+    const { text, status } = capture(process.execPath, ["--import", new URL("assertions.mjs", import.meta.url).href, built], 10);
     const number = (word) => [...text.matchAll(new RegExp(`^\\s*${word}:\\s+(\\d+)`, "gm"))].reduce((n, m) => n + Number(m[1]), 0);
-    count(`${folder}/${file.replace(".test.js", "")}`, number("Passed"), number("Total") - number("Passed") - number("Skipped"), status, text);
+    const [good, assertions] = [number("Passed"), number("Assertions")];
+    const silent = Math.max(0, good - assertions);
+    if (silent > 0) console.log(`${good} tests made only ${assertions} assertions`);
+    count(`${folder}/${file.replace(".test.ts", "")}`, good - silent, number("Total") - good + number("Skipped") + silent, status, text);
   }
 }
 
@@ -41,7 +44,7 @@ for (const version of ["22", "24"]) {
   }
 }
 {
-  const { text, status } = capture("cargo", ["test", "--workspace", "--no-fail-fast"]);
+  const { text, status } = capture("cargo", ["test", "--workspace", "--no-fail-fast"], 30);
   const sum = (word) => [...text.matchAll(new RegExp(`^test result:.*?(\\d+) ${word}`, "gm"))].reduce((n, m) => n + Number(m[1]), 0);
   count("cargo", sum("passed"), sum("failed"), status, text);
 }

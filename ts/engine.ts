@@ -42,6 +42,12 @@ export function frameDepth(): number {
   for (let f = frame; f !== null; f = f.parent) n += 1;
   return n;
 }
+/** The outermost abstract frame around `from`: one inside it, such as `grad`, is abstract only because of it. */
+export function abstractFrame(from: Frame | null): Frame | null {
+  let found: Frame | null = null;
+  for (let f = from; f !== null; f = f.parent) if (f.abstract) found = f;
+  return found;
+}
 
 export interface ProgramHandle { readonly id: number }
 
@@ -152,6 +158,7 @@ export function bindMany(row: number, name: string, operands: readonly TensorLik
   const out: Tensor[] = [];
   for (let i = 0, at = 0; i < count; i++) {
     const t = new Tensor();
+    t.tracked = false; // it came without an object
     at = describe(t, at);
     out.push(t);
   }
@@ -196,9 +203,16 @@ export function freeHandles(handles: readonly number[]): void {
 /** A verb's answer, or its error. */
 export function checked(answer: number): number { return answer < 0 ? fail() : answer; }
 
+/** Rows that users know by another name. */
+const PUBLIC: Readonly<Record<string, string>> = {
+  select: "where", reduceSum: "sum", reduceMax: "max", reduceMin: "min", reduceProd: "prod", gather: "take", randomBits: "bits", randomSplit: "split", randomFoldIn: "foldIn",
+};
+
 /** Throws the engine's last error. */
 export function fail(): never {
   const [code, op, ...message] = verbs.lastError().split("\n");
-  const name = op ? op.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase()) : undefined;
-  throw new PaxError(code as ErrorCode, name ? `${name}: ${message.join("\n")}` : message.join("\n"), name === undefined ? {} : { op: name });
+  const row = op ? op.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase()) : undefined;
+  const name = row === undefined ? undefined : PUBLIC[row] ?? row;
+  const text = message.join("\n");
+  throw new PaxError(code as ErrorCode, name === undefined || text.startsWith(`${name} `) ? text : `${name}: ${text}`, name === undefined ? {} : { op: name });
 }

@@ -1,5 +1,5 @@
 /** JAX's threefry2x32 in its partitionable mode. */
-import { frame } from "./engine.js";
+import { abstractFrame, frame } from "./engine.js";
 import { PaxError } from "./errors.js";
 import { axisOf } from "./ops/axes.js";
 import * as rows from "./ops/generated/rows.js";
@@ -50,10 +50,9 @@ let global: Words | null = null;
 export function seedRngKey(seed: number | bigint): void { global = wordsOf(seed); }
 /** The next key of the global sequence. @throws PaxError `trace` where values are abstract. */
 export function nextRngKey(): Tensor {
-  for (let f = frame; f !== null; f = f.parent) {
-    if (f.abstract) {
-      throw new PaxError("trace", `nextRngKey was called inside \`${f.name}\`, where its key would be fixed forever: pass a key as an argument, or hold a RngSeq in the module`, { op: "nextRngKey" });
-    }
+  const abstract = abstractFrame(frame);
+  if (abstract !== null) {
+    throw new PaxError("trace", `nextRngKey was called inside \`${abstract.name}\`, where its key would be fixed forever: pass a key as an argument, or hold a RngSeq in the module`, { op: "nextRngKey" });
   }
   if (global === null) {
     console.warn("paxjs: nextRngKey without a seed uses 42; call pax.seedRngKey(seed) first");

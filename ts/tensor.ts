@@ -1,4 +1,4 @@
-import { checked, describe, DTYPES, fail, freeHandles, reserve, scratch, use, verbs, type Frame } from "./engine.js";
+import { abstractFrame, checked, describe, DTYPES, fail, freeHandles, reserve, scratch, use, verbs, type Frame } from "./engine.js";
 import { PaxError } from "./errors.js";
 import type { TensorMethods } from "./ops/methods.js";
 import { cast, concatenate, reshape } from "./ops/generated/rows.js";
@@ -65,11 +65,10 @@ export class Tensor extends TensorBase {
     const handle = use(this);
     const answer = verbs.read(handle);
     if (typeof answer === "number") {
-      for (let f = this.frame; f !== null; f = f.parent) {
-        if (f.abstract) {
-          verbs.lastError();
-          throw new PaxError("trace", `a value was read inside \`${f.name}\`, where tensors have a shape and a dtype but no value: use np.where or pax.cond for a choice, return the tensor and read it outside, or pass the number in staticArgnums`);
-        }
+      const abstract = abstractFrame(this.frame);
+      if (abstract !== null) {
+        verbs.lastError();
+        throw new PaxError("trace", `a value was read inside \`${abstract.name}\`, where tensors have a shape and a dtype but no value: use np.where or pax.cond for a choice, return the tensor and read it outside, or pass the number in staticArgnums`);
       }
       fail();
     }

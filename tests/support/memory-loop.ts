@@ -1,12 +1,19 @@
-/** Trains a 784-64-10 network eagerly for 5,000 steps and prints how much memory grew: `memory-loop.js sync|throws|await|workers`. */
-import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
+/** Trains a 784-64-10 network eagerly and prints how much memory grew: `memory-loop.js sync|throws|await|workers [steps]`. */
+import { Worker, isMainThread, parentPort } from "node:worker_threads";
 import * as pax from "paxjs";
 import { stats } from "paxjs/internal";
 
 const { np, nn } = pax;
-const STEPS = 5000;
 
-async function train(mode: string): Promise<{ growth: number; most: number; version: string }> {
+export interface Measured {
+  readonly growth: number;
+  readonly most: number;
+  readonly version: string;
+  /** The last loss: the same bits whatever the collector does. */
+  readonly loss: number;
+}
+
+async function train(mode: string, steps: number): Promise<Measured> {
   const key = pax.random.key(0);
   let params = { w0: pax.random.normal(key, [784, 64]).mul(0.05), b0: np.zeros([64]), w1: pax.random.normal(key, [64, 10]).mul(0.1), b1: np.zeros([10]) };
   const x = pax.random.normal(key, [32, 784]);
@@ -19,7 +26,7 @@ async function train(mode: string): Promise<{ growth: number; most: number; vers
     return nn.logSoftmax(h.matmul(p.w1).add(p.b1)).mul(labels).sum(-1).mean().neg();
   };
   let [base, most] = [0, 0];
-  for (step = 0; step < STEPS; step++) {
+  for (step = 0; step < steps; step++) {
     if (step === 100) base = process.memoryUsage.rss();
     try {
       const grads = pax.grad(loss)(params);
@@ -30,18 +37,20 @@ async function train(mode: string): Promise<{ growth: number; most: number; vers
     if (step % 50 === 0) most = Math.max(most, stats().handles);
     if (mode === "await" && step % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
   }
-  return { growth: process.memoryUsage.rss() - base, most, version: process.version };
+  const growth = process.memoryUsage.rss() - base;
+  step = 1; // a step that never throws
+  return { growth, most, version: process.version, loss: loss(params).item() };
 }
 
-const mode = isMainThread ? (process.argv[2] ?? "sync") : (workerData as string);
-if (isMainThread && mode === "workers") {
-  const run = (): Promise<{ growth: number; most: number; version: string }> => new Promise((resolve, reject) => {
-    new Worker(new URL(import.meta.url), { workerData: "sync" }).once("message", resolve).once("error", reject);
+const [mode = "sync", steps = "5000"] = process.argv.slice(2);
+if (mode === "workers") {
+  const run = (): Promise<Measured> => new Promise((resolve, reject) => {
+    new Worker(new URL(import.meta.url), { argv: ["sync", steps] }).once("message", resolve).once("error", reject);
   });
   const results = await Promise.all([run(), run()]);
   console.log(JSON.stringify({ ...results[0], growth: Math.max(...results.map((r) => r.growth)), most: Math.max(...results.map((r) => r.most)) }));
 } else {
-  const result = await train(mode);
+  const result = await train(mode, Number(steps));
   if (isMainThread) console.log(JSON.stringify(result));
   else parentPort!.postMessage(result);
 }

@@ -31,16 +31,17 @@ function sourceOf(tree: unknown): Source {
   const names = paths(tree);
   if (leaves.length === 0) throw new PaxError("tree", "fromArrays: the tree has no arrays", { op: "fromArrays" });
   const tensors = leaves.map((x) => array(x as ArrayData));
-  const rows = tensors[0]!.shape[0];
+  const rows = tensors[0]!.shape[0] ?? 0;
   const columns = tensors.map((t, i): Column => {
     const path = names[i]!;
-    if (t.ndim === 0 || t.shape[0] !== rows || rows === undefined) {
+    if (t.ndim === 0) throw new PaxError("shape", `fromArrays: ${path || "the array"} is a scalar, which has no rows: give arrays with an example a row`, { op: "fromArrays", path });
+    if (t.shape[0] !== rows) {
       throw new PaxError("shape", `fromArrays: ${path || "the array"} has shape [${t.shape.join(", ")}], but ${names[0] || "the first"} has [${tensors[0]!.shape.join(", ")}]: all need the same number of rows`, { op: "fromArrays", path });
     }
     const row = t.shape.slice(1);
     return { bytes: t.bytes(), dtype: t.dtype, row, stride: rows === 0 ? 0 : t.nbytes / rows };
   });
-  return { structure, columns, rows: rows! };
+  return { structure, columns, rows };
 }
 
 /** sfc32: 32 random bits a call, the same on every machine. */
@@ -89,14 +90,16 @@ export class ArrayLoader<B> implements Loader<B> {
 
   /** Another order each pass, made from the key and the number of the pass. */
   shuffle(key: Tensor): ArrayLoader<B> {
-    if (!(key instanceof Tensor) || key.size !== 2 || key.dtype !== "uint32") throw new PaxError("value", "shuffle takes a key: pax.random.key(seed)", { op: "shuffle" });
+    if (!(key instanceof Tensor) || key.size !== 2 || key.dtype !== "uint32") {
+      throw new PaxError("value", `shuffle takes a key (pax.random.key(seed)), got ${key instanceof Tensor ? `${key.dtype}[${key.shape.join(", ")}]` : typeof key}`, { op: "shuffle" });
+    }
     return new ArrayLoader(this.source, key, this.size, this.dropLast);
   }
 
   /** `size` rows at a time; the last batch of a pass may be smaller, or is left out with `dropLast`. */
   batch(size: number, { dropLast = false }: { readonly dropLast?: boolean } = {}): ArrayLoader<B> {
     if (!Number.isInteger(size) || size < 1) throw new PaxError("value", `batch: the size is ${size}, not a positive integer`, { op: "batch" });
-    if (dropLast && size > this.source.rows) throw new PaxError("value", `batch: ${size} rows with dropLast, but there are only ${this.source.rows}: every batch would be empty`, { op: "batch" });
+    if (dropLast && size > this.source.rows) throw new PaxError("value", `batch: ${size} rows with dropLast, but there are only ${this.source.rows}: no batch would be full; take a smaller size, or leave dropLast out`, { op: "batch" });
     return new ArrayLoader(this.source, this.key, size, dropLast);
   }
 
@@ -112,7 +115,7 @@ export class ArrayLoader<B> implements Loader<B> {
   restore(state: LoaderState): void {
     const [epoch, cursor] = [whole(state.epoch), whole(state.cursor)];
     if (!Number.isInteger(epoch) || epoch < 0 || !Number.isInteger(cursor) || cursor < 0 || cursor > this.source.rows) {
-      throw new PaxError("value", `restore: epoch ${epoch} and row ${cursor} do not fit data of ${this.source.rows} rows`, { op: "restore" });
+      throw new PaxError("value", `restore: epoch ${epoch} and row ${cursor} do not fit data of ${this.source.rows} rows: the state is of another loader`, { op: "restore" });
     }
     [this.epoch, this.cursor, this.key] = [epoch, cursor, state.key];
   }

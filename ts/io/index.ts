@@ -27,7 +27,7 @@ export function toSafetensors(tree: unknown): Uint8Array {
   const names = paths(tree);
   const seen = new Set<string>();
   for (const name of names) {
-    if (seen.has(name)) throw new PaxError("io", `two leaves have the path ${name}`, { path: name });
+    if (seen.has(name)) throw new PaxError("io", `two leaves have the path ${name}: give the keys of Maps names that differ`, { path: name });
     seen.add(name);
   }
   // Wide dtypes first, so that every array is aligned.
@@ -175,8 +175,9 @@ export function fromSafetensors(file: Uint8Array, ...rest: readonly unknown[]): 
   return unflatten(structure, values as LeafOf<unknown>[]);
 }
 
+/** Node's message goes on with the call and the path after a comma. */
 const failed = (what: string, path: string, cause: unknown): PaxError =>
-  new PaxError("io", `${what} ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  new PaxError("io", `${what} ${path}: ${(cause instanceof Error ? cause.message : String(cause)).split(",", 1)[0]!}`, { cause });
 
 /** Writes a tree; the file is replaced whole or not at all. */
 export async function saveSafetensors(path: string, tree: unknown): Promise<void> {

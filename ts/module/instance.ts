@@ -44,7 +44,9 @@ export const slotOf = (module: object): Slot => (module as Instance)[SLOT];
 
 /** The name for messages; minifiers change `constructor.name`, so nothing else may use it. */
 export function className(module: object): string {
-  const cls = module.constructor as { moduleName?: string; name: string };
+  // An attribute may have the name `constructor`.
+  const prototype = isModule(module) ? (Object.getPrototypeOf(module) as object) : module;
+  const cls = prototype.constructor as { moduleName?: string; name: string };
   return (Object.hasOwn(cls, "moduleName") ? cls.moduleName : cls.name) || cls.moduleName || "Module";
 }
 
@@ -221,28 +223,48 @@ export function prepare(module: object, steps: readonly Step[] = []): Layout {
   slot.layout = layout;
   slot.entries = layout.entries;
   slot.verified = true;
+  newest.delete(module);
   return layout;
 }
 
-const pending: WeakRef<object>[] = [];
-let pendingLimit = 1024;
+/**
+ * Modules that no one flattened yet. The newest are held strongly: a WeakRef keeps its target alive until the loop yields,
+ * which a loop that makes and trains modules may never do.
+ */
+const newest = new Set<object>();
+const NEWEST = 64;
+let older: WeakRef<object>[] = [];
+let olderLimit = 1024;
 
 /** Gives a new instance its record; called by the constructor of Module. */
 export function initialise(module: object): void {
   const slot: Slot = { entries: new Map(), values: new Map(), training: true, birth: birth(), layout: null, verified: false, distinct: false, copied: false };
   Object.defineProperty(module, SLOT, { value: slot });
-  if (pending.push(new WeakRef(module)) > pendingLimit) {
-    const alive = pending.filter((ref) => ref.deref() !== undefined);
-    pending.splice(0, pending.length, ...alive);
-    pendingLimit = Math.max(1024, 2 * alive.length);
+  newest.add(module);
+  if (newest.size <= NEWEST) return;
+  const oldest = newest.values().next().value!;
+  newest.delete(oldest);
+  if (older.push(new WeakRef(oldest)) > olderLimit) {
+    older = older.filter((ref) => ref.deref() !== undefined);
+    olderLimit = Math.max(1024, 2 * older.length);
+  }
+}
+
+function* pending(): Iterable<object> {
+  yield* newest;
+  for (const ref of older) {
+    const module = ref.deref();
+    if (module !== undefined) yield module;
   }
 }
 
 // Modules that no one flattened yet have no accessors: they get them before a function runs that may write to them.
 setBeforeEnter(() => {
-  for (const ref of pending.splice(0)) {
-    const module = ref.deref();
-    if (module === undefined) continue;
+  if (newest.size === 0 && older.length === 0) return;
+  const modules = [...pending()];
+  newest.clear();
+  older = [];
+  for (const module of modules) {
     try {
       prepare(module);
     } catch {
@@ -257,9 +279,7 @@ setBeforeEnter(() => {
  */
 export function claimMarks(): void {
   if (!marksWait()) return;
-  for (let i = pending.length - 1; i >= 0; i--) {
-    const module = pending[i]!.deref();
-    if (module === undefined) continue;
+  for (const module of pending()) {
     const slot = slotOf(module);
     for (const key of Object.keys(module)) {
       if (slot.entries.has(key)) continue;

@@ -25,7 +25,7 @@ function merge(a: Node, b: Node, x: Cursor, y: Cursor, steps: Step[]): unknown {
   if (b.type === "null") return buildNode(a, x);
   if (a.type === "null") return buildNode(b, y);
   const found = differenceHere(a, b, steps, false);
-  if (found !== null) throw differenceError("update", found);
+  if (found !== null) throw differenceError("update", found, ["in the module", "in the parameters"]);
   if (a.type === "leaf") {
     x.next++;
     return buildNode(b, y);
@@ -63,7 +63,7 @@ export abstract class Module {
   protected registerModule<K extends keyof this & string>(name: K, value: this[K]): void {
     const given: unknown = value;
     if (given !== null && given !== undefined && !isModule(given)) {
-      throw new PaxError("tree", `registerModule("${name}") of ${className(this)}: the value is no Module`, { op: "registerModule", path: name });
+      throw new PaxError("tree", `registerModule("${name}") of ${className(this)}: the value is no Module: use registerModuleSubtree for an array or object of them`, { op: "registerModule", path: name });
     }
     register(this, name, "module", value);
   }
@@ -88,7 +88,7 @@ export abstract class Module {
   /** A new version with the leaves of `params` that are not `null`. Errors: `tree` for another class, names, kinds or mode. */
   update(params: this | Params<this>): this {
     const given: unknown = params;
-    if (!isModule(given)) throw new PaxError("tree", `update of ${className(this)}: the argument is no Module`, { op: "update" });
+    if (!isModule(given)) throw new PaxError("tree", `update of ${className(this)}: the argument is ${given === null ? "null" : typeof given === "object" ? "no Module" : `a ${typeof given}`}: pass what parameters() gave, or a gradient`, { op: "update" });
     const [mine, theirs]: [unknown[], unknown[]] = [[], []];
     const [a, b] = [flattenModule(this, mine), flattenModule(given, theirs)];
     return merge(a, b, { leaves: mine, next: 0 }, { leaves: theirs, next: 0 }, []) as this;
@@ -120,7 +120,7 @@ export abstract class Module {
     const copy = this.copy();
     for (const key of Object.keys(values) as K[]) {
       if (!Object.hasOwn(copy, key)) {
-        throw new PaxError("tree", `replace: ${className(this)} has no attribute \`${String(key)}\``, { op: "replace", path: String(key) });
+        throw new PaxError("tree", `replace: ${className(this)} has no attribute \`${String(key)}\`: it has ${Object.keys(copy).join(", ")}`, { op: "replace", path: String(key) });
       }
       copy[key] = values[key];
     }
@@ -153,7 +153,7 @@ Object.defineProperty(Module.prototype, Symbol.for("nodejs.util.inspect.custom")
 function one(module: object, name: string, given: unknown): unknown {
   const value = scalarToTensor(given);
   if (value === null || value === undefined || isLeaf(value)) return value;
-  throw new PaxError("tree", `\`${name}\` of ${className(module)} is not one value: use register…Subtree for a tree`, { path: name });
+  throw new PaxError("tree", `\`${name}\` of ${className(module)} is a tree, not one value: use registerParameterSubtree or registerStateSubtree`, { path: name });
 }
 
 /** A module that updates the parameters of another. */

@@ -30,14 +30,19 @@ abstract class Conv extends Module {
     const sizes = (name: string, v: Sizes): readonly number[] => {
       const all = typeof v === "number" ? new Array<number>(rank).fill(v) : [...v];
       if (all.length !== rank || all.some((n) => !Number.isInteger(n) || n < 1)) {
-        throw new PaxError("value", `${label}: ${name} must be ${rank} positive integers, got [${all.join(", ")}]`, { op: label });
+        throw new PaxError("value", `${label}: ${name} must be a positive integer${rank > 1 ? `, or ${rank} of them` : ""}, got [${all.join(", ")}]`, { op: label });
       }
       return all;
     };
     const kernel = sizes("kernelShape", kernelShape);
     if (inFeatures % featureGroupCount !== 0 || outFeatures % featureGroupCount !== 0) {
-      throw new PaxError("shape", `${label}: ${inFeatures} and ${outFeatures} features do not divide into ${featureGroupCount} groups`, { op: label });
+      throw new PaxError("shape", `${label}: ${inFeatures} and ${outFeatures} features do not divide into ${featureGroupCount} groups: featureGroupCount must divide both`, { op: label });
     }
+    if (padding !== "SAME" && padding !== "VALID" && !Array.isArray(padding)) {
+      throw new PaxError("value", `${label}: padding must be "SAME", "VALID" or a pair [low, high] for each axis, got ${JSON.stringify(padding)}`, { op: label });
+    }
+    const formats = rank === 1 ? ["NWC", "NCW"] : ["NHWC", "NCHW"];
+    if (dataFormat !== undefined && !formats.includes(dataFormat)) throw new PaxError("value", `${label}: dataFormat must be "${formats.join('" or "')}", got ${JSON.stringify(dataFormat)}`, { op: label });
     this.stride = sizes("stride", stride);
     this.rate = sizes("rate", rate);
     this.padding = padding;
@@ -55,7 +60,9 @@ abstract class Conv extends Module {
     const single = t.ndim === rank + 1;
     const channels = t.shape[this.channelsFirst ? t.ndim - 1 - rank : t.ndim - 1];
     if ((!single && t.ndim !== rank + 2) || channels !== this.inFeatures) {
-      throw new PaxError("shape", `${this.label}(${this.inFeatures}, ${this.outFeatures}) takes ${rank} spatial axes and ${this.inFeatures} channels ${this.channelsFirst ? "first" : "last"}, got shape [${t.shape.join(", ")}]`, { op: this.label });
+      const space = rank === 1 ? "width" : "height, width";
+      const wanted = this.channelsFirst ? `${this.inFeatures}, ${space}` : `${space}, ${this.inFeatures}`;
+      throw new PaxError("shape", `${this.label}(${this.inFeatures}, ${this.outFeatures}) takes [n, ${wanted}] or one example [${wanted}], got shape [${t.shape.join(", ")}]`, { op: this.label });
     }
     const batched = single ? rows.reshape(t, [1, ...t.shape]) : t;
     const spatial = Array.from({ length: rank }, (_, i) => i + 1);

@@ -13,6 +13,9 @@ export class Linear extends Module {
   declare b: Tensor | null;
   constructor(readonly inDim: number, readonly outDim: number, { withBias = true, wInit = varianceScaling(), bInit = zeros }: Options = {}) {
     super();
+    for (const n of [inDim, outDim]) {
+      if (!Number.isInteger(n) || n < 0) throw new PaxError("value", `Linear(${inDim}, ${outDim}): both sizes must be integers of at least 0`, { op: "Linear" });
+    }
     this.registerParameter("W", wInit([inDim, outDim]));
     this.registerParameter("b", withBias ? bInit([outDim]) : null);
   }

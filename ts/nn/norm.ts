@@ -38,7 +38,7 @@ export class BatchNorm extends Module {
     this.axes = axesOf(axis ?? inputShape.slice(0, -1).map((_, i) => i), inputShape.length);
     const shape = inputShape.map((n, i) => {
       if (this.axes.includes(i)) return 1;
-      if (n === null) throw new PaxError("shape", `BatchNorm([${inputShape.join(", ")}]): the size of axis ${i}, which is kept, must be known`, { op: "BatchNorm" });
+      if (n === null) throw new PaxError("shape", `BatchNorm([${inputShape.map((size) => size ?? "null").join(", ")}]): the size of axis ${i} must be a number, as the statistics keep that axis`, { op: "BatchNorm" });
       return n;
     });
     this.registerParameter("scale", createScale ? ones(shape) : null);
@@ -55,7 +55,7 @@ export class BatchNorm extends Module {
       throw new PaxError("shape", `BatchNorm takes [${wanted}], got shape [${t.shape.join(", ")}]`, { op: "BatchNorm" });
     }
     if (!this.training) return this.normalize(t, this.mean, this.var);
-    if (this.axes.some((a) => t.shape[a] === 0)) throw new PaxError("value", `BatchNorm: empty batch of shape [${t.shape.join(", ")}]`, { op: "BatchNorm" });
+    if (this.axes.some((a) => t.shape[a] === 0)) throw new PaxError("value", `BatchNorm: the batch of shape [${t.shape.join(", ")}] is empty, and has no mean: leave it out, or use eval()`, { op: "BatchNorm" });
     const average = mean(t, this.axes, { keepdims: true });
     const variance = rows.sub(mean(rows.square(t), this.axes, { keepdims: true }), rows.square(average));
     this.counter = rows.add(this.counter, 1);

@@ -1,6 +1,7 @@
 import { Module, Optimizer } from "../module/index.js";
 import * as optax from "../optax/index.js";
-import type { TensorTree } from "../tree/index.js";
+import { structure, type TensorTree } from "../tree/index.js";
+import { differenceError, firstDifference } from "../tree/structure.js";
 
 export { Optimizer };
 /** An optimizer whose state is an optax transformation's. */
@@ -20,6 +21,8 @@ export function fromOptax<S>(transformation: optax.GradientTransformation<S>): n
     }
     step<M extends Module>(grads: M, model: M, extra?: optax.ExtraArgs): M {
       const params = model.parameters();
+      const found = firstDifference(structure(grads).node, structure(params).node);
+      if (found !== null) throw differenceError("optimizer.step", found, ["in the gradients", "in the model"]);
       const [updates, state] = transformation.update(grads, this.state, params, extra);
       this.state = state;
       return model.update(optax.applyUpdates(params, updates));

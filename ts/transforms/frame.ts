@@ -2,7 +2,7 @@
 import { adopt, DTYPES, describe, frame, frameDepth, reserve, scratch, setFrame, verbs, type Frame } from "../engine.js";
 import { PaxError } from "../errors.js";
 import { enterFrame, leaveFrame } from "../module/frame.js";
-import { asTensor, Tensor, type DType, type Scalar, type Shape } from "../tensor.js";
+import { array, asTensor, Tensor, type DType, type Scalar, type Shape, type TypedArray } from "../tensor.js";
 import { pathsOf } from "../tree/flatten.js";
 import { flatten, unflatten, type Structure } from "../tree/index.js";
 import { differenceError, firstDifference } from "../tree/structure.js";
@@ -14,11 +14,7 @@ export interface Flat { readonly leaves: Tensor[]; readonly structure: AnyStruct
 
 export function flattenTensors(tree: unknown): Flat {
   const [leaves, structure] = flatten<unknown>(tree);
-  return { leaves: leaves.map((x) => asTensor(ArrayBuffer.isView(x) ? typed(x) : (x as Tensor | Scalar))), structure };
-}
-
-function typed(x: ArrayBufferView): Tensor {
-  throw new PaxError("tree", `a ${x.constructor.name} is a leaf here: make it a tensor with np.array first`);
+  return { leaves: leaves.map((x) => (ArrayBuffer.isView(x) ? array(x as TypedArray) : asTensor(x as Tensor | Scalar))), structure };
 }
 
 /** The path of a leaf. */

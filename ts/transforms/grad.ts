@@ -1,5 +1,5 @@
 /** Derivatives: the function runs once on a recording level, and the recording is walked. */
-import { checked, collect, reserve, scratch, use, verbs, writeHandles } from "../engine.js";
+import { checked, collect, freeHandles, reserve, scratch, use, verbs, writeHandles } from "../engine.js";
 import { PaxError } from "../errors.js";
 import { Tensor } from "../tensor.js";
 import { assertSameStructure, flattenTensors, inFrame, isFloatDType, pathOf, promote, readInputs, synchronous, unflattenTree, type AnyStructure, type Flat } from "./frame.js";
@@ -58,7 +58,9 @@ function record(name: string, fn: AnyFn, args: readonly unknown[], argnums: read
   const original = new Map(inputs.map((t, i) => [t, originals[i]!]));
   const give = (f: Flat): Flat => ({ structure: f.structure, leaves: f.leaves.map((t) => original.get(t) ?? t) });
   const [out, rest] = [give(result.out), give(result.rest)];
-  for (const t of inputs) if (t.id !== 0) t.tracked = true; // the level freed them
+  // The level kept the inputs among its results; the caller's own tensors stand for them.
+  const returned = new Set([...result.out.leaves, ...result.rest.leaves]);
+  freeHandles(inputs.filter((t) => returned.has(t)).map((t) => t.id));
   promote([...out.leaves, ...rest.leaves]);
   // What came out may still be lost by the function around it.
   for (const [label, tensors] of kept) noteWritten(label, tensors);

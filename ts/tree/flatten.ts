@@ -84,7 +84,7 @@ class Walk {
     }
     if (!isPlainObject(value)) {
       const name = (value.constructor as { name?: string } | undefined)?.name ?? "an unknown class";
-      throw this.fail(`is an instance of ${name}, which is no node of a tree: pax.tree.registerNode says how it flattens`);
+      throw this.fail(`is an instance of ${name}, which is no node of a tree: keep it in a static attribute or argument, or say with pax.tree.registerNode how it flattens`);
     }
     const keys = Object.keys(value).sort();
     return { type: "object", keys, bare: Object.getPrototypeOf(value) === null, children: keys.map((key) => this.child(key, value[key])) };
@@ -94,7 +94,7 @@ class Walk {
     const outermost = this.scope === null;
     this.scope ??= { modules: new Map(), distinct: true };
     const scope = this.scope;
-    if (this.containers.indexOf(value) < this.containers.length - 1) throw this.fail(`is in a cycle: ${className(value)} contains itself`);
+    if (this.containers.indexOf(value) < this.containers.length - 1) throw this.fail(`is in a cycle: ${className(value)} contains itself, which no tree can`);
     if (!this.inState) {
       const first = scope.modules.get(value);
       if (first !== undefined) throw this.fail(`and ${quotePath(formatPath(first))} are the same ${className(value)}: use copy() for one of them`);
@@ -110,7 +110,7 @@ class Walk {
       const child = slot.values.get(name);
       if (kind === "module" && child !== null && child !== undefined && !isModule(child)) {
         this.steps.push(name);
-        throw this.fail(`of ${className(value)} is registered as a module, but it is none`);
+        throw this.fail(`of ${className(value)} is registered as a module, but is now none: set a Module or null`);
       }
       this.inState = inState || isState(kind);
       this.modulesOnly = kind === "moduleSubtree";

@@ -38,10 +38,10 @@ export function paths(tree: unknown): string[] {
 function flattenAll(op: string, trees: readonly unknown[]): [Structure<unknown>, unknown[][]] {
   const [first, structure] = flatten(trees[0]);
   const all: unknown[][] = [first];
-  for (const tree of trees.slice(1)) {
+  for (const [i, tree] of trees.slice(1).entries()) {
     const [more, other] = flatten(tree);
     const found = firstDifference(structure.node, other.node);
-    if (found !== null) throw differenceError(op, found);
+    if (found !== null) throw differenceError(op, found, ["in the first tree", `in tree ${i + 2}`]);
     all.push(more);
   }
   return [structure, all];

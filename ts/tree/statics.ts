@@ -27,7 +27,7 @@ function symbolId(value: symbol): number {
 }
 
 function tooDeep(): PaxError {
-  return new PaxError("tree", "a static attribute is nested too deeply or contains itself: keep it in a class instance, which is compared by identity");
+  return new PaxError("tree", "static data is nested too deeply or contains itself: keep it in a class instance, which is compared by identity");
 }
 
 /** Primitives with `Object.is`, plain arrays and objects deeply, the rest by identity. */

@@ -1,6 +1,6 @@
 import { PaxError } from "../errors.js";
 import { className, type Entry } from "../module/instance.js";
-import { stepOf, type Node } from "./flatten.js";
+import { stepOf, type ModuleNode, type Node } from "./flatten.js";
 import { formatPath, quotePath, type Step } from "./path.js";
 import { identityId, showStatic, staticKey, staticsEqual } from "./statics.js";
 
@@ -46,10 +46,21 @@ function nodeKey(node: Node): string {
     case "object": text = `{${JSON.stringify(node.keys)}`; break;
     case "map": text = `<${node.keys.map((key) => staticKey(key)).join()}:`; break;
     case "custom": text = `C${identityId(node.custom)}(${staticKey(node.aux)}`; break;
-    case "module": text = `M${node.layout.id}${node.training ? "t" : "e"}(${node.statics.map((value) => staticKey(value)).join()})`;
+    case "module": text = `M${node.layout.id}${node.training ? "t" : "e"}(${node.statics.map((value, i) => naming(node, i, () => staticKey(value))).join()})`;
   }
   for (const child of node.children) text += `${nodeKey(child)},`;
   return `${text};`;
+}
+
+/** Lets an error about static data name the attribute. */
+function naming<R>(node: ModuleNode, i: number, f: () => R): R {
+  try {
+    return f();
+  } catch (e) {
+    if (!(e instanceof PaxError)) throw e;
+    const path = String(node.layout.statics[i]);
+    throw new PaxError(e.code, `\`${path}\` of ${className(node.layout.prototype)}: ${e.message}`, { path, cause: e });
+  }
 }
 
 function describe(node: Node): string {
@@ -79,6 +90,7 @@ export function summarise(node: Node): string {
 }
 
 const showKind = (entry: Entry): string => (entry.was === null ? entry.kind : `${entry.kind} (frozen ${entry.was})`);
+const kinds = /^(parameter|state|module)(Subtree)?( \(frozen \w+\))?$/;
 const showMode = (training: boolean): string => (training ? "train" : "eval");
 
 export interface Difference {
@@ -118,7 +130,7 @@ export function differenceHere(a: Node, b: Node, steps: readonly Step[], statics
   const values = new Map(y.statics.map((key, i) => [key, other.statics[i]]));
   for (const [i, key] of x.statics.entries()) {
     if (!values.has(key)) return at(`static ${showStatic(a.statics[i])}`, "no such attribute", key);
-    if (!staticsEqual(a.statics[i], values.get(key))) return at(`static ${showStatic(a.statics[i])}`, `static ${showStatic(values.get(key))}`, key);
+    if (!naming(a, i, () => staticsEqual(a.statics[i], values.get(key)))) return at(`static ${showStatic(a.statics[i])}`, `static ${showStatic(values.get(key))}`, key);
     values.delete(key);
   }
   for (const [key, value] of values) return at("no such attribute", `static ${showStatic(value)}`, key);
@@ -139,8 +151,10 @@ export function firstDifference(a: Node, b: Node, steps: Step[] = []): Differenc
   return null;
 }
 
-export function differenceError(op: string, found: Difference): PaxError {
+/** `sides` say where the left and the right one stand. */
+export function differenceError(op: string, found: Difference, sides: readonly [string, string] = ["on one side", "on the other"]): PaxError {
   const cure = found.left.startsWith("static ") ? " (an attribute that changes should be a state)"
-    : / mode$/.test(found.left) ? " (call train() or eval() before parameters())" : "";
-  return new PaxError("tree", `${op}: the structures differ at ${quotePath(found.path)}: ${found.left} on one side, ${found.right} on the other${cure}`, { op, path: found.path });
+    : found.left.endsWith(" mode") ? " (call train() or eval() before parameters())"
+    : kinds.test(found.left) ? " (call freeze() or unfreeze() before parameters())" : "";
+  return new PaxError("tree", `${op}: the structures differ at ${quotePath(found.path)}: ${found.left} ${sides[0]}, ${found.right} ${sides[1]}${cure}`, { op, path: found.path });
 }

@@ -8,9 +8,22 @@ use crate::exec::{Exec, Pool, Serial};
 use crate::level::{Level, Mode, Tape};
 use crate::ops::{self, Body};
 use crate::tensor::Slot;
-use crate::{Array, Aval, DType, Error, Meter, Params, Program, Result, Row, Tensor};
+use crate::{Array, Aval, Code, DType, Error, Meter, Params, Program, Result, Row, Tensor};
 
 pub type Tensors = SmallVec<[Tensor; 1]>;
+
+/// Results from this size on are tried before they are computed: a failed allocation inside a kernel ends the process.
+const LARGE: usize = 1 << 26;
+
+/// An error where a result has more elements than can be counted, or than there is memory for.
+fn allocatable(a: &Aval) -> Result<()> {
+    let bytes = a.shape.iter().try_fold(a.dtype.size(), |n, &d| n.checked_mul(d)).filter(|&n| n <= isize::MAX as usize);
+    let bytes = bytes.ok_or_else(|| Error::shape(format!("a result of shape {:?} has more elements than can be counted", a.shape.as_slice())))?;
+    if bytes >= LARGE && Vec::<u8>::new().try_reserve_exact(bytes).is_err() {
+        return Err(Error::new(Code::Memory, format!("no memory for a result of shape {:?}: it takes {} MB", a.shape.as_slice(), bytes >> 20)));
+    }
+    Ok(())
+}
 
 /// An operation whose value nobody has asked for yet.
 struct Pending { row: &'static Row, params: Params, inputs: SmallVec<[Tensor; 3]>, outputs: Tensors }
@@ -193,6 +206,7 @@ impl Cx {
     }
 
     fn results(&self, row: &'static Row, params: &Params, inputs: &[Tensor], shapes: SmallVec<[Aval; 1]>) -> Result<Tensors> {
+        for a in &shapes { allocatable(a).map_err(|e| e.at(row.name))?; }
         let abstract_level = self.levels.borrow().iter().rev().find(|l| l.mode == Mode::Abstract).map(|l| l.serial);
         if let Some(serial) = abstract_level {
             return Ok(shapes.into_iter().map(|a| self.tensor(a, Slot::Abstract(serial))).collect());
