@@ -194,6 +194,7 @@ export function writeHandles(tensors: readonly Tensor[], at = 0): number {
 }
 
 export function freeHandles(handles: readonly number[]): void {
+  if (handles.length === 0) return;
   reserve(1 + handles.length);
   scratch[0] = handles.length;
   handles.forEach((h, i) => { scratch[1 + i] = h; });
