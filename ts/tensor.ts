@@ -219,12 +219,13 @@ function stackNested(data: ArrayData): Tensor {
   return concatenate(parts, 0);
 }
 
-/** A tensor from what may be a scalar: a number becomes a weak float32 scalar, which takes the dtype of what it meets. */
-export function asTensor(x: TensorLike): Tensor {
+/** A tensor from what may be a scalar: a number becomes a weak float32 scalar, which takes the dtype of what it meets. `op` is named by the error. */
+export function asTensor(x: TensorLike, op?: string): Tensor {
   if (x instanceof Tensor) return x;
   if (typeof x === "number") return tensorFromBytes(new Uint8Array(Float32Array.of(x).buffer), "float32", [], true);
   if (typeof x === "boolean" || typeof x === "bigint") return array(x);
-  throw new PaxError("value", `expected a tensor or scalar, got ${x === null ? "null" : typeof x}`);
+  const kind = Array.isArray(x) || ArrayBuffer.isView(x) ? "an array: np.array(…) makes a tensor of it" : x === null ? "null" : typeof x;
+  throw new PaxError("value", `${op === undefined ? "" : `${op}: `}expected a tensor or scalar, got ${kind}`, op === undefined ? {} : { op });
 }
 
 /** Indices: numbers become int32. @throws PaxError `value` for NaN or fractions, `dtype` for a float tensor. */
