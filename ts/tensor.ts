@@ -229,19 +229,20 @@ export function asTensor(x: TensorLike, op?: string): Tensor {
 }
 
 /** Indices: numbers become int32. @throws PaxError `value` for NaN or fractions, `dtype` for a float tensor. */
-export function asIndex(x: Index | Nested<number>): Tensor {
+export function asIndex(x: Index | Nested<number>, op?: string): Tensor {
+  const details = op === undefined ? {} : { op };
+  const prefix = op === undefined ? "" : `${op}: `;
   if (x instanceof Tensor) {
-    if (x.dtype.startsWith("float") || x.dtype === "bfloat16" || x.dtype === "bool") throw new PaxError("dtype", `an index of dtype ${x.dtype}: cast it, \`i.astype("int32")\``);
+    if (x.dtype.startsWith("float") || x.dtype === "bfloat16" || x.dtype === "bool") throw new PaxError("dtype", `${prefix}an index of dtype ${x.dtype}: cast it, \`i.astype("int32")\``, details);
     return x;
   }
   const check = (v: unknown, path: string): void => {
     if (Array.isArray(v)) v.forEach((w, i) => check(w, `${path}[${i}]`));
-    else if (!Number.isInteger(v)) throw new PaxError("value", `index${path} is ${String(v)}, not an integer`);
+    else if (!Number.isInteger(v)) throw new PaxError("value", `${prefix}index${path} is ${String(v)}, not an integer`, details);
   };
   check(x, "");
   return array(x as ArrayData, { dtype: "int32" });
 }
-
 
 setLeafHooks({
   fromScalar: (x) => array(x),

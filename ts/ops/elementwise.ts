@@ -98,7 +98,7 @@ export function nanToNum(x: TensorLike, { nan = 0, posinf, neginf }: Replacement
 /** True where one of both is; numbers are true where they are not 0. */
 export const logicalXor = (a: TensorLike, b: TensorLike): Tensor => rows.notEqual(rows.notEqual(a, 0), rows.notEqual(b, 0));
 
-/** `a` where `condition` is true, else `b`. NaN in what is not chosen does not matter, nor does it to the derivative. @throws PaxError `value` without `a` and `b`. */
+/** `a` where `condition` is true, else `b`; the choice not taken gets a cotangent of 0 (which a function with an infinite derivative there makes NaN, as in JAX). @throws PaxError `value` without `a` and `b`. */
 export function where(condition: TensorLike, a: TensorLike, b: TensorLike): Tensor {
   if (a === undefined || b === undefined) {
     throw opError("value", "where", "it needs both choices: the places of the true elements would have a shape that depends on values, and shapes are fixed when a function is traced");

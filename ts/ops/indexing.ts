@@ -23,8 +23,9 @@ export function slice(start: number | null = null, stop: number | null = null, s
 export const newaxis = null;
 
 /**
- * One part of an index: an integer (negative from the end) drops its axis, a `np.slice` keeps part of it, null is a new axis, "..." stands
- * for all axes not named; an integer tensor or (nested) array of numbers takes the elements at these places, several of them together, broadcast, as in NumPy.
+ * One part of an index: an integer (negative from the end; one outside is an error) drops its axis, a `np.slice` keeps part of it, null is a new
+ * axis, "..." stands for all axes not named; an integer tensor or (nested) array of integers takes the elements at these places, several of them
+ * together, broadcast, as in NumPy. What an index does not name is taken whole.
  */
 export type IndexPart = Slice | null | "..." | Tensor | Nested<number>;
 
@@ -68,7 +69,7 @@ function partsOf(shape: readonly number[], given: readonly IndexPart[], op: stri
       throw opError("dtype", op, "a mask would give a shape that depends on values, and shapes are fixed when a function is traced: use np.where(mask, a, b)");
     }
     if (!(g instanceof Tensor) && !Array.isArray(g)) throw opError("value", op, `${String(g)} is no index: an integer, np.slice(…), null, "...", an integer tensor or an array of integers`);
-    return { kind: "places", axis: axis++, index: asIndex(g as Index) };
+    return { kind: "places", axis: axis++, index: asIndex(g as Index, op) };
   });
 }
 
@@ -89,7 +90,7 @@ const counting = (size: number, ...indices: readonly Tensor[]): DType =>
   (size >= 2 ** 31 || indices.some((i) => i.dtype === "int64" || i.dtype === "uint32") ? "int64" : "int32");
 const tensorsOf = (parts: Iterable<Part>): Tensor[] => [...parts].flatMap((p) => (p.kind === "places" ? [p.index] : []));
 
-/** `x` at an index, as NumPy's `x[…]`. Places outside in a tensor of indices are moved to the edge, as in JAX. */
+/** `x` at an index, as NumPy's `x[…]`. Places outside that a tensor or array names are moved to the edge, as in JAX. @throws PaxError `value` for an integer outside, `shape` for too many, `dtype` for a mask. */
 export function get(x: Tensor, ...index: readonly IndexPart[]): Tensor {
   const parts = partsOf(x.shape, index, "get");
   const { shape, inFront, lookups } = layout(parts, "get");
@@ -141,7 +142,7 @@ export class At {
 
   /** The elements, as `x.get(…)`. */
   get(): Tensor { return get(this.x, ...this.index); }
-  /** `x` with `values`, broadcast, in these places; of an index that comes twice the last value stays. Places outside are left out. @throws PaxError `dtype` for values that `x`'s dtype cannot hold, `shape` if they do not broadcast. */
+  /** `x` with `values`, broadcast, in these places; of an index that comes twice the last value stays. Places outside that a tensor or array names are left out. @throws PaxError `dtype` for values that `x`'s dtype cannot hold, `shape` if they do not broadcast. */
   set(values: TensorLike): Tensor { return this.write("set", values, (x, at, v) => rows.scatter(x, at, v, 0, 0, "drop", "set")); }
   /** `x` with `values` added, an index that comes twice adding twice. Otherwise as `set`. */
   add(values: TensorLike): Tensor { return this.write("add", values, (x, at, v) => rows.scatter(x, at, v, 0, 0, "drop", "add")); }
@@ -215,13 +216,13 @@ export type TakeMode = "clip" | "wrap";
 /** The slices of `x` along `axis` at `indices`, whose axes take its place; without an axis of the raveled tensor. Negative indices count from the end; others outside are moved to the edge, or go round with `mode` "wrap". */
 export function take(x: TensorLike, indices: Index | Nested<number>, axis?: number | null, { mode = "clip" }: { readonly mode?: TakeMode } = {}): Tensor {
   const [t, at] = flatUnless(x, axis, "take");
-  const index = asIndex(indices);
+  const index = asIndex(indices, "take");
   return rows.gather(t, mode === "wrap" ? rows.remainder(rows.cast(index, counting(t.size, index), false), t.shape[at]!) : index, at, 0, "clamp");
 }
 /** The elements of `x` along `axis` at `indices`, which broadcasts with `x` on the other axes; without an axis of the raveled tensor. */
 export function takeAlongAxis(x: TensorLike, indices: Index | Nested<number>, axis?: number | null): Tensor {
   const [t, at] = flatUnless(x, axis, "takeAlongAxis");
-  const index = asIndex(indices);
+  const index = asIndex(indices, "takeAlongAxis");
   if (index.ndim !== t.ndim) throw opError("shape", "takeAlongAxis", `indices of shape ${shown(index.shape)} for shape ${shown(t.shape)}: both need the same number of axes`);
   const others = commonShape([t.shape.with(at, 1), index.shape.with(at, 1)], "takeAlongAxis");
   const [wide, places] = [t, index].map((y) => stretched(y, others.with(at, y.shape[at]!), "takeAlongAxis")) as [Tensor, Tensor];

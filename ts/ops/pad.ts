@@ -8,9 +8,10 @@ export type PadWidth = number | readonly [number, number] | readonly (readonly [
 export type PadMode = "constant" | "edge" | "reflect" | "symmetric" | "wrap";
 
 function pairsOf(width: PadWidth, shape: readonly number[]): (readonly [number, number])[] {
+  const given = typeof width === "number" ? [[width, width]] : typeof width[0] === "number" ? [width] : width;
   return shape.map((_, d) => {
-    const own = typeof width === "number" ? [width, width] : typeof width[0] === "number" ? width : width.length === 1 ? width[0] : width[d];
-    if (!Array.isArray(own) || own.length !== 2) throw opError("shape", "pad", `no pair of widths for axis ${d} of shape ${shown(shape)}`);
+    const own = given.length === 1 ? given[0] : given[d];
+    if (!Array.isArray(own) || own.length !== 2 || given.length > Math.max(1, shape.length)) throw opError("shape", "pad", `widths ${JSON.stringify(width)} for shape ${shown(shape)}: one number, one pair, or a pair per axis`);
     const [low, high] = own.map((n) => staticInt(n, "a width", "pad")) as [number, number];
     if (low < 0 || high < 0) throw opError("value", "pad", `the widths ${shown([low, high])} of axis ${d} must not be negative: slice to make it smaller`);
     return [low, high] as const;
