@@ -1,21 +1,17 @@
-/** JAX's threefry2x32 in its partitionable mode. */
+/** JAX's threefry2x32 in its partitionable mode: the same bits for the same key. Every draw takes a key; a key is used once. */
 import { abstractFrame, frame } from "./engine.js";
 import { PaxError } from "./errors.js";
-import { axisOf } from "./ops/axes.js";
+import { axisOf, opError, shapeOf, shown, staticInt } from "./ops/axes.js";
+import { asFloat, floatFormat } from "./ops/dtypes.js";
 import * as rows from "./ops/generated/rows.js";
+import { part } from "./ops/join.js";
+import { searchsorted } from "./ops/order.js";
 import { array, asTensor, Tensor, tensorFromBytes, type DType, type Shape, type TensorLike } from "./tensor.js";
 
 type Options = { readonly dtype?: DType };
-type FloatFormat = { readonly width: "8" | "16" | "32" | "64"; readonly mantissa: number; readonly tiny: number };
-const FLOATS: { readonly [K in DType]?: FloatFormat } = {
-  float32: { width: "32", mantissa: 23, tiny: 2 ** -126 },
-  float64: { width: "64", mantissa: 52, tiny: 2 ** -1022 },
-  float16: { width: "16", mantissa: 10, tiny: 2 ** -14 },
-  bfloat16: { width: "8", mantissa: 7, tiny: 2 ** -126 },
-};
-function formatOf(dtype: DType, op: string): FloatFormat {
-  const format = FLOATS[dtype];
-  if (format === undefined) throw new PaxError("dtype", `${op} gives floats, not ${dtype}`, { op });
+function formatOf(dtype: DType, op: string): NonNullable<ReturnType<typeof floatFormat>> {
+  const format = floatFormat(dtype);
+  if (format === undefined) throw opError("dtype", op, `it gives floats, not ${dtype}`);
   return format;
 }
 
@@ -36,7 +32,7 @@ function threefry([k0, k1]: Words, [c0, c1]: Words): Words {
 }
 
 function wordsOf(seed: number | bigint): Words {
-  if (typeof seed === "number" && !Number.isInteger(seed)) throw new PaxError("value", `a seed is an integer, got ${seed}`, { op: "key" });
+  if (typeof seed === "number" && !Number.isInteger(seed)) throw opError("value", "key", `a seed is an integer, got ${seed}`);
   const bits = BigInt.asUintN(64, BigInt(seed));
   return [Number(bits >> 32n), Number(bits & 0xffffffffn)];
 }
@@ -63,37 +59,48 @@ export function nextRngKey(): Tensor {
   return keyOf(out);
 }
 
-/** New keys from a key. */
-export function split(key: Tensor, num = 2): Tensor[] {
-  const all = rows.randomSplit(key, num);
-  return Array.from({ length: num }, (_, i) => rows.reshape(rows.slice(all, [i, 0], [i + 1, 2], [1, 1]), [2]));
+/** `num` new keys from a key, as an array; with a shape, e.g. `[8]`, one tensor `[...shape, 2]` of keys, to be mapped by `vmap`. */
+export function split(key: Tensor, num?: number): Tensor[];
+export function split(key: Tensor, shape: Shape): Tensor;
+export function split(key: Tensor, num: number | Shape = 2): Tensor[] | Tensor {
+  const shape = shapeOf(num, "split");
+  const count = shape.reduce((a, b) => a * b, 1);
+  const all = rows.randomSplit(key, count);
+  if (typeof num !== "number") return rows.reshape(all, [...shape, 2]);
+  return Array.from({ length: count }, (_, i) => rows.reshape(part(all, 0, i, i + 1), [2]));
 }
 function two(key: Tensor): readonly [Tensor, Tensor] {
   const [a, b] = split(key);
   return [a!, b!];
 }
-/** A key from a key and an integer. */
+/** A key from a key and an integer, of which the low 32 bits count. */
 export const foldIn = (key: Tensor, data: TensorLike): Tensor =>
-  rows.randomFoldIn(key, typeof data === "number" ? array(data >>> 0, { dtype: "uint32" }) : data);
-/** Random 32-bit words. */
-export const bits = (key: Tensor, shape: Shape = []): Tensor => rows.randomBits(key, shape, "32");
+  rows.randomFoldIn(key, typeof data === "number" ? array(staticInt(data, "the data", "foldIn") >>> 0, { dtype: "uint32" }) : data);
+/** Random bits in uint32, or uint8. @throws PaxError `dtype` for others. */
+export function bits(key: Tensor, shape: Shape = [], { dtype = "uint32" }: Options = {}): Tensor {
+  if (dtype !== "uint32" && dtype !== "uint8") throw opError("dtype", "bits", `it gives uint32 or uint8, not ${dtype}`);
+  return rows.randomBits(key, shape, dtype === "uint8" ? "8" : "32");
+}
 
 /** A scalar in `dtype`, so that arithmetic rounds as JAX's. */
 const inDType = (x: TensorLike, dtype: DType): Tensor => (typeof x === "number" ? rows.full([], dtype, x) : rows.cast(x, dtype, false));
+
+/** The high (0) and low (1) words of 64 random bits. */
+const wordOf = (words: Tensor, i: number, shape: Shape): Tensor => rows.reshape(part(words, shape.length, i, i + 1), shape);
 
 /** Numbers in [0, 1) with all the bits that a mantissa holds. */
 function unit(key: Tensor, shape: Shape, dtype: DType): Tensor {
   const { width, mantissa } = formatOf(dtype, "uniform");
   const words = rows.randomBits(key, shape, width);
   if (width === "64") {
-    const word = (i: number): Tensor => rows.reshape(rows.slice(words, [...shape.map(() => 0), i], [...shape, i + 1], [...shape, 1].map(() => 1)), shape);
     const float = (x: Tensor, factor: number): Tensor => rows.mul(rows.cast(x, "float64", false), rows.full([], "float64", factor));
-    return rows.add(float(word(0), 2 ** -32), float(rows.shiftRight(word(1), 12), 2 ** -52));
+    return rows.add(float(wordOf(words, 0, shape), 2 ** -32), float(rows.shiftRight(wordOf(words, 1, shape), 12), 2 ** -52));
   }
   const kept = rows.shiftRight(words, Number(width) - mantissa);
   return rows.cast(rows.mul(rows.cast(kept, "float32", false), 2 ** -mantissa), dtype, false);
 }
 
+/** Numbers from `minval` (0) up to, but not including, `maxval` (1), which broadcast to `shape`; `dtype` is a float one. */
 export function uniform(key: Tensor, shape: Shape = [], options: Options & { readonly minval?: TensorLike; readonly maxval?: TensorLike } = {}): Tensor {
   const { dtype = "float32", minval = 0, maxval = 1 } = options;
   const u = unit(key, shape, dtype);
@@ -101,10 +108,23 @@ export function uniform(key: Tensor, shape: Shape = [], options: Options & { rea
   return rows.maximum(low, rows.add(rows.mul(u, rows.sub(inDType(maxval, dtype), low)), low));
 }
 
-export function normal(key: Tensor, shape: Shape = [], { dtype = "float32" }: Options = {}): Tensor {
-  const minval = -1 + 2 ** -(formatOf(dtype, "normal").mantissa + 1);
-  return rows.mul(rows.erfinv(uniform(key, shape, { dtype, minval, maxval: 1 })), inDType(Math.SQRT2, dtype));
+/** Numbers between -1 and 1, neither included. */
+const symmetric = (key: Tensor, shape: Shape, dtype: DType, op: string): Tensor =>
+  uniform(key, shape, { dtype, minval: -1 + 2 ** -(formatOf(dtype, op).mantissa + 1), maxval: 1 });
+
+/** Numbers of the normal distribution with mean 0 and variance 1, in a float dtype. */
+export const normal = (key: Tensor, shape: Shape = [], { dtype = "float32" }: Options = {}): Tensor =>
+  rows.mul(rows.erfinv(symmetric(key, shape, dtype, "normal")), inDType(Math.SQRT2, dtype));
+
+/** Numbers of Laplace's distribution with mean 0 and scale 1. */
+export function laplace(key: Tensor, shape: Shape = [], { dtype = "float32" }: Options = {}): Tensor {
+  const u = symmetric(key, shape, dtype, "laplace");
+  return rows.mul(rows.sign(u), rows.log1p(rows.neg(rows.abs(u))));
 }
+
+/** Numbers of the exponential distribution with mean 1. */
+export const exponential = (key: Tensor, shape: Shape = [], { dtype = "float32" }: Options = {}): Tensor =>
+  rows.neg(rows.log1p(rows.neg(uniform(key, shape, { dtype }))));
 
 /** The next number above or below `x`. */
 function neighbour(x: number, direction: 1 | -1, mantissa: number): number {
@@ -114,7 +134,7 @@ function neighbour(x: number, direction: 1 | -1, mantissa: number): number {
   return x + direction * 2 ** (exponent - mantissa - (power ? 1 : 0));
 }
 
-/** Standard normal numbers between `lower` and `upper`. */
+/** Numbers of the normal distribution with mean 0 and variance 1 that lie between `lower` and `upper`. */
 export function truncatedNormal(key: Tensor, lower: number, upper: number, shape: Shape = [], { dtype = "float32" }: Options = {}): Tensor {
   const { mantissa } = formatOf(dtype, "truncatedNormal");
   const root = inDType(Math.SQRT2, dtype);
@@ -125,30 +145,55 @@ export function truncatedNormal(key: Tensor, lower: number, upper: number, shape
   return rows.minimum(rows.maximum(rows.mul(root, rows.erfinv(u)), low), high);
 }
 
-/** True with probability `p`. */
+/** True with probability `p`, which broadcasts to `shape` and is its shape unless given. */
 export function bernoulli(key: Tensor, p: TensorLike = 0.5, shape?: Shape): Tensor {
-  const chance = asTensor(p);
-  const dtype = chance.dtype in FLOATS ? chance.dtype : "float32";
+  const chance = asTensor(p, "bernoulli");
+  const dtype = floatFormat(chance.dtype) === undefined ? "float32" : chance.dtype;
   return rows.less(uniform(key, shape ?? chance.shape, { dtype }), p);
 }
 
-/** Integers from `minval` up to, but not including, `maxval`. */
+/** Least and greatest number of the dtypes that `randint` gives. */
+const RANGES = { uint8: [0, 2 ** 8 - 1], int32: [-(2 ** 31), 2 ** 31 - 1], uint32: [0, 2 ** 32 - 1], int64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] } as const;
+
+/**
+ * Integers from `minval` up to, but not including, `maxval`, in int32, or uint8, uint32 or int64 as `dtype` says.
+ * @throws PaxError `dtype` for others, `value` for fractions and for a span above 2^31 in int64.
+ */
 export function randint(key: Tensor, shape: Shape, minval: number, maxval: number, { dtype = "int32" }: Options = {}): Tensor {
-  if (dtype !== "int32" && dtype !== "uint32") throw new PaxError("dtype", `randint gives int32 or uint32, not ${dtype}`, { op: "randint" });
-  if (!Number.isInteger(minval) || !Number.isInteger(maxval)) throw new PaxError("value", `randint from ${minval} to ${maxval}: both must be integers`, { op: "randint" });
-  const span = maxval <= minval ? 1 : Math.min(maxval - minval, 2 ** 32 - 1);
+  if (!(dtype in RANGES)) throw opError("dtype", "randint", `it gives ${Object.keys(RANGES).join(", ")}, not ${dtype}`);
+  const [least, greatest] = RANGES[dtype as keyof typeof RANGES];
+  const cut = (n: number, what: string): number => Math.min(Math.max(staticInt(n, what, "randint"), least), greatest);
+  const [low, high] = [cut(minval, "minval"), cut(maxval, "maxval")];
+  // A maxval beyond the dtype asks for its greatest number as well.
+  const span = high < low || maxval <= minval ? 1 : high - low + (maxval > greatest ? 1 : 0);
+  if (dtype === "int64" && span > 2 ** 31) throw opError("value", "randint", `from ${minval} to ${maxval} in int64: spans above 2^31 are not supported`);
+  const offset = (dtype === "int64" ? wideOffset : narrowOffset)(key, shape, span);
+  return rows.add(rows.cast(offset, dtype, false), dtype === "int64" ? BigInt(low) : low);
+}
+
+/** Twice 32 random bits modulo `span`, in uint32's arithmetic: JAX's way to a small bias. */
+function narrowOffset(key: Tensor, shape: Shape, span: number): Tensor {
+  const modulo = (x: Tensor): Tensor => (span === 2 ** 32 ? x : rows.remainder(x, span));
   const half = 2 ** 16 % span;
-  const multiplier = (Math.imul(half, half) >>> 0) % span;
-  const [high, low] = two(key);
-  const word = (k: Tensor): Tensor => rows.remainder(bits(k, shape), span);
-  const offset = rows.remainder(rows.add(rows.mul(word(high), multiplier), word(low)), span);
-  return rows.add(rows.cast(offset, dtype, false), minval);
+  const [high, low] = two(key).map((k) => modulo(bits(k, shape))) as [Tensor, Tensor];
+  return modulo(rows.add(rows.mul(high, ((half * half) % 2 ** 32) % span), low));
+}
+/** As `narrowOffset` with 64 bits, whose words are taken modulo `span` one by one so that no product leaves int64. */
+function wideOffset(key: Tensor, shape: Shape, span: number): Tensor {
+  const modulo = (x: Tensor): Tensor => rows.remainder(x, span);
+  const factor = 2 ** 32 % span;
+  const joined = (high: Tensor, low: Tensor, by: number): Tensor => modulo(rows.add(rows.mul(modulo(high), by), modulo(low)));
+  const [high, low] = two(key).map((k) => {
+    const words = rows.cast(rows.randomBits(k, shape, "64"), "int64", false);
+    return joined(wordOf(words, 0, shape), wordOf(words, 1, shape), factor);
+  }) as [Tensor, Tensor];
+  return joined(high, low, Number((BigInt(factor) * BigInt(factor)) % BigInt(span)));
 }
 
 /** The slices of `x` along `axis` in random order; an integer stands for `arange`. */
 export function permutation(key: Tensor, x: number | Tensor, axis = 0): Tensor {
-  const at = typeof x === "number" ? 0 : axisOf(axis, x.ndim);
-  const size = typeof x === "number" ? x : x.shape[at]!;
+  const at = typeof x === "number" ? 0 : axisOf(axis, x.ndim, "permutation");
+  const size = typeof x === "number" ? staticInt(x, "x", "permutation") : x.shape[at]!;
   let order = typeof x !== "number" && x.ndim === 1 ? x : rows.iota([size], "int32", 0);
   const rounds = Math.ceil((3 * Math.log(Math.max(1, size))) / Math.log(2 ** 32 - 1));
   for (let i = 0; i < rounds; i++) {
@@ -159,14 +204,46 @@ export function permutation(key: Tensor, x: number | Tensor, axis = 0): Tensor {
   return typeof x === "number" || x.ndim === 1 ? order : rows.gather(x, order, at, 0, "clamp");
 }
 
+type Choice = { readonly replace?: boolean; readonly p?: Tensor; readonly axis?: number };
+/**
+ * `shape` slices of `x` along `axis` (an integer stands for `arange`): each with its probability `p`, all alike without; none twice if `replace` is false.
+ * @throws PaxError `value` for more slices than there are without `replace`, `shape` if `p` does not give one probability each.
+ */
+export function choice(key: Tensor, x: number | Tensor, shape: Shape = [], { replace = true, p, axis = 0 }: Choice = {}): Tensor {
+  const at = typeof x === "number" ? 0 : axisOf(axis, x.ndim, "choice");
+  const size = typeof x === "number" ? staticInt(x, "x", "choice") : x.shape[at]!;
+  const count = shapeOf(shape, "choice").reduce((a, b) => a * b, 1);
+  if (count > 0 && size < 1) throw opError("value", "choice", "there is nothing to choose from");
+  if (!replace && count > size) throw opError("value", "choice", `${count} of ${size} without one twice`);
+  if (p !== undefined && p.shape.join() !== String(size)) throw opError("shape", "choice", `p has shape ${shown(p.shape)} for ${size} slices`);
+  if (count === 0) return rows.full(typeof x === "number" ? shape : x.shape.toSpliced(at, 1, ...shape), typeof x === "number" ? "int32" : x.dtype, 0);
+  if (!replace && p === undefined) {
+    const mixed = permutation(key, x, at);
+    return rows.reshape(part(mixed, at, 0, count), typeof x === "number" ? shape : x.shape.toSpliced(at, 1, ...shape));
+  }
+  const index = p === undefined ? randint(key, shape, 0, size) : replace ? drawn(key, p, shape) : rows.reshape(part(ranked(key, p), 0, 0, count), shape);
+  return typeof x === "number" ? index : rows.gather(x, index, at, 0, "clamp");
+}
+/** Indices with probabilities `p`, from their running sum. */
+function drawn(key: Tensor, p: Tensor, shape: Shape): Tensor {
+  const sums = rows.cumsum(asFloat(p), 0, false);
+  const total = rows.reshape(part(sums, 0, p.size - 1, p.size), []);
+  return searchsorted(sums, rows.mul(total, rows.sub(1, uniform(key, shape, { dtype: sums.dtype }))));
+}
+/** All indices, the greatest `log(p)` with Gumbel noise first: in order of drawing without replacement. */
+function ranked(key: Tensor, p: Tensor): Tensor {
+  return rows.argsort([rows.neg(rows.add(gumbel(key, p.shape, { dtype: asFloat(p).dtype }), rows.log(p)))], 0);
+}
+
+/** Numbers of Gumbel's distribution with location 0 and scale 1. */
 export function gumbel(key: Tensor, shape: Shape = [], { dtype = "float32" }: Options = {}): Tensor {
   const u = uniform(key, shape, { dtype, minval: formatOf(dtype, "gumbel").tiny, maxval: 1 });
   return rows.neg(rows.log(rows.neg(rows.log(u))));
 }
 
-/** Indices along `axis`, each with the probability that softmax gives its logit. */
+/** int32 indices along `axis`, each with the probability that softmax gives its logit; `shape`, if given, ends with the shape of `logits` without `axis`. */
 export function categorical(key: Tensor, logits: Tensor, axis = -1, shape?: Shape): Tensor {
-  const at = axisOf(axis, logits.ndim);
+  const at = axisOf(axis, logits.ndim, "categorical");
   const front = shape === undefined ? [] : shape.slice(0, shape.length - logits.ndim + 1);
   const noise = gumbel(key, [...front, ...logits.shape], { dtype: logits.dtype });
   return rows.argmax(rows.add(noise, logits), at + front.length);

@@ -218,28 +218,30 @@ function stackNested(data: ArrayData): Tensor {
   return concatenate(parts, 0);
 }
 
-/** A tensor from what may be a scalar: a number becomes a weak float32 scalar, which takes the dtype of what it meets. */
-export function asTensor(x: TensorLike): Tensor {
+/** A tensor from what may be a scalar: a number becomes a weak float32 scalar, which takes the dtype of what it meets. `op` is named by the error. */
+export function asTensor(x: TensorLike, op?: string): Tensor {
   if (x instanceof Tensor) return x;
   if (typeof x === "number") return tensorFromBytes(new Uint8Array(Float32Array.of(x).buffer), "float32", [], true);
   if (typeof x === "boolean" || typeof x === "bigint") return array(x);
-  throw new PaxError("value", `expected a tensor or scalar, got ${x === null ? "null" : typeof x}`);
+  const kind = Array.isArray(x) || ArrayBuffer.isView(x) ? "an array: np.array(…) makes a tensor of it" : x === null ? "null" : typeof x;
+  throw new PaxError("value", `${op === undefined ? "" : `${op}: `}expected a tensor or scalar, got ${kind}`, op === undefined ? {} : { op });
 }
 
 /** Indices: numbers become int32. @throws PaxError `value` for NaN or fractions, `dtype` for a float tensor. */
-export function asIndex(x: Index | Nested<number>): Tensor {
+export function asIndex(x: Index | Nested<number>, op?: string): Tensor {
+  const details = op === undefined ? {} : { op };
+  const prefix = op === undefined ? "" : `${op}: `;
   if (x instanceof Tensor) {
-    if (x.dtype.startsWith("float") || x.dtype === "bfloat16" || x.dtype === "bool") throw new PaxError("dtype", `an index of dtype ${x.dtype}: cast it, \`i.astype("int32")\``);
+    if (x.dtype.startsWith("float") || x.dtype === "bfloat16" || x.dtype === "bool") throw new PaxError("dtype", `${prefix}an index of dtype ${x.dtype}: cast it, \`i.astype("int32")\``, details);
     return x;
   }
   const check = (v: unknown, path: string): void => {
     if (Array.isArray(v)) v.forEach((w, i) => check(w, `${path}[${i}]`));
-    else if (!Number.isInteger(v)) throw new PaxError("value", `index${path} is ${String(v)}, not an integer`);
+    else if (!Number.isInteger(v)) throw new PaxError("value", `${prefix}index${path} is ${String(v)}, not an integer`, details);
   };
   check(x, "");
   return array(x as ArrayData, { dtype: "int32" });
 }
-
 
 setLeafHooks({
   fromScalar: (x) => array(x),

@@ -1,6 +1,6 @@
 /** Comparisons of tensors with golden numbers. */
 import * as assert from "uvu/assert";
-import type { Tensor } from "paxjs";
+import { np, PaxError, type ArrayData, type ErrorCode, type Tensor } from "paxjs";
 
 const numbers = (x: Tensor): number[] => Array.from(x.dataSync() as ArrayLike<number | bigint>, Number);
 
@@ -20,4 +20,19 @@ export function near(actual: Tensor, expected: Tensor, what: string, { rtol = 2e
 /** Equal in shape and, as numbers, in every element. */
 export function same(actual: Tensor, expected: Tensor, what: string): void {
   near(actual, expected, what, { rtol: 0, atol: 0 });
+}
+
+/** As `near`, with nested arrays of numbers. */
+export function gives(actual: Tensor, expected: ArrayData, what: string, tolerance?: Tolerance): void {
+  near(actual, np.array(expected), what, tolerance);
+}
+
+/** Asserts that `f` throws a PaxError of this code that names the op and says this. */
+export function throws(code: ErrorCode, op: string, fact: RegExp, f: () => unknown): void {
+  let error: unknown;
+  try { f(); } catch (e) { error = e; }
+  assert.instance(error, PaxError, `no PaxError: ${String(error)}`);
+  const { code: found, op: named, message } = error as PaxError;
+  assert.equal([found, named], [code, op], message);
+  assert.match(message, fact);
 }

@@ -1,62 +1,69 @@
-import type { Axis, DType, Index, Shape, Tensor, TensorLike } from "../tensor.js";
+/** The functions of np that are methods of `Tensor`: installed from one list of names, their types follow from the functions. */
+import { PaxError } from "../errors.js";
+import type { DType, Shape, Tensor } from "../tensor.js";
 import * as rows from "./generated/rows.js";
-import * as reduce from "./reduce.js";
-import { clip } from "./create.js";
-import * as shape from "./shape.js";
+import { At, get, type IndexPart } from "./indexing.js";
+import * as np from "./np.js";
 
-const { reshape, transpose } = shape;
+const names = [
+  "abs", "add", "sub", "mul", "div", "pow", "neg", "sign", "square", "sqrt", "rsqrt", "reciprocal", "cbrt", "hypot",
+  "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "logaddexp", "floorDivide", "remainder", "maximum", "minimum", "fmax", "fmin",
+  "sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "sinc", "deg2rad", "rad2deg",
+  "erf", "erfc", "erfinv", "floor", "ceil", "trunc", "round", "clip", "copysign", "signbit", "nanToNum", "isnan", "isfinite", "isinf", "isposinf", "isneginf",
+  "equal", "notEqual", "less", "lessEqual", "greater", "greaterEqual", "logicalAnd", "logicalOr", "logicalXor", "logicalNot",
+  "bitwiseAnd", "bitwiseOr", "bitwiseXor", "bitwiseNot", "leftShift", "rightShift", "isclose", "allclose", "arrayEqual",
+  "sum", "prod", "max", "min", "mean", "var", "std", "median", "average", "ptp", "any", "all", "countNonzero", "logsumexp", "norm", "argmax", "argmin",
+  "nansum", "nanmean", "nanmax", "nanmin", "cumsum", "cumprod", "cummax", "cummin", "diff", "sort", "argsort", "searchsorted",
+  "ravel", "matrixTranspose", "moveaxis", "swapaxes", "squeeze", "expandDims", "broadcastTo", "flip", "fliplr", "flipud", "rot90",
+  "split", "arraySplit", "unstack", "append", "repeat", "tile", "roll", "pad", "take", "takeAlongAxis", "diag", "diagonal", "trace", "tril", "triu",
+  "matmul", "dot", "vdot", "inner", "outer", "tensordot", "kron", "cross",
+] as const satisfies readonly (keyof typeof np)[];
 
-type Keep = { readonly keepdims?: boolean };
-type Binary = "add" | "sub" | "mul" | "div" | "pow" | "floorDivide" | "remainder" | "maximum" | "minimum"
-  | "equal" | "notEqual" | "less" | "lessEqual" | "greater" | "greaterEqual";
-type Unary = "neg" | "abs" | "sign" | "exp" | "log" | "sqrt" | "square" | "tanh" | "sin" | "cos" | "floor" | "ceil" | "round";
-type Reduce = "sum" | "mean" | "prod" | "max" | "min" | "all" | "any";
+type Named = Pick<typeof np, (typeof names)[number]>;
+type Method<F> = F extends (x: Tensor, ...rest: infer A) => infer R ? (...rest: A) => R : never;
+type FunctionMethods = { [K in keyof Named]: Method<Named[K]> };
 
 /** What `Tensor` has beside its own members; its class merges with this. */
-export interface TensorMethods extends Record<Binary, (b: TensorLike) => Tensor>, Record<Unary, () => Tensor>,
-  Record<Reduce, (axis?: Axis, options?: Keep) => Tensor> {
-  argmax(axis?: number): Tensor;
-  argmin(axis?: number): Tensor;
-  matmul(b: Tensor): Tensor;
+export interface TensorMethods extends FunctionMethods {
+  /** The same values in another dtype. Floats to integers truncate and saturate (NaN gives 0), integers wrap. */
+  astype(dtype: DType): Tensor;
+  /** The same elements in row-major order under `shape`, in which one -1 stands for what is left. */
   reshape(shape: Shape): Tensor;
   reshape(...shape: number[]): Tensor;
-  transpose(axes?: readonly number[]): Tensor;
-  astype(dtype: DType): Tensor;
-  ravel(): Tensor;
-  squeeze(axis?: Axis): Tensor;
-  expandDims(axis: number): Tensor;
-  swapaxes(a: number, b: number): Tensor;
-  flip(axis?: Axis): Tensor;
-  take(indices: Index, axis?: number): Tensor;
-  clip(low: TensorLike | null, high: TensorLike | null): Tensor;
-  cumsum(axis?: number): Tensor;
-  sort(axis?: number): Tensor;
-  argsort(axis?: number): Tensor;
+  /** Axis i of the result is axis `axes[i]`; without `axes` they are back to front. */
+  transpose(axes?: Shape | null): Tensor;
+  transpose(...axes: number[]): Tensor;
+  /** The axes back to front. */
   readonly T: Tensor;
+  /** The last two axes exchanged. */
+  readonly mT: Tensor;
+  /** The elements at an index, NumPy's `x[…]`: `x.get(0)`, `x.get(np.slice(1, 3), -1)`, `x.get("...", null)`, `x.get([0, 2])`. */
+  get(...index: readonly IndexPart[]): Tensor;
+  /** The place of an index, to be written out of place: `x.at(0).set(1)`, `x.at(rows).add(y)`, as JAX's `x.at[…]`. */
+  at(...index: readonly IndexPart[]): At;
+  /** The slices along the first axis. @throws PaxError `shape` for a scalar. */
+  [Symbol.iterator](): Generator<Tensor, void, undefined>;
 }
 
-const binaries: readonly Binary[] = ["add", "sub", "mul", "div", "pow", "floorDivide", "remainder", "maximum", "minimum",
-  "equal", "notEqual", "less", "lessEqual", "greater", "greaterEqual"];
-const unaries: readonly Unary[] = ["neg", "abs", "sign", "exp", "log", "sqrt", "square", "tanh", "sin", "cos", "floor", "ceil", "round"];
-const reductions: readonly Reduce[] = ["sum", "mean", "prod", "max", "min", "all", "any"];
+function* slices(x: Tensor): Generator<Tensor, void, undefined> {
+  if (x.ndim === 0) throw new PaxError("shape", "a scalar has no axis to iterate over");
+  for (let i = 0; i < x.shape[0]!; i++) yield get(x, i);
+}
 
 export function installMethods(prototype: object): void {
-  const define = (name: string, value: unknown): void => {
+  const define = (name: string | symbol, value: (this: Tensor, ...args: never[]) => unknown): void => {
     Object.defineProperty(prototype, name, { value, configurable: true, writable: true });
   };
-  for (const name of binaries) define(name, function (this: Tensor, b: TensorLike) { return rows[name](this, b); });
-  for (const name of unaries) define(name, function (this: Tensor) { return rows[name](this); });
-  for (const name of reductions) define(name, function (this: Tensor, axis?: Axis, options?: Keep) { return reduce[name](this, axis, options); });
-  define("argmax", function (this: Tensor, axis?: number) { return reduce.argmax(this, axis); });
-  define("argmin", function (this: Tensor, axis?: number) { return reduce.argmin(this, axis); });
-  define("matmul", function (this: Tensor, b: Tensor) { return rows.matmul(this, b); });
-  define("reshape", function (this: Tensor, ...shape: [Shape] | number[]) { return reshape(this, shape.flat() as number[]); });
-  define("transpose", function (this: Tensor, axes?: readonly number[]) { return transpose(this, axes); });
-  for (const name of ["ravel", "squeeze", "expandDims", "swapaxes", "flip", "take", "cumsum", "sort", "argsort"] as const) {
-    const f = shape[name] as (x: Tensor, ...rest: unknown[]) => Tensor;
-    define(name, function (this: Tensor, ...rest: unknown[]) { return f(this, ...rest); });
+  for (const name of names) {
+    const f = np[name] as (x: Tensor, ...rest: unknown[]) => unknown;
+    define(name, function (...rest: unknown[]) { return f(this, ...rest); });
   }
-  define("clip", function (this: Tensor, low: TensorLike | null, high: TensorLike | null) { return clip(this, low, high); });
-  define("astype", function (this: Tensor, dtype: DType) { return rows.cast(this, dtype, false); });
-  Object.defineProperty(prototype, "T", { get(this: Tensor) { return transpose(this); }, configurable: true });
+  define("astype", function (dtype: DType) { return rows.cast(this, dtype, false); });
+  define("reshape", function (...shape: [Shape] | number[]) { return np.reshape(this, shape.flat() as number[]); });
+  define("transpose", function (...axes: [Shape?] | number[]) { return np.transpose(this, typeof axes[0] === "number" ? axes as number[] : axes[0]); });
+  define("get", function (...index: IndexPart[]) { return get(this, ...index); });
+  define("at", function (...index: IndexPart[]) { return new At(this, index); });
+  define(Symbol.iterator, function () { return slices(this); });
+  Object.defineProperty(prototype, "T", { get(this: Tensor) { return np.transpose(this); }, configurable: true });
+  Object.defineProperty(prototype, "mT", { get(this: Tensor) { return np.matrixTranspose(this); }, configurable: true });
 }

@@ -1,117 +1,127 @@
-import { PaxError } from "../errors.js";
-import { asIndex, asTensor, type Axis, type Index, type Shape, type Tensor, type TensorLike } from "../tensor.js";
-import { axesOf, axisOf } from "./axes.js";
+/** The same elements under another shape or in another order of axes. */
+import { asTensor, type Axis, type Shape, type Tensor, type TensorLike } from "../tensor.js";
+import { axesOf, axisOf, commonShape, opError, shapeOf, shown, staticInt, stretched } from "./axes.js";
 import * as rows from "./generated/rows.js";
 
-/** A -1 in a shape stands for what is left. */
+/** The same elements in row-major order under `shape`, in which one -1 stands for what is left. @throws PaxError `shape` if their number differs. */
 export function reshape(x: TensorLike, shape: number | Shape): Tensor {
-  const t = asTensor(x);
-  const wanted = typeof shape === "number" ? [shape] : shape;
-  const rest = wanted.reduce((n, d) => (d === -1 ? n : n * d), 1);
-  return rows.reshape(t, wanted.map((d) => (d === -1 && rest > 0 ? t.size / rest : d)));
+  const t = asTensor(x, "reshape");
+  const wanted = (Array.isArray(shape) ? (shape as Shape) : [shape as number]).map((n) => staticInt(n, "a size", "reshape"));
+  const known = wanted.reduce((n, d) => (d === -1 ? n : n * d), 1);
+  const rest = t.size / known;
+  if (wanted.includes(-1) && (wanted.indexOf(-1) !== wanted.lastIndexOf(-1) || !Number.isInteger(rest))) {
+    throw opError("shape", "reshape", `${shown(t.shape)} has ${t.size} elements and cannot become ${shown(wanted)}: one -1 stands for a whole number`);
+  }
+  return rows.reshape(t, wanted.map((d) => (d === -1 ? rest : d)));
 }
-export function transpose(x: TensorLike, axes?: Shape): Tensor {
-  const t = asTensor(x);
-  return rows.transpose(t, axes?.map((a) => axisOf(a, t.ndim)) ?? t.shape.map((_, i) => t.ndim - 1 - i));
+
+/** The elements in one row. */
+export const ravel = (x: TensorLike): Tensor => reshape(x, -1);
+
+/** Axis i of the result is axis `axes[i]` of `x`; without `axes` they are back to front. */
+export function transpose(x: TensorLike, axes?: Shape | null): Tensor {
+  const t = asTensor(x, "transpose");
+  return rows.transpose(t, axes?.map((a) => axisOf(a, t.ndim, "transpose")) ?? t.shape.map((_, i) => t.ndim - 1 - i));
 }
-export const ravel = (x: TensorLike): Tensor => reshape(x, [-1]);
+
+/** The last two axes exchanged. */
+export function matrixTranspose(x: TensorLike): Tensor {
+  const t = asTensor(x, "matrixTranspose");
+  if (t.ndim < 2) throw opError("shape", "matrixTranspose", `a matrix has at least two axes, ${shown(t.shape)} has ${t.ndim}`);
+  return swapaxes(t, -2, -1);
+}
+
+/** The axes `source` moved to `destination`, the others in their order. */
+export function moveaxis(x: TensorLike, source: number | readonly number[], destination: number | readonly number[]): Tensor {
+  const t = asTensor(x, "moveaxis");
+  const list = (a: number | readonly number[]): number[] => (typeof a === "number" ? [a] : [...a]).map((n) => axisOf(n, t.ndim, "moveaxis"));
+  const [from, to] = [list(source), list(destination)];
+  if (from.length !== to.length || new Set(from).size !== from.length || new Set(to).size !== to.length) {
+    throw opError("shape", "moveaxis", `axes ${shown(from)} to ${shown(to)}: each axis needs one place of its own`);
+  }
+  const order = t.shape.map((_, i) => i).filter((i) => !from.includes(i));
+  for (const [place, axis] of to.map((p, i): [number, number] => [p, from[i]!]).sort((a, b) => a[0] - b[0])) order.splice(place, 0, axis);
+  return rows.transpose(t, order);
+}
+
+/** Axes `a` and `b` exchanged. */
+export function swapaxes(x: TensorLike, a: number, b: number): Tensor {
+  const t = asTensor(x, "swapaxes");
+  const [p, q] = [axisOf(a, t.ndim, "swapaxes"), axisOf(b, t.ndim, "swapaxes")];
+  return rows.transpose(t, t.shape.map((_, i) => (i === p ? q : i === q ? p : i)));
+}
+
+/** Without `axis`, or without all axes of size 1. @throws PaxError `shape` if a named axis has another size. */
 export function squeeze(x: TensorLike, axis?: Axis): Tensor {
-  const t = asTensor(x);
-  const axes = axis === undefined || axis === null ? t.shape.flatMap((n, i) => (n === 1 ? [i] : [])) : axesOf(axis, t.ndim);
+  const t = asTensor(x, "squeeze");
+  const axes = axis === undefined || axis === null ? t.shape.flatMap((n, i) => (n === 1 ? [i] : [])) : axesOf(axis, t.ndim, "squeeze");
   const long = axes.find((a) => t.shape[a] !== 1);
-  if (long !== undefined) throw new PaxError("shape", `squeeze: axis ${long} of shape [${t.shape.join(", ")}] is not 1`, { op: "squeeze" });
+  if (long !== undefined) throw opError("shape", "squeeze", `axis ${long} of shape ${shown(t.shape)} is not 1`);
   return rows.reshape(t, t.shape.filter((_, i) => !axes.includes(i)));
 }
+
+/** New axes of size 1 at these places of the result. */
 export function expandDims(x: TensorLike, axis: number | readonly number[]): Tensor {
-  const t = asTensor(x);
-  const axes = typeof axis === "number" ? [axis] : axis;
-  const ndim = t.ndim + axes.length;
-  const added = axesOf(axes, ndim);
+  const t = asTensor(x, "expandDims");
+  const ndim = t.ndim + (typeof axis === "object" ? axis.length : 1);
+  const added = axesOf(axis, ndim, "expandDims");
   let next = 0;
   return rows.reshape(t, Array.from({ length: ndim }, (_, i) => (added.includes(i) ? 1 : t.shape[next++]!)));
 }
-export function moveaxis(x: TensorLike, source: number, destination: number): Tensor {
-  const t = asTensor(x);
-  const from = axisOf(source, t.ndim);
-  const order = t.shape.map((_, i) => i).filter((i) => i !== from);
-  order.splice(axisOf(destination, t.ndim), 0, from);
-  return rows.transpose(t, order);
+
+/** At least one axis: a scalar gets shape `[1]`. */
+export const atleast1d = (x: TensorLike): Tensor => atLeast(x, 1, "atleast1d");
+/** At least two axes: new ones stand in front. */
+export const atleast2d = (x: TensorLike): Tensor => atLeast(x, 2, "atleast2d");
+function atLeast(x: TensorLike, ndim: number, op: string): Tensor {
+  const t = asTensor(x, op);
+  return t.ndim >= ndim ? t : rows.reshape(t, [...new Array<number>(ndim - t.ndim).fill(1), ...t.shape]);
 }
-export function swapaxes(x: TensorLike, a: number, b: number): Tensor {
-  const t = asTensor(x);
-  const [p, q] = [axisOf(a, t.ndim), axisOf(b, t.ndim)];
-  return rows.transpose(t, t.shape.map((_, i) => (i === p ? q : i === q ? p : i)));
+
+/** The shape that they broadcast to. @throws PaxError `shape` where sizes are neither equal nor 1. */
+export const broadcastShapes = (...shapes: readonly Shape[]): number[] => commonShape(shapes, "broadcastShapes");
+/** Repeated to `shape`: axes of size 1 grow, and new ones stand in front. @throws PaxError `shape` where they do not fit. */
+export const broadcastTo = (x: TensorLike, shape: number | Shape): Tensor => stretched(asTensor(x, "broadcastTo"), shapeOf(shape, "broadcastTo"), "broadcastTo");
+/** All of them under the shape that they broadcast to. @throws PaxError `shape` where they do not fit. */
+export function broadcastArrays(...xs: readonly TensorLike[]): Tensor[] {
+  const all = xs.map((x) => asTensor(x, "broadcastArrays"));
+  const shape = commonShape(all.map((t) => t.shape), "broadcastArrays");
+  return all.map((t) => stretched(t, shape, "broadcastArrays"));
 }
-export function broadcastTo(x: TensorLike, shape: Shape): Tensor {
-  const t = asTensor(x);
-  return rows.broadcast(t, shape, t.shape.map((_, i) => shape.length - t.ndim + i));
-}
+
+/** The elements along `axis` back to front; along all axes without one. */
 export function flip(x: TensorLike, axis?: Axis): Tensor {
-  const t = asTensor(x);
-  return rows.reverse(t, axesOf(axis, t.ndim));
+  const t = asTensor(x, "flip");
+  return rows.reverse(t, axesOf(axis, t.ndim, "flip"));
 }
-export const concatenate = (xs: readonly Tensor[], axis = 0): Tensor => rows.concatenate(xs, axisOf(axis, xs[0]?.ndim ?? 1));
-export function stack(xs: readonly TensorLike[], axis = 0): Tensor {
-  return rows.concatenate(xs.map((x) => expandDims(x, axis)), axisOf(axis, (xs[0] === undefined ? 0 : asTensor(xs[0]).ndim) + 1));
+/** The columns (axis 1) back to front. */
+export const fliplr = (x: TensorLike): Tensor => flip(x, 1);
+/** The rows (axis 0) back to front. */
+export const flipud = (x: TensorLike): Tensor => flip(x, 0);
+
+/** Turned `k` times by 90° from the first of `axes` towards the second. */
+export function rot90(x: TensorLike, k = 1, axes: readonly [number, number] = [0, 1]): Tensor {
+  const t = asTensor(x, "rot90");
+  const [from, to] = axes.map((a) => axisOf(a, t.ndim, "rot90")) as [number, number];
+  if (from === to) throw opError("shape", "rot90", `the plane ${shown(axes)} needs two different axes`);
+  switch (((staticInt(k, "k", "rot90") % 4) + 4) % 4) {
+    case 0: return t;
+    case 1: return swapaxes(flip(t, to), from, to);
+    case 2: return flip(t, [from, to]);
+    default: return flip(swapaxes(t, from, to), to);
+  }
 }
-/** Equal parts, or parts that end at the given places. */
-export function split(x: Tensor, sections: number | readonly number[], axis = 0): Tensor[] {
-  const at = axisOf(axis, x.ndim);
-  const size = x.shape[at]!;
-  if (typeof sections === "number" && size % sections !== 0) throw new PaxError("shape", `split: ${size} does not divide into ${sections} equal parts`, { op: "split" });
-  const inner = typeof sections === "number" ? Array.from({ length: sections - 1 }, (_, i) => ((i + 1) * size) / sections) : sections;
-  const ends = [...inner.map((n) => Math.min(Math.max(n < 0 ? n + size : n, 0), size)), size];
-  return ends.map((end, i) => {
-    const start = ends[i - 1] ?? 0;
-    return rows.slice(x, x.shape.map((_, d) => (d === at ? start : 0)), x.shape.map((n, d) => (d === at ? Math.max(start, end) : n)), x.shape.map(() => 1));
-  });
-}
-export function take(x: TensorLike, indices: Index, axis?: number): Tensor {
-  const t = asTensor(x);
-  return axis === undefined ? rows.gather(ravel(t), asIndex(indices), 0, 0, "clamp") : rows.gather(t, asIndex(indices), axisOf(axis, t.ndim), 0, "clamp");
-}
-export function takeAlongAxis(x: TensorLike, indices: Tensor, axis: number): Tensor {
-  const t = asTensor(x);
-  return rows.takeAlongAxis(t, asIndex(indices), axisOf(axis, t.ndim));
-}
-type PadWidth = number | readonly [number, number] | readonly (readonly [number, number])[];
-/** A constant around; one width for all, one pair for all, or a pair per axis. */
-export function pad(x: TensorLike, width: PadWidth, { value = 0 }: { readonly value?: TensorLike } = {}): Tensor {
-  const t = asTensor(x);
-  const pairs = t.shape.map((_, i): readonly [number, number] => {
-    if (typeof width === "number") return [width, width];
-    const [first, second] = width;
-    if (typeof first === "number" && typeof second === "number") return [first, second];
-    const own = width[i];
-    if (!Array.isArray(own)) throw new PaxError("shape", `pad: no width for axis ${i} of shape [${t.shape.join(", ")}]`, { op: "pad" });
-    return [own[0] as number, own[1] as number];
-  });
-  return rows.pad(t, value, pairs.map((p) => p[0]), pairs.map((p) => p[1]), pairs.map(() => 0));
-}
-export function tile(x: TensorLike, repeats: number | readonly number[]): Tensor {
-  const given = typeof repeats === "number" ? [repeats] : repeats;
-  let t = asTensor(x);
-  const ndim = Math.max(given.length, t.ndim);
-  t = rows.reshape(t, [...new Array<number>(ndim - t.ndim).fill(1), ...t.shape]);
-  const times = [...new Array<number>(ndim - given.length).fill(1), ...given];
-  const wide = rows.broadcast(t, t.shape.flatMap((n, i) => [times[i]!, n]), t.shape.map((_, i) => 2 * i + 1));
-  return rows.reshape(wide, t.shape.map((n, i) => n * times[i]!));
-}
-export function sort(x: TensorLike, axis = -1): Tensor {
-  const t = asTensor(x);
-  return rows.sort([t], axisOf(axis, t.ndim), 1)[0]!;
-}
-export function argsort(x: TensorLike, axis = -1): Tensor {
-  const t = asTensor(x);
-  return rows.argsort([t], axisOf(axis, t.ndim));
-}
-export function cumsum(x: TensorLike, axis?: number): Tensor {
-  const t = asTensor(x);
-  return axis === undefined ? rows.cumsum(ravel(t), 0, false) : rows.cumsum(t, axisOf(axis, t.ndim), false);
-}
-export function meshgrid(...xs: readonly TensorLike[]): Tensor[] {
-  const flat = xs.map((x) => ravel(x));
+
+type MeshOptions = { readonly indexing?: "xy" | "ij" };
+
+/** Coordinates on a grid: for axes of sizes n, m (and more) each result has shape `[m, n, …]` with `indexing` "xy", the default, and `[n, m, …]` with "ij". */
+export function meshgrid(...xs: readonly TensorLike[]): Tensor[];
+export function meshgrid(...args: readonly [...xs: TensorLike[], options: MeshOptions]): Tensor[];
+export function meshgrid(...args: readonly (TensorLike | MeshOptions)[]): Tensor[] {
+  const last = args.at(-1);
+  const options = typeof last === "object" && "indexing" in last ? last : undefined;
+  const flat = (options === undefined ? args : args.slice(0, -1)).map((x) => ravel(x as TensorLike));
   const shape = flat.map((x) => x.size);
   const out = flat.map((x, i) => rows.broadcast(x, shape, [i]));
-  return out.length < 2 ? out : out.map((x) => swapaxes(x, 0, 1));
+  return out.length < 2 || options?.indexing === "ij" ? out : out.map((x) => swapaxes(x, 0, 1));
 }

@@ -1,0 +1,23 @@
+/** Dtypes of floats, and the option that asks for a dtype. */
+import { asTensor, type DType, type Tensor, type TensorLike } from "../tensor.js";
+import * as rows from "./generated/rows.js";
+
+/** The options of functions that make a tensor. */
+export type WithDType = { readonly dtype?: DType };
+
+/** `width` is that of the random words JAX draws; `tiny` the least normal number, `max` the greatest finite one. */
+type FloatFormat = { readonly width: "8" | "16" | "32" | "64"; readonly mantissa: number; readonly tiny: number; readonly max: number };
+const FLOATS: { readonly [K in DType]?: FloatFormat } = {
+  float32: { width: "32", mantissa: 23, tiny: 2 ** -126, max: (2 - 2 ** -23) * 2 ** 127 },
+  float64: { width: "64", mantissa: 52, tiny: 2 ** -1022, max: Number.MAX_VALUE },
+  float16: { width: "16", mantissa: 10, tiny: 2 ** -14, max: 65504 },
+  bfloat16: { width: "8", mantissa: 7, tiny: 2 ** -126, max: (2 - 2 ** -7) * 2 ** 127 },
+};
+/** How floats of a dtype are made up; undefined for integers and bool. */
+export const floatFormat = (dtype: DType): FloatFormat | undefined => FLOATS[dtype];
+
+/** Integers and bool become float32, as in `np.exp`. */
+export function asFloat(x: TensorLike, op?: string): Tensor {
+  const t = asTensor(x, op);
+  return floatFormat(t.dtype) === undefined ? rows.cast(t, "float32", t.weak) : t;
+}
