@@ -260,6 +260,48 @@ check("reduceOnPlateau", () => optax.chain(optax.sgd(rate), contrib.reduceOnPlat
   return (g, _p, t) => g.map((x) => -rate * scales[t]! * x);
 });
 
+test("adam of float64 is as precise as float64", () => {
+  const optimizer = optax.adam(0.1);
+  const wide = (x: readonly number[]): pax.Tensor => np.array(x, { dtype: "float64" });
+  let params = wide(start);
+  let state = optimizer.init(params);
+  const states = start.map(moments);
+  let expected = [...start];
+  for (let t = 0; t < STEPS; t++) {
+    const [updates, next] = optimizer.update(wide(gradients[t]!), state, params);
+    [params, state] = [optax.applyUpdates(params, updates), next];
+    expected = expected.map((p, i) => {
+      const [s, g] = [states[i]!, gradients[t]![i]!];
+      s.m = 0.9 * s.m + 0.1 * g;
+      s.v = 0.999 * s.v + 0.001 * g * g;
+      return p - 0.1 * (s.m / (1 - 0.9 ** (t + 1)) / (Math.sqrt(s.v / (1 - 0.999 ** (t + 1))) + 1e-8));
+    });
+    near(params, wide(expected), `step ${t}`, { rtol: 1e-11, atol: 1e-12 });
+  }
+});
+test("reduceOnPlateau counts anew after a rest", () => {
+  const optimizer = contrib.reduceOnPlateau({ factor: 0.5, patience: 2, cooldown: 1 });
+  let state = optimizer.init(np.array(1));
+  const scales: number[] = [];
+  for (let t = 0; t < 7; t++) {
+    const [u, next] = optimizer.update(np.array(1), state, undefined, { value: 3 });
+    state = next;
+    scales.push(u.item());
+  }
+  assert.equal(scales, [1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]);
+});
+test("adafactor's factors do not depend on which axis is the longer one", () => {
+  const optimizer = optax.adafactor(0.1, { minDimSizeToFactor: 2 });
+  const [wide, tall] = [matrix(start), matrix(start).T];
+  let [a, b] = [optimizer.init(wide), optimizer.init(tall)];
+  for (let t = 0; t < 3; t++) {
+    const g = matrix(gradients[t]!);
+    const [u, nextA] = optimizer.update(g, a, wide);
+    const [v, nextB] = optimizer.update(g.T, b, tall);
+    near(v.T, u, `step ${t}`);
+    [a, b] = [nextA, nextB];
+  }
+});
 test("muon's updates have nearly orthonormal rows, whatever the gradient's scale", () => {
   const muon = contrib.muon(1);
   for (const factor of [1e-3, 1, 1e3]) {

@@ -325,7 +325,7 @@ test("injectHyperparams shows hyperparameters, and takes what is set", () => {
   let state = optimizer.init(params);
   assert.equal(Object.keys(state.hyperparams).sort(), ["learningRate", "momentum"]);
   near(optimizer.update(grads, state, params)[0].b, grads.b.mul(-0.1), "0.1");
-  state.hyperparams["learningRate"] = np.array(2);
+  state.hyperparams.learningRate = np.array(2);
   near(optimizer.update(grads, state, params)[0].b, grads.b.mul(-2), "2");
   state = optax.tree.set(state, { learningRate: 3 });
   assert.is(optax.tree.get(state, "learningRate").item(), 3);
@@ -352,7 +352,9 @@ test("injectHyperparams: own factories, names, dtypes, static arguments, statefu
   const own = optax.injectHyperparams(({ rate, decay }: { rate: pax.TensorLike; decay: pax.TensorLike }) => optax.chain(optax.addDecayedWeights(decay), optax.scale(rate)))({ rate: 2, decay: 0.5 });
   near(own.update(grads, own.init(params), params)[0].b, grads.b.add(params.b.mul(0.5)).mul(2), "own factory");
   assert.is(own.init({ a: np.zeros([1], { dtype: "bfloat16" }) }).hyperparams["rate"]!.dtype, "bfloat16");
-  assert.is(optax.injectHyperparams(optax.sgd, { hyperparamDtype: "float64" })(1).init(params).hyperparams["learningRate"]!.dtype, "float64");
+  assert.is(optax.injectHyperparams(optax.sgd, { hyperparamDtype: "float64" })(1).init(params).hyperparams.learningRate.dtype, "float64");
+  const wrapped = optax.injectHyperparams((inner: Transformation, { factor }: { readonly factor: pax.TensorLike }) => optax.chain(inner, optax.scale(factor)), { argNames: ["inner"] })(optax.sgd(1), { factor: 2 });
+  assert.equal(Object.keys(wrapped.init(params).hyperparams), ["factor"]);
   const mask = (p: typeof params): object => tree.map((x) => x.ndim > 1, p);
   throws("value", /`mask` is a function.*staticArgs/, () => optax.injectHyperparams(optax.adamw)(1, { mask: mask as never }).init(params));
   const fixed = optax.injectHyperparams(optax.adamw, { staticArgs: ["mask", "b1"] })(1, { mask: mask as never, b1: 0.5, weightDecay: 0.1 });

@@ -29,7 +29,13 @@ const shortcuts: Record<string, (params: pax.Module) => pax.Optimizer> = {
   novograd: (p) => optim.novograd(p, 0.01), radam: (p) => optim.radam(p, 0.01), rmsprop: (p) => optim.rmsprop(p, 0.01), rprop: (p) => optim.rprop(p, 0.01),
   sgd: (p) => optim.sgd(p, optax.cosineDecaySchedule(0.1, 100), { momentum: 0.9 }), signum: (p) => optim.signum(p, 0.005), sm3: (p) => optim.sm3(p, 0.1), yogi: (p) => optim.yogi(p, 0.01),
 };
-for (const [name, make] of Object.entries(shortcuts)) {
+// States that hold parameters or gradients themselves.
+const holders: typeof shortcuts = {
+  lbfgs: (p) => new (optim.fromOptax(optax.lbfgs(0.1)))(p), prodigy: (p) => new (optim.fromOptax(optax.contrib.prodigy(1, { estimLr0: 1e-2 })))(p),
+  dog: (p) => new (optim.fromOptax(optax.contrib.dog(1, { initStep: ["distance", 0.1] })))(p), sam: (p) => new (optim.fromOptax(optax.contrib.sam(optax.adam(0.02), optax.sgd(0.01))))(p),
+  scheduleFree: (p) => new (optim.fromOptax(optax.contrib.scheduleFreeAdamw(0.05)))(p), multiSteps: (p) => new (optim.fromOptax(new optax.MultiSteps(optax.adam(0.05), 3)))(p),
+};
+for (const [name, make] of Object.entries({ ...shortcuts, ...holders })) {
   test(`${name} trains a network under jit, with donated arguments`, () => {
     let model = net();
     let optimizer = make(model.parameters());
@@ -96,7 +102,7 @@ test("a hyperparameter is changed between jitted steps, without a new trace", ()
   let moved: Net;
   [moved, optimizer] = step(model, optimizer, ones);
   near(weight(moved), weight(model).sub(0.5), "0.5");
-  optimizer.state.hyperparams["learningRate"] = np.array(0.25);
+  optimizer.state.hyperparams.learningRate = np.array(0.25);
   [moved, optimizer] = step(model, optimizer, ones);
   near(weight(moved), weight(model).sub(0.25), "0.25");
   optimizer.state = optax.tree.set(optimizer.state, { learningRate: 1 });

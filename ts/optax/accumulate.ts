@@ -4,9 +4,10 @@ import * as rows from "../ops/generated/rows.js";
 import { sum } from "../ops/reduce.js";
 import type { DType, Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
-import { castTo, counter, each, oneMinus, safeIncrement, scalar, type ExtraArgs, type GradientTransformation } from "./transform.js";
+import { castTo, counter, each, oneMinus, safeIncrement, scalar, tensors, type ExtraArgs, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
+/** The count within the k updates (int32), and their sum so far. */
 export type ApplyEveryState = { readonly count: Tensor; readonly gradAcc: TensorTree };
 /** The sum of `k` updates at every k-th step, 0 at the others. */
 export const applyEvery = (k = 1): GradientTransformation<ApplyEveryState> => ({
@@ -23,7 +24,7 @@ export const applyEvery = (k = 1): GradientTransformation<ApplyEveryState> => ({
 export type ShouldSkipUpdateFunction = (updates: TensorTree, gradientStep: Tensor, params: TensorTree | undefined) => readonly [skip: Tensor, state: TensorTree];
 /** Leaves updates out that have an element which is not finite. */
 export const skipNotFinite: ShouldSkipUpdateFunction = (updates) => {
-  const numNotFinite = tree.tensors(updates).map((g) => sum(rows.logicalNot(rows.isfinite(g)))).reduce((a, b) => rows.add(a, b), rows.full([], "int32", 0));
+  const numNotFinite = tensors(updates).map((g) => sum(rows.logicalNot(rows.isfinite(g)))).reduce((a, b) => rows.add(a, b), rows.full([], "int32", 0));
   const shouldSkip = rows.greater(numNotFinite, 0);
   return [shouldSkip, { shouldSkip, numNotFinite }];
 };
@@ -34,11 +35,13 @@ export const skipLargeUpdates = (maxSquaredNorm: TensorLike): ShouldSkipUpdateFu
   return [shouldSkip, { shouldSkip, normSquared }];
 };
 
+/** `skipState` is what `shouldSkipUpdateFn` gave with its last answer. */
 export type MultiStepsState<S> = {
   /** Updates gathered since the last step of the inner optimizer, and steps of it. */
   readonly miniStep: Tensor; readonly gradientStep: Tensor;
   readonly innerOptState: S; readonly accGrads: TensorTree; readonly skipState: TensorTree;
 };
+/** What `MultiSteps` may be told. */
 export type MultiStepsOptions = {
   /** Whether the mean of the gradients is taken, and not their sum. */
   readonly useGradMean?: boolean;
@@ -103,10 +106,12 @@ export class MultiSteps<S> implements GradientTransformation<MultiStepsState<S>>
 
 /** Weights that an optimizer moves and weights that follow them. */
 export type LookaheadParams<P> = { readonly fast: P; readonly slow: P };
+/** Makes the weights of `lookahead`. */
 export const LookaheadParams = {
   /** Both the same, as at the start. */
   initSynced: <P>(params: P): LookaheadParams<P> => ({ fast: params, slow: params }),
 };
+/** The fast optimizer's state, and its steps since the weights met (int32). */
 export type LookaheadState<S> = { readonly fastState: S; readonly stepsSinceSync: Tensor };
 /** Takes gradients by the fast weights, gives updates of both. */
 export interface LookaheadTransformation<S> {

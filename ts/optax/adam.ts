@@ -1,8 +1,8 @@
 /** Adam's family: a first and a second moment of the updates, and a count of steps. */
 import * as rows from "../ops/generated/rows.js";
-import { array, type DType, type Tensor, type TensorLike } from "../tensor.js";
+import type { DType, Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
-import { biasCorrectionFactor, castTo, counter, each, needParams, oneMinus, safeIncrement, scalar, type GradientTransformation } from "./transform.js";
+import { castTo, counter, each, needParams, oneMinus, safeIncrement, scalar, sumOfSquares, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** The count of steps (int32), and the averages of updates and of their squares. */
@@ -13,7 +13,7 @@ type Roots = Rates & { readonly epsRoot?: TensorLike };
 export type AdamOptions = Roots & { readonly muDtype?: DType; readonly nesterov?: boolean };
 
 const start = (muDtype?: DType) => (params: TensorTree): ScaleByAdamState =>
-  ({ count: counter(), mu: tree.zerosLike(params, muDtype === undefined ? {} : { dtype: muDtype }), nu: tree.zerosLike(params) });
+  ({ count: counter(), mu: tree.zerosLike(params, { dtype: muDtype }), nu: tree.zerosLike(params) });
 /** `m / (sqrt(v + epsRoot) + eps)` for each leaf. */
 function rooted<P>(mu: P, nu: unknown, eps: TensorLike, epsRoot: TensorLike): P {
   const [outside, inside] = [scalar(eps), scalar(epsRoot)];
@@ -37,7 +37,9 @@ export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, muD
   },
 });
 
+/** Adam's state, and the greatest `nu` so far. */
 export type ScaleByAmsgradState = ScaleByAdamState & { readonly nuMax: TensorTree };
+/** Rates and constants of `scaleByAmsgrad`. */
 export type AmsgradOptions = Roots & { readonly muDtype?: DType; readonly biasCorrectionMu?: boolean; readonly biasCorrectionNu?: boolean };
 /** Adam with the greatest second moment so far (Reddi et al. 2018). */
 export const scaleByAmsgrad = (
@@ -54,6 +56,7 @@ export const scaleByAmsgrad = (
   },
 });
 
+/** Rates and constants of `scaleByAdamax`. */
 export type AdamaxOptions = Rates;
 /** Adam with a decaying maximum in the place of the second moment (Kingma and Ba 2014, section 7.1). */
 export const scaleByAdamax = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamaxOptions = {}): GradientTransformation<ScaleByAdamState> => ({
@@ -66,6 +69,7 @@ export const scaleByAdamax = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamaxOption
   },
 });
 
+/** Rates and constants of `scaleByBelief`. */
 export type BeliefOptions = Roots & { readonly nesterov?: boolean };
 /** The second moment is that of the distance from the first one (Zhuang et al. 2020). */
 export const scaleByBelief = ({ b1 = 0.9, b2 = 0.999, eps = 1e-16, epsRoot = 1e-16, nesterov = false }: BeliefOptions = {}): GradientTransformation<ScaleByAdamState> => ({
@@ -80,6 +84,7 @@ export const scaleByBelief = ({ b1 = 0.9, b2 = 0.999, eps = 1e-16, epsRoot = 1e-
   },
 });
 
+/** Rates and constants of `scaleByYogi`; `mu` and `nu` begin at `initialAccumulatorValue`. */
 export type YogiOptions = Roots & { readonly initialAccumulatorValue?: TensorLike };
 /** The second moment moves by the sign of its distance from the square (Zaheer et al. 2018). */
 export const scaleByYogi = ({ b1 = 0.9, b2 = 0.999, eps = 1e-3, epsRoot = 0, initialAccumulatorValue = 1e-6 }: YogiOptions = {}): GradientTransformation<ScaleByAdamState> => ({
@@ -97,6 +102,7 @@ export const scaleByYogi = ({ b1 = 0.9, b2 = 0.999, eps = 1e-3, epsRoot = 0, ini
   },
 });
 
+/** Rates and constants of `scaleByRadam`. */
 export type RadamOptions = Roots & { readonly threshold?: TensorLike; readonly nesterov?: boolean };
 /** Adam with the variance of its early steps rectified; below `threshold` only the first moment counts (Liu et al. 2020). */
 export const scaleByRadam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, threshold = 5, nesterov = false }: RadamOptions = {}): GradientTransformation<ScaleByAdamState> => ({
@@ -119,7 +125,9 @@ export const scaleByRadam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, th
   },
 });
 
+/** Averages of gradients (m), of their differences (v) and of squares (n); the gradient before (g) and the count of steps (t). */
 export type ScaleByAdanState = { readonly m: TensorTree; readonly v: TensorTree; readonly n: TensorTree; readonly g: TensorTree; readonly t: Tensor };
+/** Rates and constants of `scaleByAdan`: `b1`, `b2` and `b3` belong to m, v and n. */
 export type AdanOptions = Roots & { readonly b3?: TensorLike };
 /** Nesterov's momentum by the differences of gradients (Xie et al. 2022); `g` in the state is the gradient before. */
 export const scaleByAdan = ({ b1 = 0.98, b2 = 0.92, b3 = 0.99, eps = 1e-8, epsRoot = 0 }: AdanOptions = {}): GradientTransformation<ScaleByAdanState> => ({
@@ -136,6 +144,7 @@ export const scaleByAdan = ({ b1 = 0.98, b2 = 0.92, b3 = 0.99, eps = 1e-8, epsRo
   },
 });
 
+/** Rates and constants of `scaleByNovograd`. */
 export type NovogradOptions = Roots & { readonly weightDecay?: TensorLike; readonly muDtype?: DType };
 /** A second moment per leaf, of its gradient's norm; it begins as the first one (Ginsburg et al. 2019). `nu` holds scalars. */
 export const scaleByNovograd = ({ b1 = 0.9, b2 = 0.25, eps = 1e-8, epsRoot = 0, weightDecay = 0, muDtype }: NovogradOptions = {}): GradientTransformation<ScaleByAdamState> => ({
@@ -143,7 +152,7 @@ export const scaleByNovograd = ({ b1 = 0.9, b2 = 0.25, eps = 1e-8, epsRoot = 0, 
   update(updates, state, params) {
     const count = safeIncrement(state.count);
     const first = rows.equal(count, 1);
-    const squares = each((g, v) => castTo(tree.sumOfSquares(g), v!.dtype), updates, state.nu);
+    const squares = each((g, v) => castTo(sumOfSquares(g), v!.dtype), updates, state.nu);
     const nu = tree.where(first, squares, tree.castLike(tree.updateMoment(squares, state.nu, b2, 1), squares));
     const [decay, outside, inside, keep] = [scalar(weightDecay), scalar(eps), scalar(epsRoot), scalar(b1)];
     const mu = each((g, p, v, m) => {

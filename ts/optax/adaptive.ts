@@ -5,13 +5,14 @@ import { max, mean } from "../ops/reduce.js";
 import { expandDims } from "../ops/shape.js";
 import type { Shape, Tensor, TensorLike } from "../tensor.js";
 import { flatten, unflatten, zip, type TensorTree } from "../tree/index.js";
-import { castTo, counter, each, needParams, oneMinus, safeIncrement, scalar, type GradientTransformation } from "./transform.js";
+import { castTo, counter, each, needParams, oneMinus, safeIncrement, scalar, tensors, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** `x / sqrt(square + eps)`, 0 where the square is 0. */
 const overRoot = (x: Tensor, square: Tensor, eps: Tensor): Tensor =>
   rows.mul(x, rows.select(rows.greater(square, 0), rows.rsqrt(rows.add(square, eps)), 0));
 
+/** The sum of the squares of all updates so far. */
 export type ScaleByRssState = { readonly sumOfSquares: TensorTree };
 /** Updates over the root of the sum of all squares so far (Duchi et al. 2011). */
 export const scaleByRss = ({ initialAccumulatorValue = 0.1, eps = 1e-7 }: { readonly initialAccumulatorValue?: TensorLike; readonly eps?: TensorLike } = {}): GradientTransformation<ScaleByRssState> => ({
@@ -23,6 +24,7 @@ export const scaleByRss = ({ initialAccumulatorValue = 0.1, eps = 1e-7 }: { read
   },
 });
 
+/** Rates and constants of `scaleByRms` and `scaleByStddev`. */
 export type RmsOptions = {
   readonly decay?: TensorLike; readonly eps?: TensorLike; readonly initialScale?: TensorLike;
   /** Whether `eps` stands inside the root. */
@@ -30,6 +32,7 @@ export type RmsOptions = {
 };
 /** `count` is there with `biasCorrection` alone. */
 export type ScaleByRmsState = { readonly count?: Tensor; readonly nu: TensorTree };
+/** The averages of updates (`mu`) and of their squares (`nu`). */
 export type ScaleByStddevState = ScaleByRmsState & { readonly mu: TensorTree };
 
 /** The factor of an update whose square is on average `square`. */
@@ -61,6 +64,7 @@ export const scaleByStddev = ({ decay = 0.9, eps = 1e-8, initialScale = 0, epsIn
   },
 });
 
+/** The averages of the squares of gradients (`eG`) and of steps (`eX`). */
 export type ScaleByAdadeltaState = { readonly eG: TensorTree; readonly eX: TensorTree };
 /** Updates over the root of the average of their squares, times that of the steps before (Zeiler 2012). */
 export const scaleByAdadelta = ({ rho = 0.9, eps = 1e-6 }: { readonly rho?: TensorLike; readonly eps?: TensorLike } = {}): GradientTransformation<ScaleByAdadeltaState> => ({
@@ -74,6 +78,7 @@ export const scaleByAdadelta = ({ rho = 0.9, eps = 1e-6 }: { readonly rho?: Tens
   },
 });
 
+/** See `scaleBySm3`. */
 export type ScaleBySm3State = { readonly mu: TensorTree; readonly nu: TensorTree };
 /**
  * Squares are kept per row of each axis, not per element (Anil et al. 2019): `mu` has an array of vectors, one an axis, in the place of each leaf
@@ -87,7 +92,7 @@ export const scaleBySm3 = ({ b1 = 0.9, b2 = 1, eps = 1e-8 }: { readonly b1?: Ten
   update(updates, state) {
     const [more, keep, take] = [scalar(eps), scalar(b2), scalar(b2 === 1 ? 1 : 1 - b2)];
     const [found, structure] = flatten(updates);
-    const kept = tree.tensors(state.mu);
+    const kept = tensors(state.mu);
     let at = 0;
     const squares = (found as Tensor[]).map((g) => {
       const parts = g.ndim < 2 ? [kept[at]!] : g.shape.map((n, axis) => rows.reshape(kept[at + axis]!, g.shape.map((_, d) => (d === axis ? n : 1))));
@@ -103,7 +108,9 @@ export const scaleBySm3 = ({ b1 = 0.9, b2 = 1, eps = 1e-8 }: { readonly b1?: Ten
   },
 });
 
+/** See `scaleByFactoredRms`. */
 export type FactoredState = { readonly count: Tensor; readonly vRow: TensorTree; readonly vCol: TensorTree; readonly v: TensorTree };
+/** What `scaleByFactoredRms` may be told. */
 export type FactoredOptions = {
   readonly factored?: boolean; readonly decayRate?: TensorLike; readonly stepOffset?: number; readonly minDimSizeToFactor?: number; readonly epsilon?: TensorLike;
 };

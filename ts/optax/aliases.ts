@@ -14,7 +14,7 @@ import {
   addDecayedWeights, addNoise, scale, scaleByLearningRate, scaleByOptimisticGradient, scaleByParamBlockRms, scaleBySign, scaleByTrustRatio,
   type TrustRatioOptions,
 } from "./scale.js";
-import { each, identity, isSchedule, needExtra, negative, type AnySchedule, type AnyTransformation, type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule } from "./transform.js";
+import { identity, isSchedule, needExtra, negative, type AnyTransformation, type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** The decay of weights is scaled by the learning rate, as in PyTorch; `mask` says which parameters have it. */
@@ -22,8 +22,8 @@ type Decay = { readonly weightDecay?: ScalarOrSchedule; readonly mask?: MaskOrFn
 type Momentum = { readonly momentum?: TensorLike | null; readonly nesterov?: boolean };
 
 /** Stochastic gradient descent, with momentum if asked (Sutskever et al. 2013). */
-export const sgd = (learningRate: ScalarOrSchedule, { momentum = null, nesterov = false, ...dtype }: Momentum & { readonly accumulatorDtype?: DType } = {}) =>
-  chain(momentum === null ? identity() : trace(momentum, { nesterov, ...dtype }), scaleByLearningRate(learningRate));
+export const sgd = (learningRate: ScalarOrSchedule, { momentum = null, nesterov = false, accumulatorDtype }: Momentum & { readonly accumulatorDtype?: DType } = {}) =>
+  chain(momentum === null ? identity() : trace(momentum, { nesterov, accumulatorDtype }), scaleByLearningRate(learningRate));
 /** Adam (Kingma and Ba 2014). */
 export const adam = (learningRate: ScalarOrSchedule, options: AdamOptions = {}) => chain(scaleByAdam(options), scaleByLearningRate(learningRate));
 /** Adam with Nesterov's momentum (Dozat 2016). */
@@ -69,6 +69,7 @@ export const adan = (learningRate: ScalarOrSchedule, { weightDecay = 0, mask = n
 /** Adam with a trust ratio for each leaf, for large batches (You et al. 2020). */
 export const lamb = (learningRate: ScalarOrSchedule, { weightDecay = 0, mask = null, ...options }: Pick<AdamOptions, "b1" | "b2" | "eps" | "epsRoot"> & Decay = {}) =>
   chain(scaleByAdam({ eps: 1e-6, ...options }), addDecayedWeights(weightDecay, { mask }), scaleByTrustRatio(), scaleByLearningRate(learningRate));
+/** What `lars` may be told. */
 export type LarsOptions = Pick<TrustRatioOptions, "trustCoefficient" | "eps"> & {
   readonly weightDecay?: ScalarOrSchedule; readonly weightDecayMask?: MaskOrFn; readonly trustRatioMask?: MaskOrFn;
   readonly momentum?: TensorLike; readonly nesterov?: boolean;
@@ -97,8 +98,8 @@ export const sm3 = (learningRate: TensorLike, { momentum = 0.9 }: { readonly mom
 /** The sign of the gradient (Bernstein et al. 2018). */
 export const signSgd = (learningRate: ScalarOrSchedule) => chain(scaleBySign(), scaleByLearningRate(learningRate));
 /** The sign of the gradient's average (Bernstein et al. 2018). */
-export const signum = (learningRate: ScalarOrSchedule, { beta = 0.9, ...dtype }: { readonly beta?: TensorLike; readonly accumulatorDtype?: DType } = {}) =>
-  chain(ema(beta, { debias: false, ...dtype }), scaleBySign(), scaleByLearningRate(learningRate));
+export const signum = (learningRate: ScalarOrSchedule, { beta = 0.9, accumulatorDtype }: { readonly beta?: TensorLike; readonly accumulatorDtype?: DType } = {}) =>
+  chain(ema(beta, { debias: false, accumulatorDtype }), scaleBySign(), scaleByLearningRate(learningRate));
 /** Gradient descent with noise of variance `eta / count ** gamma` (Neelakantan et al. 2015). `key` is a key or a seed. */
 export const noisySgd = (learningRate: ScalarOrSchedule, { eta = 0.01, gamma = 0.55, key = 0 }: { readonly eta?: TensorLike; readonly gamma?: TensorLike; readonly key?: Tensor | number } = {}) =>
   chain(addNoise(eta, gamma, key), scaleByLearningRate(learningRate));
@@ -111,6 +112,7 @@ export const optimisticGradientDescent = (learningRate: ScalarOrSchedule, option
 export const optimisticAdamV2 = (learningRate: ScalarOrSchedule, { alpha = 1, beta = 1, ...options }: AdamOptions & { readonly alpha?: TensorLike; readonly beta?: TensorLike } = {}) =>
   chain(scaleByAdam({ nesterov: true, ...options }), scaleByOptimisticGradient({ alpha, beta }), scaleByLearningRate(learningRate));
 
+/** What `adafactor` may be told. */
 export type AdafactorOptions = Pick<FactoredOptions, "factored" | "decayRate" | "minDimSizeToFactor"> & {
   readonly decayOffset?: number; readonly eps?: TensorLike;
   /** Updates are scaled by the root mean square of their parameters. */
@@ -134,6 +136,7 @@ export function adafactor(learningRate: ScalarOrSchedule | null = null, {
   return chain(...parts, scale(-1)) as GradientTransformation;
 }
 
+/** What `scaleByPolyak` may be told; `fMin` is the least value of the loss. */
 export type PolyakOptions = { readonly fMin?: TensorLike; readonly maxLearningRate?: TensorLike; readonly eps?: TensorLike; readonly variant?: "sps" | "sps+" };
 /**
  * Updates times `(value - fMin) / (norm ** 2 + eps)`, at most `maxLearningRate`; `value` is the loss, an extra argument. "sps+" never steps back.

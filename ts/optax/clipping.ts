@@ -3,7 +3,7 @@ import { PaxError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import { mean, sum } from "../ops/reduce.js";
 import type { Axis, Tensor, TensorLike } from "../tensor.js";
-import { castTo, each, needParams, scalar, stateless, statelessWithTreeMap, type EmptyState, type GradientTransformation } from "./transform.js";
+import { castTo, each, needParams, scalar, stateless, statelessWithTreeMap, wide, type EmptyState, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** Each element between `-maxDelta` and `maxDelta`. */
@@ -20,14 +20,14 @@ export const clipByGlobalNorm = (maxNorm: TensorLike): GradientTransformation<Em
   // One choice a step and not one a leaf: x / 1 * 1 is x, bit for bit.
   const [over, times] = [scalar(rows.select(below, 1, norm)), scalar(rows.select(below, 1, maxNorm))];
   return each((g) => {
-    const x = tree.wide(g);
+    const x = wide(g);
     return castTo(rows.mul(rows.div(x, over(x)), times(x)), g.dtype);
   }, updates);
 });
 
 /** Each leaf over its root mean square by `threshold`, where that is above 1 (Shazeer and Stern 2018). */
 export const clipByBlockRms = (threshold: TensorLike): GradientTransformation<EmptyState> => statelessWithTreeMap((g) => {
-  const rms = rows.sqrt(mean(rows.square(tree.wide(g))));
+  const rms = rows.sqrt(mean(rows.square(wide(g))));
   return rows.div(g, castTo(rows.maximum(rows.div(rms, threshold), 1), g.dtype));
 });
 
@@ -39,7 +39,7 @@ function unitwiseNorm(x: Tensor, axis: Axis | undefined): Tensor {
     if (x.ndim > 5) throw new PaxError("shape", `adaptiveGradClip: a leaf of shape [${x.shape.join(", ")}] has more than 5 axes: give axis`, { op: "adaptiveGradClip" });
     over = x.ndim < 4 ? [0] : Array.from({ length: x.ndim - 1 }, (_, d) => d);
   }
-  return rows.sqrt(sum(rows.square(tree.wide(x)), over, { keepdims: true }));
+  return rows.sqrt(sum(rows.square(wide(x)), over, { keepdims: true }));
 }
 /**
  * Each unit's updates scaled so that their norm is at most `clipping` times that of its parameters, which counts as `eps` at least (Brock et al. 2021).

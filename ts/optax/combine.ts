@@ -40,6 +40,7 @@ export function namedChain<const T extends readonly Named[]>(...parts: T): Gradi
   };
 }
 
+/** The inner transformation's state, with `null` where the mask is false. */
 export type MaskedState<S> = { readonly innerState: S };
 /** The inner transformation where the flag of a leaf is true. It sees `null` in the place of other leaves, which pass as they are. */
 const where = <S>(inner: GradientTransformation<S>, flags: (tree: TensorTree) => readonly boolean[]): GradientTransformation<MaskedState<S>> => ({
@@ -58,6 +59,7 @@ export const masked = <S>(inner: GradientTransformation<S>, mask: MaskOrFn): Gra
   where(inner, (tree) => flagsOf("masked", mask, tree));
 
 type Groups = { readonly [label: string]: AnyTransformation };
+/** The state of each label's transformation. */
 export type PartitionState<T extends Groups> = { readonly innerStates: { readonly [K in keyof T]: MaskedState<StateOf<T[K]>> } };
 function grouped<T extends Groups>(transforms: T, labels: (tree: TensorTree) => readonly string[]): GradientTransformation<PartitionState<T>> {
   const parts = Object.keys(transforms).map((group) =>

@@ -3,11 +3,12 @@ import * as rows from "../ops/generated/rows.js";
 import { all, any } from "../ops/reduce.js";
 import type { Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
-import { counter, each, needParams, safeIncrement, stateless, type EmptyState, type ExtraArgs, type GradientTransformation } from "./transform.js";
+import { counter, each, needParams, safeIncrement, stateless, tensors, type EmptyState, type ExtraArgs, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** Whether to act, by the count of updates before; the extra arguments are there with `forwardExtraArgs`. */
 export type ConditionFn = (step: Tensor, extra: ExtraArgs) => TensorLike;
+/** The inner state, and the count of updates (int32). */
 export type ConditionalState<S> = { readonly innerState: S; readonly step: Tensor };
 type ConditionalOptions = { readonly forwardExtraArgs?: boolean };
 
@@ -26,7 +27,8 @@ export const conditionallyTransform = conditional((updates) => updates);
 export const conditionallyMask = conditional((updates) => tree.zerosLike(updates));
 
 const finite = (updates: unknown): Tensor =>
-  tree.tensors(updates).map((g) => all(rows.isfinite(g))).reduce((a, b) => rows.logicalAnd(a, b), rows.full([], "bool", 1));
+  tensors(updates).map((g) => all(rows.isfinite(g))).reduce((a, b) => rows.logicalAnd(a, b), rows.full([], "bool", 1));
+/** How many updates in a row were not finite, whether the last one was, and how many were not in all. */
 export type ApplyIfFiniteState<S> = { readonly notfiniteCount: Tensor; readonly lastFinite: Tensor; readonly totalNotfinite: Tensor; readonly innerState: S };
 /** The inner transformation; updates with an element that is not finite become 0 and change no state, unless more than `maxConsecutiveErrors` came in a row. */
 export const applyIfFinite = <S>(inner: GradientTransformation<S>, maxConsecutiveErrors: number): GradientTransformation<ApplyIfFiniteState<S>> => ({
@@ -41,6 +43,7 @@ export const applyIfFinite = <S>(inner: GradientTransformation<S>, maxConsecutiv
   },
 });
 
+/** For each leaf a bool scalar: whether the last update had a NaN. */
 export type ZeroNansState = { readonly foundNan: TensorTree };
 /** NaN becomes 0; the state tells for each leaf whether there was one. */
 export const zeroNans = (): GradientTransformation<ZeroNansState> => ({

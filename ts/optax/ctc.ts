@@ -6,6 +6,7 @@ import { sum } from "../ops/reduce.js";
 import { concatenate, stack } from "../ops/shape.js";
 import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
 
+/** What `ctcLoss` may be told. */
 export type CtcOptions = {
   /** The class that stands for no label. */
   readonly blankId?: number;

@@ -5,7 +5,7 @@ import type { Tensor } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
 import { chain } from "./combine.js";
 import { scale, scaleByLearningRate } from "./scale.js";
-import { castTo, counter, each, needParams, safeIncrement, scalar, type GradientTransformation, type ScalarOrSchedule } from "./transform.js";
+import { castTo, counter, each, needParams, safeIncrement, type GradientTransformation, type ScalarOrSchedule } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** `diffParamsMemory` and `diffUpdatesMemory` have the last differences along a new first axis, `weightsMemory` one over their products. */
@@ -13,6 +13,7 @@ export type ScaleByLbfgsState = {
   readonly count: Tensor; readonly params: TensorTree; readonly updates: TensorTree;
   readonly diffParamsMemory: TensorTree; readonly diffUpdatesMemory: TensorTree; readonly weightsMemory: Tensor;
 };
+/** What `scaleByLbfgs` may be told. */
 export type LbfgsOptions = {
   /** How many differences are kept. */
   readonly memorySize?: number;

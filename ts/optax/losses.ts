@@ -12,6 +12,7 @@ import { expandDims, reshape, transpose } from "../ops/shape.js";
 import { asTensor, type Axis, type DType, type Tensor, type TensorLike } from "../tensor.js";
 
 export { ctcLoss, ctcLossWithForwardProbs, type CtcOptions } from "./ctc.js";
+/** The axes that a loss sums over, and which places count. */
 export type Over = { readonly axis?: Axis; readonly where?: TensorLike };
 
 /** A float tensor. @throws PaxError `dtype` for another */

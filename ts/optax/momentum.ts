@@ -3,17 +3,17 @@ import { PaxError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import type { DType, Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
-import { counter, each, oneMinus, safeIncrement, scalar, type GradientTransformation } from "./transform.js";
+import { counter, each, safeIncrement, scalar, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** The dtype of an average in the state; without it the parameters'. */
 type Accumulator = { readonly accumulatorDtype?: DType };
-const zeros = <P>(params: P, dtype: DType | undefined): P => tree.zerosLike(params, dtype === undefined ? {} : { dtype });
 
+/** The momentum. */
 export type TraceState = { readonly trace: TensorTree };
 /** `t = g + decay * t`, and with Nesterov's look ahead `g + decay * t` of the new t (Sutskever et al. 2013). */
 export const trace = (decay: TensorLike, { nesterov = false, accumulatorDtype }: Accumulator & { readonly nesterov?: boolean } = {}): GradientTransformation<TraceState> => ({
-  init: (params) => ({ trace: zeros(params, accumulatorDtype) }),
+  init: (params) => ({ trace: tree.zerosLike(params, { dtype: accumulatorDtype }) }),
   update(updates, state) {
     const by = scalar(decay);
     const push = (old: unknown): typeof updates => each((g, t) => rows.add(g, rows.mul(t!, by(t!))), updates, old);
@@ -22,10 +22,11 @@ export const trace = (decay: TensorLike, { nesterov = false, accumulatorDtype }:
   },
 });
 
+/** The count of updates (int32) and their average. */
 export type EmaState = { readonly count: Tensor; readonly ema: TensorTree };
 /** The exponential moving average of the updates, without its bias to 0 if `debias`. */
 export const ema = (decay: TensorLike, { debias = true, accumulatorDtype }: Accumulator & { readonly debias?: boolean } = {}): GradientTransformation<EmaState> => ({
-  init: (params) => ({ count: counter(), ema: zeros(params, accumulatorDtype) }),
+  init: (params) => ({ count: counter(), ema: tree.zerosLike(params, { dtype: accumulatorDtype }) }),
   update(updates, state) {
     const next = tree.updateMoment(updates, state.ema, decay, 1);
     const count = safeIncrement(state.count);
@@ -33,7 +34,9 @@ export const ema = (decay: TensorLike, { debias = true, accumulatorDtype }: Accu
   },
 });
 
+/** The count of updates (int32) and their average. */
 export type ScaleByLionState = { readonly count: Tensor; readonly mu: TensorTree };
+/** What `scaleByLion` may be told. */
 export type LionOptions = {
   readonly b1?: TensorLike; readonly b2?: TensorLike; readonly muDtype?: DType;
   /** What is taken of the average: its sign, `tanh(smoothBeta * x)`, or the sign only beyond 1. */
@@ -49,7 +52,7 @@ export function scaleByLion({ b1 = 0.9, b2 = 0.99, muDtype, mode = "hard", smoot
   const shape = modes[mode];
   if (shape === undefined) throw new PaxError("value", `scaleByLion: mode is "hard", "smooth" or "refined", not ${String(mode)}`, { op: "scaleByLion" });
   return {
-    init: (params) => ({ count: counter(), mu: zeros(params, muDtype) }),
+    init: (params) => ({ count: counter(), mu: tree.zerosLike(params, { dtype: muDtype }) }),
     update: (updates, state) => [
       each(shape, tree.updateMoment(updates, state.mu, b1, 1)),
       { count: safeIncrement(state.count), mu: tree.castLike(tree.updateMoment(updates, state.mu, b2, 1), state.mu) },
@@ -57,7 +60,9 @@ export function scaleByLion({ b1 = 0.9, b2 = 0.99, muDtype, mode = "hard", smoot
   };
 }
 
+/** The size of each element's step, and the last step. */
 export type ScaleByRpropState = { readonly stepSizes: TensorTree; readonly prevUpdates: TensorTree };
+/** What `scaleByRprop` may be told. */
 export type RpropOptions = { readonly etaMinus?: TensorLike; readonly etaPlus?: TensorLike; readonly minStepSize?: TensorLike; readonly maxStepSize?: TensorLike };
 /**
  * Resilient propagation: only signs count; a step grows while its sign stays and shrinks where it turns (Riedmiller and Braun 1993).

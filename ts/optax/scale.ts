@@ -6,7 +6,7 @@ import type { Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
 import { masked, type MaskedState } from "./combine.js";
 import {
-  castTo, counter, each, identity, isSchedule, needParams, negative, safeIncrement, scalar, stateless, statelessWithTreeMap,
+  castTo, counter, each, identity, isSchedule, needParams, negative, safeIncrement, scalar, stateless, statelessWithTreeMap, sumOfSquares, wide,
   type AnySchedule, type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,
 } from "./transform.js";
 import * as tree from "./tree.js";
@@ -14,6 +14,7 @@ import * as tree from "./tree.js";
 /** Updates times `stepSize`. */
 export const scale = (stepSize: TensorLike): GradientTransformation<EmptyState> => stateless((updates) => tree.scale(stepSize, updates));
 
+/** The count of updates: int32. */
 export type ScaleByScheduleState = { readonly count: Tensor };
 /** Updates times the schedule's value at the count of updates before this one. */
 export const scaleBySchedule = (stepSize: AnySchedule): GradientTransformation<ScaleByScheduleState> => ({
@@ -41,6 +42,7 @@ export function scaleByLearningRate(learningRate: ScalarOrSchedule | null, { fli
   return transformation as GradientTransformation<LearningRateState>;
 }
 
+/** A count where the decay is a schedule, within `innerState` where there is a mask. */
 export type WeightDecayState = EmptyState | ScaleByScheduleState | MaskedState<EmptyState | ScaleByScheduleState>;
 /** Updates plus `weightDecay` times the parameters, where the mask is true. The decay may be a schedule. */
 export function addDecayedWeights(weightDecay: ScalarOrSchedule = 0, { mask = null }: { readonly mask?: MaskOrFn | null } = {}): GradientTransformation<WeightDecayState> {
@@ -54,6 +56,7 @@ export function addDecayedWeights(weightDecay: ScalarOrSchedule = 0, { mask = nu
   return (mask === null ? inner : masked(inner, mask)) as GradientTransformation<WeightDecayState>;
 }
 
+/** The count of updates (int32), and the key of the next noise. */
 export type AddNoiseState = { readonly count: Tensor; readonly rngKey: Tensor };
 /** Updates plus normal noise of variance `eta / count ** gamma` (Neelakantan et al. 2015). `key` is a key or a seed. */
 export const addNoise = (eta: TensorLike, gamma: TensorLike, key: Tensor | number): GradientTransformation<AddNoiseState> => ({
@@ -72,9 +75,9 @@ const safe = (square: Tensor, least: TensorLike): Tensor => {
   return rows.select(small, least, rows.sqrt(rows.select(small, 1, square)));
 };
 /** The Euclidean norm of all elements, at least `minNorm`. */
-export const safeNorm = (x: Tensor, minNorm: TensorLike): Tensor => safe(tree.sumOfSquares(x), minNorm);
+export const safeNorm = (x: Tensor, minNorm: TensorLike): Tensor => safe(sumOfSquares(x), minNorm);
 /** The root of the mean of the squares of all elements, at least `minRms`. */
-export const safeRootMeanSquares = (x: Tensor, minRms: TensorLike): Tensor => safe(mean(rows.square(tree.wide(x))), minRms);
+export const safeRootMeanSquares = (x: Tensor, minRms: TensorLike): Tensor => safe(mean(rows.square(wide(x))), minRms);
 const times = (x: Tensor, factor: Tensor): Tensor => rows.mul(x, castTo(factor, x.dtype));
 
 /** Each leaf of the updates times the norm of its parameters, which is taken as `minScale` at least. */
@@ -84,6 +87,7 @@ export const scaleByParamBlockNorm = (minScale: TensorLike = 1e-3): GradientTran
 export const scaleByParamBlockRms = (minScale: TensorLike = 1e-3): GradientTransformation<EmptyState> =>
   stateless((updates, params) => each((g, p) => times(g, safeRootMeanSquares(p!, minScale)), updates, needParams("scaleByParamBlockRms", params)));
 
+/** What `scaleByTrustRatio` may be told. */
 export type TrustRatioOptions = { readonly minNorm?: TensorLike; readonly trustCoefficient?: TensorLike; readonly eps?: TensorLike };
 /** Each leaf of the updates times `trustCoefficient` and the norm of its parameters over its own; times 1 where either is 0 (You et al. 2020). */
 export const scaleByTrustRatio = ({ minNorm = 0, trustCoefficient = 1, eps = 0 }: TrustRatioOptions = {}): GradientTransformation<EmptyState> =>
@@ -103,9 +107,10 @@ export const centralize = (): GradientTransformation<EmptyState> => statelessWit
 export const normalizeByUpdateNorm = ({ scaleFactor = 1, eps = 1e-6 }: { readonly scaleFactor?: TensorLike; readonly eps?: TensorLike } = {}): GradientTransformation<EmptyState> =>
   stateless((updates) => {
     const norm = rows.div(rows.add(tree.norm(updates), eps), scaleFactor);
-    return each((g) => castTo(rows.div(tree.wide(g), norm), g.dtype), updates);
+    return each((g) => castTo(rows.div(wide(g), norm), g.dtype), updates);
   });
 
+/** Whether no update came yet (bool), and the gradient before. */
 export type OptimisticGradientState = { readonly isInitialStep: Tensor; readonly previousGradient: TensorTree };
 /** `(alpha + beta) * g - beta * g'` with the gradient g' before; the first one counts as its own (Mokhtari et al. 2019). */
 export const scaleByOptimisticGradient = ({ alpha = 1, beta = 1 }: { readonly alpha?: TensorLike; readonly beta?: TensorLike } = {}): GradientTransformation<OptimisticGradientState> => ({

@@ -28,6 +28,7 @@ export function polynomialSchedule(initValue: number, endValue: number, power: n
 export const linearSchedule = (initValue: number, endValue: number, transitionSteps: number, options: Begin = {}): Schedule =>
   polynomialSchedule(initValue, endValue, 1, transitionSteps, options);
 
+/** What `exponentialDecay` may be told. */
 export type ExponentialDecayOptions = Begin & { readonly staircase?: boolean; readonly endValue?: number };
 /** `initValue * decayRate ** (count / transitionSteps)`, in whole steps if `staircase`, no further than `endValue`. */
 export function exponentialDecay(
@@ -45,6 +46,7 @@ export function exponentialDecay(
   };
 }
 
+/** What `cosineDecaySchedule` may be told. */
 export type CosineDecayOptions = { readonly alpha?: number; readonly exponent?: number };
 /**
  * Half a cosine from `initValue` to `alpha * initValue` in `decaySteps` (Loshchilov and Hutter 2017).
@@ -109,6 +111,7 @@ export function piecewiseInterpolateSchedule(interpolateType: "linear" | "cosine
   };
 }
 
+/** What `cosineOnecycleSchedule` may be told. */
 export type OnecycleOptions = { readonly pctStart?: number; readonly divFactor?: number; readonly finalDivFactor?: number };
 /**
  * Up to `peakValue` for the part `pctStart`, down to where it began until `pctFinal`, then to `1 / finalDivFactor` of it: straight lines (Smith and Topin 2018).
@@ -152,6 +155,7 @@ export function joinSchedules(schedules: readonly AnySchedule[], boundaries: rea
 export const warmupConstantSchedule = (initValue: number, peakValue: number, warmupSteps: number): Schedule =>
   linearSchedule(initValue, peakValue, warmupSteps);
 
+/** What `warmupCosineDecaySchedule` may be told. */
 export type WarmupCosineDecayOptions = { readonly endValue?: number; readonly exponent?: number };
 /** A line from `initValue` to `peakValue`, then half a cosine to `endValue`; `decaySteps` counts the warm-up too. */
 export function warmupCosineDecaySchedule(
@@ -165,6 +169,7 @@ export const warmupExponentialDecaySchedule = (
   initValue: number, peakValue: number, warmupSteps: number, transitionSteps: number, decayRate: number, options: ExponentialDecayOptions = {},
 ): Schedule => joinSchedules([linearSchedule(initValue, peakValue, warmupSteps), exponentialDecay(peakValue, transitionSteps, decayRate, options)], [warmupSteps]);
 
+/** One warm-up and decay of `sgdrSchedule`. */
 export type SgdrCycle = WarmupCosineDecayOptions & {
   readonly initValue: number; readonly peakValue: number; readonly warmupSteps: number; readonly decaySteps: number;
 };

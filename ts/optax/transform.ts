@@ -2,8 +2,9 @@
 import { PaxError } from "../errors.js";
 import type { Module } from "../module/index.js";
 import * as rows from "../ops/generated/rows.js";
+import { sum } from "../ops/reduce.js";
 import { asTensor, Tensor, type DType, type TensorLike } from "../tensor.js";
-import { map, type TensorTree } from "../tree/index.js";
+import { leaves, map, type TensorTree } from "../tree/index.js";
 
 /** What an update may take beside the parameters, as `{ value: loss }`; each transformation reads the names it knows. */
 export type ExtraArgs = { readonly [name: string]: unknown };
@@ -25,6 +26,7 @@ export type EmptyState = readonly [];
 export type Schedule = (count: TensorLike) => Tensor;
 /** A schedule as users write it. */
 export type AnySchedule = (count: Tensor) => TensorLike;
+/** A number, a scalar tensor or a schedule. */
 export type ScalarOrSchedule = TensorLike | AnySchedule;
 /**
  * Booleans at the places of the parameters' leaves, one for all that is below it, or a function of the parameters that gives them:
@@ -32,6 +34,7 @@ export type ScalarOrSchedule = TensorLike | AnySchedule;
  */
 export type MaskOrFn = boolean | object | ((params: Module) => boolean | object);
 
+/** Whether it is a function of the count. */
 export const isSchedule = (x: unknown): x is AnySchedule => typeof x === "function";
 /** `f` of the leaves at the same place; the result has the first tree's type. */
 export const each = <P>(f: (x: Tensor, ...rest: Tensor[]) => unknown, tree: P, ...rest: unknown[]): P =>
@@ -39,19 +42,30 @@ export const each = <P>(f: (x: Tensor, ...rest: Tensor[]) => unknown, tree: P, .
 
 /** The same tensor if it has the dtype, else a cast one. */
 export const castTo = (x: Tensor, dtype: DType): Tensor => (x.dtype === dtype && !x.weak ? x : rows.cast(x, dtype, false));
-/** A scalar in the dtype of the float leaf that it meets, made once a dtype and not once a leaf. */
-export function scalar(x: TensorLike): (leaf: Tensor) => Tensor {
+const isHalf = (x: Tensor): boolean => x.dtype === "float16" || x.dtype === "bfloat16";
+/** Half floats as float32, in which their squares and sums do not overflow. */
+export const wide = (x: Tensor): Tensor => (isHalf(x) ? castTo(x, "float32") : x);
+/** The sum of one tensor's squares; half floats in float32. */
+export const sumOfSquares = (x: Tensor): Tensor => sum(rows.square(wide(x)));
+/** The leaves of any tree; numbers as tensors. */
+export const tensors = (tree: unknown): Tensor[] => (leaves(tree) as TensorLike[]).map(asTensor);
+/** What belongs to a leaf's dtype, made once a dtype and not once a leaf. */
+export function perDType(make: (dtype: DType) => Tensor): (leaf: Tensor) => Tensor {
   const made = new Map<DType, Tensor>();
   return ({ dtype }) => {
     let found = made.get(dtype);
-    if (found === undefined) {
-      found = !dtype.includes("float") ? asTensor(x) : typeof x === "number" ? rows.full([], dtype, x) : castTo(asTensor(x), dtype);
-      made.set(dtype, found);
-    }
+    if (found === undefined) made.set(dtype, (found = make(dtype)));
     return found;
   };
 }
+/** A scalar in the dtype of the float leaf that it meets. */
+export const scalar = (x: TensorLike): ((leaf: Tensor) => Tensor) => perDType((dtype) => {
+  if (!dtype.includes("float")) return asTensor(x);
+  return typeof x === "number" ? rows.full([], dtype, x) : castTo(asTensor(x), dtype);
+});
+/** `1 - x`, of a number in float64. */
 export const oneMinus = (x: TensorLike): TensorLike => (typeof x === "number" ? 1 - x : rows.sub(1, x));
+/** `-x`. */
 export const negative = (x: TensorLike): TensorLike => (typeof x === "number" ? -x : rows.neg(x));
 
 const MOST = 2 ** 31 - 1;
@@ -60,8 +74,8 @@ export const counter = (): Tensor => rows.full([], "int32", 0);
 /** An int32 counter plus 1; it stays at the greatest int32. */
 export const safeIncrement = (count: Tensor): Tensor => rows.add(rows.minimum(count, MOST - 1), 1);
 /** `1 - decay ** count`: what an average that began at 0 is divided by. */
-export const biasCorrectionFactor = (decay: TensorLike, count: Tensor): Tensor =>
-  rows.sub(1, rows.pow(decay, rows.cast(count, "float32", false)));
+export const biasCorrectionFactor = (decay: TensorLike, count: Tensor, dtype: DType = "float32"): Tensor =>
+  rows.sub(1, rows.pow(decay, rows.cast(count, dtype, false)));
 
 /** The parameters. @throws PaxError `value` if `update` was called without them. */
 export function needParams<P>(op: string, params: P | undefined): P {

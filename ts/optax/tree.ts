@@ -5,24 +5,20 @@ import * as rows from "../ops/generated/rows.js";
 import * as reduce from "../ops/reduce.js";
 import * as random from "../random.js";
 import { asTensor, Tensor, type DType, type Shape, type TensorLike } from "../tensor.js";
-import { flatten, leaves, unflatten } from "../tree/index.js";
+import { flatten, unflatten } from "../tree/index.js";
 import { formatPath, MapKey, type Step } from "../tree/path.js";
 import { isPlainObject } from "../tree/statics.js";
-import { biasCorrectionFactor, castTo, each, oneMinus, scalar } from "./transform.js";
+import { biasCorrectionFactor, castTo, each, oneMinus, perDType, scalar, sumOfSquares, tensors, wide } from "./transform.js";
 
-const isHalf = (x: Tensor): boolean => x.dtype === "float16" || x.dtype === "bfloat16";
-/** Half floats as float32, in which their squares and sums do not overflow. */
-export const wide = (x: Tensor): Tensor => (isHalf(x) ? castTo(x, "float32") : x);
-/** The sum of one tensor's squares; half floats in float32. */
-export const sumOfSquares = (x: Tensor): Tensor => reduce.sum(rows.square(wide(x)));
-
-/** The leaves; numbers as tensors. */
-export const tensors = (tree: unknown): Tensor[] => (leaves(tree) as TensorLike[]).map(asTensor);
 const total = (parts: readonly Tensor[]): Tensor => (parts.length === 0 ? rows.full([], "float32", 0) : parts.reduce((a, b) => rows.add(a, b)));
 
+/** The sum of trees, leaf by leaf. */
 export const add = <P>(a: P, ...rest: unknown[]): P => each((x, ...more) => more.reduce((u, v) => rows.add(u, v), x), a, ...rest);
+/** `a - b`, leaf by leaf. */
 export const sub = <P>(a: P, b: unknown): P => each((x, y) => rows.sub(x, y!), a, b);
+/** `a * b`, leaf by leaf. */
 export const mul = <P>(a: P, b: unknown): P => each((x, y) => rows.mul(x, y!), a, b);
+/** `a / b`, leaf by leaf. */
 export const div = <P>(a: P, b: unknown): P => each((x, y) => rows.div(x, y!), a, b);
 /** Every leaf times a scalar. */
 export function scale<P>(factor: TensorLike, tree: P): P {
@@ -36,8 +32,11 @@ export function addScale<P>(a: P, factor: TensorLike, b: unknown): P {
 }
 /** The sum of the products of all elements. */
 export const vdot = (a: unknown, b: unknown): Tensor => total(tensors(each((x, y) => reduce.sum(rows.mul(wide(x), wide(y!))), a, b)));
+/** The sum of all elements. */
 export const sum = (tree: unknown): Tensor => total(tensors(tree).map((x) => reduce.sum(x)));
+/** The greatest of all elements; minus infinity if there are none. */
 export const max = (tree: unknown): Tensor => tensors(tree).filter((x) => x.size > 0).map((x) => reduce.max(x)).reduce((a, b) => rows.maximum(a, b), asTensor(-Infinity));
+/** The least of all elements; infinity if there are none. */
 export const min = (tree: unknown): Tensor => tensors(tree).filter((x) => x.size > 0).map((x) => reduce.min(x)).reduce((a, b) => rows.minimum(a, b), asTensor(Infinity));
 /** The number of elements. */
 export const size = (tree: unknown): number => tensors(tree).reduce((n, x) => n + x.size, 0);
@@ -58,8 +57,11 @@ export function norm(tree: unknown, { ord = 2, squared = false }: { readonly ord
 /** As `norm(tree)`: optax's older name. */
 export const globalNorm = (updates: unknown): Tensor => norm(updates);
 
+/** `value` in the leaves' shapes, and their dtypes unless one is given. */
 export const fullLike = <P>(tree: P, value: TensorLike, { dtype }: { readonly dtype?: DType } = {}): P => each((x) => full(x.shape, value, { dtype: dtype ?? x.dtype }), tree);
+/** Zeros in the leaves' shapes, and their dtypes unless one is given. */
 export const zerosLike = <P>(tree: P, options: { readonly dtype?: DType } = {}): P => each((x) => rows.full(x.shape, options.dtype ?? x.dtype, 0), tree);
+/** Ones in the leaves' shapes, and their dtypes unless one is given. */
 export const onesLike = <P>(tree: P, options: { readonly dtype?: DType } = {}): P => each((x) => rows.full(x.shape, options.dtype ?? x.dtype, 1), tree);
 /** The widest or the narrowest float dtype of the leaves; float16 and bfloat16 together are float32 at the widest. */
 export function dtype(tree: unknown, which: "highest" | "lowest" = "highest"): DType {
@@ -68,6 +70,7 @@ export function dtype(tree: unknown, which: "highest" | "lowest" = "highest"): D
   if (which === "lowest") return half ?? (found.includes("float32") || found.length === 0 ? "float32" : "float64");
   return found.includes("float64") ? "float64" : found.length === 1 ? found[0]! : "float32";
 }
+/** The leaves in another dtype. */
 export const cast = <P>(tree: P, dtype: DType): P => each((x) => castTo(x, dtype), tree);
 /** The leaves in the dtypes of `targets`' leaves. */
 export const castLike = <P>(tree: P, targets: unknown): P => each((x, y) => castTo(x, y!.dtype), tree, targets);
@@ -95,7 +98,7 @@ export function updateInfinityMoment<P>(updates: P, moments: unknown, decay: Ten
 }
 /** `moment / (1 - decay ** count)` (Kingma and Ba 2014). */
 export function biasCorrection<P>(moment: P, decay: TensorLike, count: Tensor): P {
-  const factor = scalar(biasCorrectionFactor(decay, count));
+  const factor = perDType((dtype) => castTo(biasCorrectionFactor(decay, count, dtype === "float64" ? dtype : "float32"), dtype));
   return each((m) => rows.div(m, factor(m)), moment);
 }
 type Sampler = (key: Tensor, shape: Shape, options: { readonly dtype: DType }) => Tensor;

@@ -3,7 +3,7 @@ import * as rows from "../ops/generated/rows.js";
 import { concatenate, ravel, reshape, split } from "../ops/shape.js";
 import type { Tensor, TensorLike } from "../tensor.js";
 import { flatten as flattenTree, unflatten, type TensorTree } from "../tree/index.js";
-import { castTo, each, oneMinus, scalar, type GradientTransformation } from "./transform.js";
+import { castTo, each, oneMinus, scalar, tensors, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** `params + updates`, in the parameters' dtypes. */
@@ -19,7 +19,7 @@ export const periodicUpdate = <P extends TensorTree>(newTensors: P, oldTensors: 
 
 /** The inner transformation of one vector in which all leaves stand one after another, so that it makes few large operations and not many small ones. */
 export function flatten<S>(inner: GradientTransformation<S>): GradientTransformation<S> {
-  const vector = (params: TensorTree): Tensor => concatenate(tree.tensors(params).map(ravel));
+  const vector = (params: TensorTree): Tensor => concatenate(tensors(params).map(ravel));
   return {
     init: (params) => inner.init(vector(params)),
     update(updates, state, params, extra) {

@@ -4,7 +4,7 @@ import type { DType, Tensor, TensorLike } from "../../tensor.js";
 import type { TensorTree } from "../../tree/index.js";
 import { chain } from "../combine.js";
 import { addDecayedWeights, scaleByLearningRate } from "../scale.js";
-import { counter, each, isSchedule, oneMinus, safeIncrement, scalar, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule } from "../transform.js";
+import { counter, each, isSchedule, safeIncrement, scalar, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule } from "../transform.js";
 import * as tree from "../tree.js";
 
 const at = (x: ScalarOrSchedule, count: Tensor): TensorLike => (isSchedule(x) ? x(count) : x);
@@ -12,7 +12,9 @@ type Decay = { readonly weightDecay?: ScalarOrSchedule; readonly mask?: MaskOrFn
 const decayed = ({ weightDecay = 0, mask = null }: Decay, learningRate: ScalarOrSchedule) =>
   [addDecayedWeights(weightDecay, { mask }), scaleByLearningRate(learningRate)] as const;
 
+/** Counts of steps (int32), the fast and the slow average of updates, and that of their squares. */
 export type ScaleByAdemamixState = { readonly count: Tensor; readonly countM2: Tensor; readonly m1: TensorTree; readonly m2: TensorTree; readonly nu: TensorTree };
+/** Rates and constants of `scaleByAdemamix`. */
 export type AdemamixOptions = {
   readonly b1?: TensorLike; readonly b2?: TensorLike; readonly eps?: TensorLike; readonly epsRoot?: TensorLike; readonly muDtype?: DType;
   /** The rate of the slow average, and its weight. */
@@ -22,7 +24,7 @@ export type AdemamixOptions = {
 export const scaleByAdemamix = (
   { b1 = 0.9, b2 = 0.999, b3 = 0.9999, alpha = 6, eps = 1e-8, epsRoot = 0, muDtype }: AdemamixOptions = {},
 ): GradientTransformation<ScaleByAdemamixState> => {
-  const zeros = <P>(params: P): P => tree.zerosLike(params, muDtype === undefined ? {} : { dtype: muDtype });
+  const zeros = <P>(params: P): P => tree.zerosLike(params, { dtype: muDtype });
   return {
     init: (params) => ({ count: counter(), countM2: counter(), m1: zeros(params), m2: zeros(params), nu: zeros(params) }),
     update(updates, state) {
@@ -44,7 +46,9 @@ export const scaleByAdemamix = (
 export const ademamix = (learningRate: ScalarOrSchedule, { weightDecay, mask, ...options }: AdemamixOptions & Decay = {}) =>
   chain(scaleByAdemamix({ alpha: 5, ...options }), ...decayed({ weightDecay: weightDecay ?? 0, mask: mask ?? null }, learningRate));
 
+/** The count of steps (t, int32), the sum of updates (m) and the average of their squares (n). */
 export type ScaleBySimplifiedAdemamixState = { readonly t: Tensor; readonly m: TensorTree; readonly n: TensorTree };
+/** Rates and constants of `scaleBySimplifiedAdemamix`. */
 export type SimplifiedAdemamixOptions = { readonly b1?: TensorLike; readonly b2?: TensorLike; readonly alpha?: ScalarOrSchedule; readonly eps?: TensorLike; readonly epsRoot?: TensorLike };
 /** One sum of gradients in the place of the two averages (Morwani et al. 2025). */
 export const scaleBySimplifiedAdemamix = (

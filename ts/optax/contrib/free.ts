@@ -16,6 +16,7 @@ import * as tree from "../tree.js";
 
 const inDType = (x: TensorLike, dtype: DType): Tensor => rows.cast(x, dtype, false);
 
+/** `z` is the base optimizer's point; `weightSum` and `maxLr` make the weights of the average. */
 export type ScheduleFreeState<S> = {
   readonly b1: Tensor; readonly weightSum: Tensor; readonly stepCount: Tensor; readonly maxLr: Tensor; readonly baseOptimizerState: S; readonly z: TensorTree;
 };
@@ -24,6 +25,7 @@ export function scheduleFreeEvalParams<P extends TensorTree>(state: ScheduleFree
   const [b1, rest] = [scalar(state.b1), scalar(oneMinus(state.b1))];
   return each((y, z) => rows.div(rows.sub(y, rows.mul(z!, rest(z!))), b1(y)), params, state.z);
 }
+/** Gradients are taken at `b1` times the average plus `1 - b1` times z; steps weigh by their greatest rate to the power `weightLrPower`. */
 export type ScheduleFreeOptions = { readonly b1?: number; readonly weightLrPower?: number; readonly stateDtype?: DType };
 /** Steps of the base optimizer are averaged, and gradients taken between its point z and the average: no schedule is needed (Defazio et al. 2024). */
 export const scheduleFree = <S>(
@@ -73,10 +75,12 @@ export function scheduleFreeAdamw(
   return scheduleFree(base, rate, options);
 }
 
+/** Moments of scaled gradients, their weighted sum, the parameters at the start, and the learning rate so far. */
 export type ProdigyState = {
   readonly expAvg: TensorTree; readonly expAvgSq: TensorTree; readonly gradSum: TensorTree; readonly params0: TensorTree;
   readonly estimLr: Tensor; readonly numeratorWeighted: Tensor; readonly count: Tensor;
 };
+/** What `prodigy` may be told. */
 export type ProdigyOptions = {
   readonly betas?: readonly [number, number]; readonly beta3?: number; readonly eps?: number;
   /** The first guess of the learning rate, and a factor of the later ones. */
@@ -118,6 +122,7 @@ export const prodigy = (learningRate: ScalarOrSchedule = 1, {
   },
 });
 
+/** The parameters at the start, the greatest distance from there, and the sum of squared norms. */
 export type DogState = { readonly isInitStep: Tensor; readonly initParams: TensorTree; readonly maxDist: Tensor; readonly sumSqNormGrads: Tensor };
 /** What the first step is: a distance, a learning rate, or a part of 1 plus the norm of the parameters. */
 export type DogInitStep = readonly [kind: "distance" | "learning_rate" | "heuristic", value: number];
@@ -148,7 +153,9 @@ const decayed = ({ weightDecay = null, mask = null }: FreeDecay) => (weightDecay
 export const dog = (learningRate: ScalarOrSchedule = 1, { initStep = ["heuristic", 1e-6], eps = 1e-8, ...decay }: FreeDecay & { readonly initStep?: DogInitStep; readonly eps?: number } = {}) =>
   chain(decayed(decay), scaleByDog(initStep, { eps }), scaleByLearningRate(learningRate));
 
+/** The parameters at the start, the greatest squared distance from there, and the sum of squared norms weighted by it. */
 export type DowgState = { readonly initParams: TensorTree; readonly weightedSqNormGrads: Tensor; readonly estimSqDist: Tensor };
+/** What `scaleByDowg` may be told. */
 export type DowgOptions = { readonly initEstimSqDist?: number; readonly eps?: number };
 /** As `scaleByDog`, with gradients weighted by the distance so far (Khaled et al. 2023). */
 export const scaleByDowg = ({ eps = 1e-4, initEstimSqDist = eps }: DowgOptions = {}): GradientTransformation<DowgState> => ({

@@ -7,7 +7,10 @@ import type { TensorTree } from "../../tree/index.js";
 import { adamw } from "../aliases.js";
 import { chain, partition } from "../combine.js";
 import { addDecayedWeights, scaleByLearningRate } from "../scale.js";
-import { counter, each, safeIncrement, scalar, statelessWithTreeMap, type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule } from "../transform.js";
+import {
+  counter, each, safeIncrement, scalar, statelessWithTreeMap, sumOfSquares,
+  type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,
+} from "../transform.js";
 import * as tree from "../tree.js";
 
 /** The factors of x, (x xᵀ) x and (x xᵀ)² x in a Newton-Schulz step. */
@@ -16,6 +19,7 @@ const PRESETS: { readonly standard: readonly NewtonSchulzCoeffs[]; readonly dion
   standard: [[3.4445, -4.775, 2.0315]],
   dion: [[4.0848, -6.8946, 2.927], [3.9505, -6.3029, 2.6377], [3.7418, -5.5913, 2.3037], [2.8769, -3.1427, 1.2046], [2.8366, -3.0525, 1.2012]],
 };
+/** What `orthogonalizeViaNewtonSchulz` may be told. */
 export type OrthogonalizeOptions = {
   /** One step's coefficients for all steps, a list of them, of which the last `nsSteps` are taken, or the name of one. */
   readonly nsCoeffs?: NewtonSchulzCoeffs | readonly NewtonSchulzCoeffs[] | keyof typeof PRESETS;
@@ -35,7 +39,7 @@ export function orthogonalizeViaNewtonSchulz(x: Tensor, { nsCoeffs = "standard",
   if (steps.length < nsSteps) throw new PaxError("value", `${op}: ${given.length} coefficients for ${nsSteps} steps`, { op });
   const tall = x.shape[0]! > x.shape[1]!;
   const flip = (y: Tensor): Tensor => (tall ? rows.transpose(y, [1, 0]) : y);
-  const norm = scalar(rows.add(rows.sqrt(tree.sumOfSquares(x)), eps));
+  const norm = scalar(rows.add(rows.sqrt(sumOfSquares(x)), eps));
   let y = rows.div(flip(x), norm(x));
   for (const [a, b, c] of steps) {
     const gram = rows.dot(y, y, [], [], [1], [1]);
@@ -45,7 +49,9 @@ export function orthogonalizeViaNewtonSchulz(x: Tensor, { nsCoeffs = "standard",
   return flip(y);
 }
 
+/** The count of updates (int32) and their average. */
 export type ScaleByMuonState = { readonly count: Tensor; readonly mu: TensorTree };
+/** What `scaleByMuon` may be told. */
 export type MuonOptions = OrthogonalizeOptions & {
   readonly beta?: TensorLike; readonly muDtype?: DType; readonly nesterov?: boolean;
   /** Whether the result is scaled by its product with the momentum. */
@@ -53,7 +59,7 @@ export type MuonOptions = OrthogonalizeOptions & {
 };
 /** Momentum of matrices, made orthogonal (Jordan et al. 2024). @throws PaxError `shape` for a leaf that is no matrix */
 export const scaleByMuon = ({ beta = 0.95, muDtype, nesterov = true, adaptive = false, ...options }: MuonOptions = {}): GradientTransformation<ScaleByMuonState> => ({
-  init: (params) => ({ count: counter(), mu: tree.zerosLike(params, muDtype === undefined ? {} : { dtype: muDtype }) }),
+  init: (params) => ({ count: counter(), mu: tree.zerosLike(params, { dtype: muDtype }) }),
   update(updates, state) {
     const mu = tree.updateMoment(updates, state.mu, beta, 1);
     const count = safeIncrement(state.count);
@@ -74,6 +80,7 @@ export const scaleByShape = ({ consistentRms = null }: { readonly consistentRms?
     return rows.mul(g, consistentRms === null ? Math.sqrt(Math.max(1, outputs / inputs)) : Math.sqrt(Math.max(inputs, outputs)) * consistentRms);
   });
 
+/** What `muon` may be told. */
 export type MuonAliasOptions = MuonOptions & {
   readonly weightDecay?: ScalarOrSchedule; readonly weightDecayMask?: MaskOrFn | null; readonly consistentRms?: number | null;
   readonly adamB1?: TensorLike; readonly adamB2?: TensorLike; readonly adamEpsRoot?: TensorLike; readonly adamWeightDecay?: ScalarOrSchedule;
@@ -88,7 +95,7 @@ export const muon = (learningRate: ScalarOrSchedule, {
   return partition({
     muon: chain(scaleByMuon(options), scaleByShape({ consistentRms }), addDecayedWeights(weightDecay, { mask: weightDecayMask }), scaleByLearningRate(learningRate)),
     adam: adamw(adamLearningRate, {
-      b1: adamB1, b2: adamB2, eps, epsRoot: adamEpsRoot, weightDecay: adamWeightDecay, nesterov, ...(muDtype === undefined ? {} : { muDtype }),
+      b1: adamB1, b2: adamB2, eps, epsRoot: adamEpsRoot, weightDecay: adamWeightDecay, nesterov, muDtype,
     }),
   }, (params) => each((p) => (p.ndim === 2 ? "muon" : "adam"), params));
 };

@@ -3,17 +3,19 @@ import { PaxError } from "../../errors.js";
 import * as rows from "../../ops/generated/rows.js";
 import type { Tensor } from "../../tensor.js";
 import type { TensorTree } from "../../tree/index.js";
-import { castTo, counter, each, needExtra, needParams, safeIncrement, stateless, type EmptyState, type GradientTransformation } from "../transform.js";
+import { castTo, counter, each, needExtra, needParams, safeIncrement, stateless, wide, type EmptyState, type GradientTransformation } from "../transform.js";
 import * as tree from "../tree.js";
 import { applyUpdates } from "../update.js";
 
 /** Updates over their global norm. */
 export const normalize = (): GradientTransformation<EmptyState> => stateless((updates) => {
   const norm = tree.norm(updates);
-  return each((g) => castTo(rows.div(tree.wide(g), norm), g.dtype), updates);
+  return each((g) => castTo(rows.div(wide(g), norm), g.dtype), updates);
 });
 
+/** The count within the period (int32), both optimizers' states, and the parameters where the period began. */
 export type SamState<S, A> = { readonly stepsSinceSync: Tensor; readonly optState: S; readonly advState: A; readonly cache: TensorTree };
+/** What `sam` may be told. */
 export type SamOptions = {
   /** A step of the optimizer comes after `syncPeriod - 1` adversarial ones. */
   readonly syncPeriod?: number;
@@ -63,9 +65,11 @@ export function sam<S, A>(
   };
 }
 
+/** The scale, the best mean loss so far, how many means were no better, how many still rest, and the count and mean of losses since. */
 export type ReduceOnPlateauState = {
   readonly scale: Tensor; readonly bestValue: Tensor; readonly plateauCount: Tensor; readonly cooldownCount: Tensor; readonly count: Tensor; readonly avgValue: Tensor;
 };
+/** A loss is better below `(1 - rtol) * best - atol`; after a reduction `cooldown` losses do not count. */
 export type ReduceOnPlateauOptions = {
   readonly factor?: number; readonly patience?: number; readonly rtol?: number; readonly atol?: number; readonly cooldown?: number;
   /** Over how many values the mean is taken. */
