@@ -1,6 +1,7 @@
 /** JAX's threefry2x32 in its partitionable mode. */
 import { frame } from "./engine.js";
 import { PaxError } from "./errors.js";
+import { keySource } from "./key-source.js";
 import { axisOf } from "./ops/axes.js";
 import * as rows from "./ops/generated/rows.js";
 import { array, asTensor, Tensor, tensorFromBytes, type DType, type Shape, type TensorLike } from "./tensor.js";
@@ -50,6 +51,7 @@ let global: Words | null = null;
 export function seedRngKey(seed: number | bigint): void { global = wordsOf(seed); }
 /** The next key of the global sequence. @throws PaxError `trace` where values are abstract. */
 export function nextRngKey(): Tensor {
+  if (keySource !== null) return keySource();
   for (let f = frame; f !== null; f = f.parent) {
     if (f.abstract) {
       throw new PaxError("trace", `nextRngKey was called inside \`${f.name}\`, where its key would be fixed forever: pass a key as an argument, or hold a RngSeq in the module`, { op: "nextRngKey" });
