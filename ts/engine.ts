@@ -27,6 +27,10 @@ export interface Frame {
   /** Values have a shape and a dtype only. */
   readonly abstract: boolean;
   readonly parent: Frame | null;
+  /** The name of the axis that it maps. */
+  readonly axis: string | null;
+  /** For an abstract one: tensors of frames outside of it that were used. */
+  readonly foreign: Set<Tensor> | null;
   ended: boolean;
 }
 
@@ -57,6 +61,7 @@ function writeOperand(at: number, x: TensorLike): number {
   if (x instanceof Tensor) {
     scratch[at] = 0;
     scratch[at + 1] = use(x);
+    if (frame !== null && x.frame !== frame) frame.foreign?.add(x);
     return at + 2;
   }
   if (typeof x === "number") {
@@ -81,11 +86,8 @@ function writeOperand(at: number, x: TensorLike): number {
 function writeParam(at: number, p: Param): number {
   if (typeof p === "number") scratch[at] = p;
   else if (typeof p === "boolean") scratch[at] = p ? 1 : 0;
-  else if (typeof p === "string") {
-    scratch[at] = p.length;
-    for (let i = 0; i < p.length; i++) scratch[at + 1 + i] = p.charCodeAt(i);
-    return at + 1 + p.length;
-  } else if ("dtype" in p) {
+  else if (typeof p === "string") return writeText(at, p);
+  else if ("dtype" in p) {
     const code = DTYPES.indexOf(p.dtype);
     if (code < 0) throw new PaxError("dtype", `${String(p.dtype)} is no dtype: one of ${DTYPES.join(", ")}`);
     scratch[at] = code;
@@ -111,6 +113,14 @@ function write(name: string, operands: readonly TensorLike[], params: readonly P
   } catch (e) {
     throw e instanceof PaxError ? new PaxError(e.code, `${name}: ${e.message}`, { op: name, cause: e }) : e;
   }
+}
+
+/** Writes a count and UTF-16 units. */
+export function writeText(at: number, text: string): number {
+  reserve(at + 1 + text.length);
+  scratch[at] = text.length;
+  for (let i = 0; i < text.length; i++) scratch[at + 1 + i] = text.charCodeAt(i);
+  return at + 1 + text.length;
 }
 
 /** Fills `t` from a description in the scratch; gives the place after it. */
@@ -156,14 +166,15 @@ export function adopt(t: Tensor): void {
   checked(verbs.track(t.id, frame === null ? t.nbytes + 256 : 256, t));
 }
 
-/** Runs a verb that makes one tensor for each target, and describes them. */
-export function collect(count: number, verb: (targets: Tensor[]) => number): Tensor[] {
+/** Runs a verb that makes one tensor for each target, and describes them; `more` gets the numbers that follow, one for each. */
+export function collect(count: number, verb: (targets: Tensor[]) => number, more?: (i: number, x: number) => void): Tensor[] {
   const targets = Array.from({ length: count }, () => new Tensor());
   // A description takes 4 numbers and the sizes; no tensor has more than 32 axes.
-  reserve(36 * count);
+  reserve(37 * count);
   checked(verb(targets));
   let at = 0;
   for (const t of targets) at = describe(t, at);
+  if (more !== undefined) targets.forEach((_, i) => more(i, scratch[at + i]!));
   return targets;
 }
 

@@ -7,6 +7,8 @@ export interface Verbs {
   bind(row: number, target?: object): number;
   track(handle: number, bytes: number, target: object): number;
   free(): number;
+  /** Frees the handles that nothing else holds; answers 1 for each that was. */
+  donate(): number;
   beginDiff(): number;
   beginAbstract(): number;
   endDiff(): number;
@@ -16,11 +18,14 @@ export interface Verbs {
   push(tape: number, targets: object[]): number;
   run(program: number, targets: object[]): number;
   batch(program: number, size: number, targets: object[]): number;
+  customVjp(): number;
   programText(program: number): string | number;
   stats(): number;
   manifest(): string;
   manifestHash(): number;
   threads(count: number): number;
+  /** Reads a row's parameters from the scratch and writes them back. */
+  echo(row: number): number;
   panicForTest(): number;
   /** Code, row and sentence, by lines. */
   lastError(): string;

@@ -2,7 +2,7 @@ import { PaxError } from "../errors.js";
 import { isTensor } from "../tree/leaf.js";
 import { formatPath, type Step } from "../tree/path.js";
 import { isPlainObject } from "../tree/statics.js";
-import { birth, currentFrame, setBeforeEnter } from "./frame.js";
+import { birth, currentFrame, noteWritten, setBeforeEnter } from "./frame.js";
 import { marksWait, peekMark, readMark } from "./marks.js";
 import { SLOT } from "./slot.js";
 
@@ -33,6 +33,8 @@ export interface Slot {
   verified: boolean;
   /** False until it is known that no trainable tensor sits at two places. */
   distinct: boolean;
+  /** Made from another, without the constructor. */
+  readonly copied: boolean;
 }
 
 type Instance = Record<PropertyKey, unknown> & { [SLOT]: Slot };
@@ -90,11 +92,18 @@ function accessor(name: string): PropertyDescriptor {
     descriptor = {
       enumerable: true,
       configurable: true,
-      get(this: object): unknown { return slotOf(this).values.get(name); },
+      get(this: object): unknown {
+        const slot = slotOf(this);
+        const value = slot.values.get(name);
+        const frame = currentFrame();
+        if (frame !== null && frame.reads !== null && slot.birth <= frame.start && isTensor(value)) frame.reads.set(value, `${name} of ${className(this)}`);
+        return value;
+      },
       set(this: object, value: unknown): void {
         const slot = slotOf(this);
         checkOwned(this, name);
         if (!slot.entries.get(name)?.kind.startsWith("state")) slot.distinct = false;
+        else if (slot.copied && currentFrame() !== null) noteWritten(`\`${name}\` of ${className(this)}`, value);
         slot.values.set(name, value);
       },
     };
@@ -220,7 +229,7 @@ let pendingLimit = 1024;
 
 /** Gives a new instance its record; called by the constructor of Module. */
 export function initialise(module: object): void {
-  const slot: Slot = { entries: new Map(), values: new Map(), training: true, birth: birth(), layout: null, verified: false, distinct: false };
+  const slot: Slot = { entries: new Map(), values: new Map(), training: true, birth: birth(), layout: null, verified: false, distinct: false, copied: false };
   Object.defineProperty(module, SLOT, { value: slot });
   if (pending.push(new WeakRef(module)) > pendingLimit) {
     const alive = pending.filter((ref) => ref.deref() !== undefined);
@@ -263,7 +272,7 @@ export function claimMarks(): void {
 /** A new instance without the constructor; `values` follow `layout.names`, `statics` follow `layout.statics`. */
 export function build(layout: Layout, training: boolean, values: readonly unknown[], statics: readonly unknown[]): object {
   const module = Object.create(layout.prototype) as object;
-  const slot: Slot = { entries: layout.entries, values: new Map(), training, birth: birth(), layout, verified: true, distinct: true };
+  const slot: Slot = { entries: layout.entries, values: new Map(), training, birth: birth(), layout, verified: true, distinct: true, copied: true };
   layout.names.forEach((name, i) => slot.values.set(name, values[i]));
   let next = 0;
   for (const key of layout.keys) {

@@ -32,18 +32,21 @@ export function assertSameStructure(op: string, a: AnyStructure, b: AnyStructure
   if (found !== null) throw differenceError(op, found);
 }
 
+export const isFloatDType = (dtype: DType): boolean => dtype.startsWith("float") || dtype === "bfloat16";
+
 export interface Spec { readonly shape: Shape; readonly dtype: DType; readonly weak: boolean }
 
 /** Opens a level, runs `body` and closes it; a throw leaves depth and live tensors as they were. */
-export function inFrame<R>(name: string, abstract: boolean, begin: () => void, body: () => R): R {
+export function inFrame<R>(name: string, abstract: boolean, begin: () => void, body: (here: Frame) => R, axis: string | null = null): R {
   const depth = frameDepth();
   begin();
-  const here: Frame = { name, abstract: abstract || (frame !== null && frame.abstract), parent: frame, ended: false };
+  const foreign = frame?.foreign ?? (abstract ? new Set<Tensor>() : null);
+  const here: Frame = { name, abstract: abstract || (frame !== null && frame.abstract), parent: frame, axis, foreign, ended: false };
   const parent = frame;
   setFrame(here);
-  enterFrame(name);
+  enterFrame(name, abstract);
   try {
-    return body();
+    return body(here);
   } catch (e) {
     verbs.cancel(depth);
     throw e;

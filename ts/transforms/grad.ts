@@ -2,8 +2,10 @@
 import { checked, collect, reserve, scratch, use, verbs, writeHandles } from "../engine.js";
 import { PaxError } from "../errors.js";
 import { Tensor } from "../tensor.js";
-import { assertSameStructure, flattenTensors, inFrame, pathOf, promote, readInputs, synchronous, unflattenTree, type AnyStructure, type Flat } from "./frame.js";
+import { assertSameStructure, flattenTensors, inFrame, isFloatDType, pathOf, promote, readInputs, synchronous, unflattenTree, type AnyStructure, type Flat } from "./frame.js";
+import { noteWritten } from "../module/index.js";
 import { leaves } from "../tree/index.js";
+import { warnOfDropped } from "./dropped.js";
 import type { Args, Argnums, Grads, Loose, TreeOfTensors, Grad } from "./types.js";
 
 type AnyFn = (...args: never[]) => unknown;
@@ -16,7 +18,7 @@ interface Recorded {
   readonly active: readonly { readonly structure: AnyStructure; readonly mask: readonly boolean[]; readonly leaves: readonly Tensor[] }[];
 }
 
-const isFloat = (t: Tensor): boolean => t.dtype.startsWith("float") || t.dtype === "bfloat16";
+const isFloat = (t: Tensor): boolean => isFloatDType(t.dtype);
 
 /** Runs `fn` on a recording level. `differentiated(flat)` says how many leading results are. */
 function record(name: string, fn: AnyFn, args: readonly unknown[], argnums: readonly number[], strict: boolean, split: (out: unknown) => [unknown, unknown]): Recorded & { readonly rest: Flat } {
@@ -35,6 +37,7 @@ function record(name: string, fn: AnyFn, args: readonly unknown[], argnums: read
   writeHandles(originals);
   let inputs: Tensor[] = [];
   let tape = 0;
+  let kept: ReadonlyMap<string, readonly Tensor[]> = new Map();
   const result = inFrame(name, false, () => { checked(verbs.beginDiff()); }, () => {
     inputs = readInputs(originals.length);
     let next = 0;
@@ -45,6 +48,7 @@ function record(name: string, fn: AnyFn, args: readonly unknown[], argnums: read
     const out = flattenTensors(value);
     const rest = flattenTensors(aux);
     const all = [...out.leaves, ...rest.leaves];
+    kept = warnOfDropped(name, all);
     const at = writeHandles(all);
     scratch[at] = out.leaves.length;
     tape = checked(verbs.endDiff());
@@ -56,6 +60,8 @@ function record(name: string, fn: AnyFn, args: readonly unknown[], argnums: read
   const [out, rest] = [give(result.out), give(result.rest)];
   for (const t of inputs) if (t.id !== 0) t.tracked = true; // the level freed them
   promote([...out.leaves, ...rest.leaves]);
+  // What came out may still be lost by the function around it.
+  for (const [label, tensors] of kept) noteWritten(label, tensors);
   return { tape, out, rest, active: argnums.map((i) => ({ structure: flats[i]!.structure, mask: masks[i]!, leaves: flats[i]!.leaves })) };
 }
 

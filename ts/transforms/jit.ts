@@ -1,68 +1,52 @@
-/** Recorded programs: `jit` keeps one a key, `vmap` runs one over an axis, `makeProgram` shows one. */
-import { checked, collect, fail, freeHandles, reserve, scratch, use, verbs, writeHandles } from "../engine.js";
+/** Recorded programs: `jit` keeps one a key, `makeProgram` shows one. */
+import { checked, collect, fail, reserve, scratch, verbs, writeHandles } from "../engine.js";
 import { PaxError } from "../errors.js";
-import { Tensor } from "../tensor.js";
-import { transpose } from "../ops/generated/rows.js";
-import { flattenTensors, inFrame, pathOf, readInputs, synchronous, unflattenTree, writeSpecs, type AnyStructure, type Flat, type Spec } from "./frame.js";
-import type { Args, Argnums, AxisTree, Loose, LooseBut, TreeOfTensors } from "./types.js";
+import { currentFrame } from "../module/index.js";
+import type { Tensor } from "../tensor.js";
+import { quotePath } from "../tree/path.js";
+import { identityId } from "../tree/statics.js";
+import { firstDifference } from "../tree/structure.js";
+import { flattenTensors, pathOf, unflattenTree, type AnyStructure, type Flat } from "./frame.js";
+import { rebuilder, Recorded, specOf, trace, type AnyFn } from "./trace.js";
+import type { Args, Argnums, Loose, LooseBut, TreeOfTensors } from "./types.js";
 
-type AnyFn = (...args: never[]) => unknown;
-
-/** A program and how its results are put together. */
-class Recorded {
-  constructor(
-    readonly id: number,
-    readonly structure: AnyStructure,
-    /** For each result: its index among the program's outputs, or of the input that it is. */
-    readonly results: readonly ({ readonly output: number } | { readonly input: number })[],
-    readonly outputs: number,
-    /** It captured nothing of an open level, so it may be kept. */
-    readonly lasting: boolean,
-    readonly specs: readonly Spec[],
-  ) {}
-}
-
-/** Records `fn` on inputs known by shape and dtype. `rebuild` makes its arguments from the abstract leaves. */
-function trace(name: string, fn: AnyFn, specs: readonly Spec[], rebuild: (leaves: Tensor[]) => unknown[]): Recorded {
-  writeSpecs(specs);
-  return inFrame(name, true, () => { checked(verbs.beginAbstract()); }, () => {
-    const inputs = readInputs(specs.length);
-    const raw = (fn as (...a: unknown[]) => unknown)(...rebuild(inputs));
-    synchronous(name, raw);
-    if (typeof raw === "number" || typeof raw === "string") throw new PaxError("value", `the function given to \`${name}\` returned a ${typeof raw}: return tensors`);
-    const out = flattenTensors(raw);
-    const returned: Tensor[] = [];
-    const results = out.leaves.map((t) => {
-      const input = inputs.indexOf(t);
-      if (input >= 0) return { input };
-      returned.push(t);
-      return { output: returned.length - 1 };
-    });
-    writeHandles(returned);
-    const id = checked(verbs.endAbstract());
-    const recorded = new Recorded(id, out.structure, results, returned.length, scratch[0] === 1, specs);
-    checked(verbs.track(id, 1024, recorded));
-    return recorded;
-  });
-}
-
-const specOf = (t: Tensor): Spec => ({ shape: t.shape, dtype: t.dtype, weak: t.weak });
 const list = (x: number | readonly number[] | undefined): readonly number[] => (x === undefined ? [] : typeof x === "number" ? [x] : x);
 
 /** An argument that is part of the key by its value. */
 function staticKey(x: unknown, i: number): string {
-  if (typeof x === "function" || (typeof x === "object" && x !== null)) {
-    let id = identities.get(x);
-    if (id === undefined) identities.set(x, (id = ++nextIdentity));
-    return `@${id}`;
-  }
+  if (typeof x === "function" || (typeof x === "object" && x !== null)) return `@${identityId(x)}`;
   if (typeof x === "symbol") throw new PaxError("value", `jit: static argument ${i} is a symbol`);
   return `${typeof x}:${Object.is(x, -0) ? "-0" : String(x)}`;
 }
-const identities = new WeakMap<object, number>();
-let nextIdentity = 0;
 
 const KEPT = 64;
+/** Retraces for the same shapes after which a warning says why. */
+const RETRACES = 3;
+
+/** The structure of a call's arguments; a static one is its key. */
+type Structures = readonly (AnyStructure | string)[];
+
+/** Where two calls with the same shapes differ, in the words of a warning. */
+function change(before: Structures, now: Structures): string {
+  for (const [i, b] of now.entries()) {
+    const a = before[i];
+    if (a === undefined || typeof a === "string" || typeof b === "string") {
+      if (a !== b) return `static argument ${i} changes between calls; make it a tensor if its value is not needed while tracing`;
+      continue;
+    }
+    const found = firstDifference(a.node, b.node);
+    if (found !== null) return `${quotePath(found.path)} of argument ${i} changes between calls (${found.left}, then ${found.right}); a number that changes should be a state (\`pax.state\`)`;
+  }
+  return "a dtype or weakness changes between calls";
+}
+
+/** Says once that a module's tensors were captured: their values are fixed. */
+function warnOfCaptured(name: string, program: Recorded, reads: ReadonlyMap<object, string>): boolean {
+  const found = program.foreign.find((t) => reads.has(t));
+  if (found === undefined) return false;
+  console.warn(`paxjs: \`${reads.get(found)!.replace(" of ", "` of ")} came from outside of ${name}: its value is fixed when it is traced; pass the module as an argument`);
+  return true;
+}
 
 /**
  * Compiles a function: recorded once for each key (structures with static attributes, shapes, dtypes, static arguments), then run as one call.
@@ -77,35 +61,44 @@ export function jit<A extends Args = Tensor[], const R = unknown, const S extend
   const donated = list(options.donateArgnums as number | readonly number[] | undefined);
   const name = fn.name || "a jitted function";
   const programs = new Map<string, Recorded>();
-  let traces = 0;
-  let shape = "";
+  let [retraces, warned] = [0, false];
+  let last: { readonly avals: string; readonly structures: Structures } | null = null;
+
+  const record = (leaves: readonly Tensor[], flats: readonly (Flat | null)[], args: readonly unknown[]): Recorded => {
+    let reads: ReadonlyMap<object, string> | null = null;
+    const traced = ((...inner: never[]) => {
+      reads = currentFrame()?.reads ?? null;
+      return (fn as AnyFn)(...inner);
+    }) as AnyFn;
+    const program = trace("jit", traced, leaves.map(specOf), rebuilder(flats, args));
+    if (!warned && reads !== null) warned = warnOfCaptured(name, program, reads);
+    return program;
+  };
+
   const jitted = (...args: unknown[]): unknown => {
     const flats: (Flat | null)[] = args.map((a, i) => (statics.includes(i) ? null : flattenTensors(a)));
     const leaves = flats.flatMap((f) => f?.leaves ?? []);
-    const structures = flats.map((f, i) => (f === null ? staticKey(args[i], i) : f.structure.key())).join("|");
+    const structures = flats.map((f, i) => f?.structure ?? staticKey(args[i], i));
     const avals = leaves.map((t) => `${t.dtype}${t.weak ? "*" : ""}[${t.shape.join(",")}]`).join(";");
-    const key = `${structures}#${avals}`;
+    const key = `${structures.map((s) => (typeof s === "string" ? s : s.key())).join("|")}#${avals}`;
     let program = programs.get(key);
     if (program === undefined) {
-      program = trace("jit", fn as AnyFn, leaves.map(specOf), (inputs) => {
-        let next = 0;
-        return flats.map((f, i) => (f === null ? args[i] : unflattenTree(f.structure, f.leaves.map(() => inputs[next++]!))));
-      });
-      if (program.lasting) programs.set(key, program);
-      if (programs.size > KEPT) programs.delete(programs.keys().next().value!);
-      // Retraced with the same shapes: a static attribute changes from step to step.
-      if (avals === shape && ++traces === 3) {
-        console.warn(`paxjs: ${name} was traced ${traces + 1} times for the same shapes: a static attribute or argument changes between calls; make a number that changes a state (\`pax.state\`)`);
+      program = record(leaves, flats, args);
+      if (program.lasting) {
+        programs.set(key, program);
+        if (last !== null && last.avals === avals && ++retraces === RETRACES) console.warn(`paxjs: ${name} was traced ${RETRACES + 1} times for the same shapes: ${change(last.structures, structures)}`);
+        last = { avals, structures };
       }
-      shape = avals;
+      if (programs.size > KEPT) programs.delete(programs.keys().next().value!);
     } else {
       programs.delete(key);
       programs.set(key, program);
     }
     const out = runProgram(program, leaves);
-    if (donated.length > 0) consume(name, args, flats, donated, new Set(out.filter((t) => leaves.includes(t))));
+    if (donated.length > 0) consume(name, flats, donated, new Set(out.filter((t) => leaves.includes(t))));
     return unflattenTree(program.structure, out);
   };
+  Object.defineProperty(jitted, "name", { value: fn.name });
   return jitted as (...args: LooseBut<A, S>) => R;
 }
 
@@ -115,121 +108,35 @@ function runProgram(program: Recorded, leaves: readonly Tensor[]): Tensor[] {
   return program.results.map((r) => ("input" in r ? leaves[r.input]! : made[r.output]!));
 }
 
-/** Frees donated leaves, and remembers where they went. */
-function consume(name: string, args: readonly unknown[], flats: readonly (Flat | null)[], donated: readonly number[], kept: ReadonlySet<Tensor>): void {
+/** Frees donated leaves that nothing else holds, and remembers where they went. */
+function consume(name: string, flats: readonly (Flat | null)[], donated: readonly number[], kept: ReadonlySet<Tensor>): void {
   const seen = new Map<Tensor, number>();
   for (const f of flats) for (const t of f?.leaves ?? []) seen.set(t, (seen.get(t) ?? 0) + 1);
-  const handles: number[] = [];
-  for (const i of donated) {
-    const f = flats[i];
-    if (f === null || f === undefined) continue;
-    f.leaves.forEach((t, k) => {
-      if (kept.has(t) || seen.get(t)! > 1 || t.id === 0) return;
-      handles.push(t.id);
-      t.id = 0;
-      const path = pathOf(f.structure, k);
-      t.gone = `this tensor was donated to ${name}, argument ${i}${path ? `, \`${path}\`` : ""}; keep a copy with \`pax.clone\` before the call`;
+  const given: { readonly tensor: Tensor; readonly argument: number; readonly flat: Flat; readonly leaf: number }[] = [];
+  for (const argument of donated) {
+    const flat = flats[argument];
+    flat?.leaves.forEach((tensor, leaf) => {
+      if (!kept.has(tensor) && seen.get(tensor) === 1 && tensor.id !== 0) given.push({ tensor, argument, flat, leaf });
     });
   }
-  freeHandles(handles);
+  reserve(1 + given.length);
+  scratch[0] = given.length;
+  given.forEach(({ tensor }, i) => { scratch[1 + i] = tensor.id; });
+  checked(verbs.donate());
+  given.forEach(({ tensor, argument, flat, leaf }, i) => {
+    if (scratch[i] === 0) return;
+    tensor.id = 0;
+    const path = pathOf(flat.structure, leaf);
+    tensor.gone = `this tensor was donated to ${name}, argument ${argument}${path ? `, \`${path}\`` : ""}; keep a copy with \`pax.clone\` before the call`;
+  });
 }
 
 /** The program that `fn` records for these arguments, for printing. */
 export function makeProgram<A extends Args>(fn: (...args: A) => unknown): (...args: Loose<A>) => { toString(): string } {
   return (...args) => {
     const flats = (args as readonly unknown[]).map((a) => flattenTensors(a));
-    const program = trace("makeProgram", fn as AnyFn, flats.flatMap((f) => f.leaves.map(specOf)), (inputs) => {
-      let next = 0;
-      return flats.map((f) => unflattenTree(f.structure, f.leaves.map(() => inputs[next++]!)));
-    });
+    const program = trace("makeProgram", fn as AnyFn, flats.flatMap((f) => f.leaves.map(specOf)), rebuilder(flats));
     const text = verbs.programText(program.id);
     return { toString: () => (typeof text === "string" ? text : fail()) };
   };
 }
-
-/** The axis of each leaf of `tree`, from a prefix of it. */
-function axesOf(name: string, spec: AxisTree, tree: unknown, path = ""): (number | null)[] {
-  if (spec === null || typeof spec === "number") return flattenTensors(tree).leaves.map(() => spec);
-  const children = tree as Record<string, unknown> & readonly unknown[];
-  if (Array.isArray(spec)) {
-    if (!Array.isArray(tree) || tree.length !== spec.length) throw new PaxError("tree", `vmap: ${name}${path} has ${spec.length} axes for ${Array.isArray(tree) ? `${tree.length} elements` : "no array"}`, { path });
-    return spec.flatMap((s: AxisTree, i) => axesOf(name, s, children[i], `${path}[${i}]`));
-  }
-  return Object.keys(spec).sort().flatMap((k) => axesOf(name, (spec as Record<string, AxisTree>)[k]!, children[k], `${path}.${k}`));
-}
-
-/**
- * Maps a function over an axis: `inAxes` says which axis of each argument (null: the same for all), `outAxes` where it goes in the results.
- * @throws PaxError `shape` if the mapped axes differ in size
- */
-export function vmap<A extends Args = Tensor[], const R = unknown>(
-  fn: (...args: A) => R & TreeOfTensors,
-  options: { readonly inAxes?: number | null | NoInfer<{ readonly [K in keyof A]: AxisTree }>; readonly outAxes?: AxisTree; readonly axisName?: string } = {},
-): (...args: Loose<A>) => R {
-  const inAxes = (options.inAxes === undefined ? 0 : options.inAxes) as AxisTree;
-  const outAxes = options.outAxes === undefined ? 0 : options.outAxes;
-  return ((...args: unknown[]): unknown => {
-    const flats = args.map((a) => flattenTensors(a));
-    const leaves = flats.flatMap((f) => f.leaves);
-    const given = Array.isArray(inAxes) ? axesOf("inAxes", inAxes, args) : leaves.map(() => inAxes as number | null);
-    let size = -1;
-    const axes = leaves.map((t, i) => {
-      const axis = given[i] ?? null;
-      if (axis === null) return -1;
-      const at = axis < 0 ? axis + t.ndim : axis;
-      if (at < 0 || at >= t.ndim) throw new PaxError("shape", `vmap: axis ${axis} of an argument of shape [${t.shape.join(", ")}]`);
-      if (size >= 0 && t.shape[at] !== size) throw new PaxError("shape", `vmap: mapped axes have sizes ${size} and ${t.shape[at]}`);
-      size = t.shape[at]!;
-      return at;
-    });
-    if (size < 0) throw new PaxError("value", "vmap: no argument is mapped: give inAxes a number for at least one");
-    const specs = leaves.map((t, i) => ({ ...specOf(t), shape: t.shape.filter((_, d) => d !== axes[i]) }));
-    const program = trace("vmap", fn as AnyFn, specs, (inputs) => {
-      let next = 0;
-      return flats.map((f) => unflattenTree(f.structure, f.leaves.map(() => inputs[next++]!)));
-    });
-    const tree = unflattenTree(program.structure, program.results.map((r) => ("input" in r ? leaves[r.input]! : leaves[0]!)));
-    const wanted = typeof outAxes === "number" || outAxes === null ? program.results.map(() => outAxes) : axesOf("outAxes", outAxes, tree);
-    return unflattenTree(program.structure, runBatch(program, leaves, axes, size, wanted));
-  }) as (...args: Loose<A>) => R;
-}
-
-/** Stands for null among result axes, which may be negative. */
-const NO_AXIS = -1000;
-
-function runBatch(program: Recorded, leaves: readonly Tensor[], axes: readonly number[], size: number, wanted: readonly (number | null)[]): Tensor[] {
-  const places = program.results.map((r, i) => {
-    const axis = wanted[i]!;
-    if ("input" in r) return axes[r.input] === -1 && axis === null ? null : axis;
-    return axis;
-  });
-  // An input that is returned as it came needs no program: its axis is moved by the engine as a result's is.
-  const outs: number[] = [];
-  program.results.forEach((r, i) => { if ("output" in r) outs[r.output] = places[i] ?? NO_AXIS; });
-  let at = 0;
-  reserve(2 + 2 * leaves.length + outs.length);
-  scratch[at++] = leaves.length;
-  leaves.forEach((t, i) => { scratch[at++] = use(t); scratch[at++] = axes[i]!; });
-  scratch[at++] = outs.length;
-  for (const o of outs) scratch[at++] = o;
-  const made = collect(outs.length, (targets) => verbs.batch(program.id, size, targets));
-  return program.results.map((r, i) => {
-    if ("output" in r) return made[r.output]!;
-    const t = leaves[r.input]!;
-    const from = axes[r.input]!;
-    const to = places[i];
-    if (from === -1) {
-      if (to === null) return t;
-      throw new PaxError("value", "vmap: an argument that is not mapped was returned as it came: give its outAxes null");
-    }
-    if (to === null || to === undefined) throw new PaxError("trace", `vmap: result ${pathOf(program.structure, i) || i} depends on a mapped argument, so its outAxes cannot be null`);
-    return from === to ? t : moveAxis(t, from, to < 0 ? to + t.ndim : to);
-  });
-}
-
-function moveAxis(t: Tensor, from: number, to: number): Tensor {
-  const order = t.shape.map((_, d) => d).filter((d) => d !== from);
-  order.splice(to, 0, from);
-  return transpose(t, order);
-}
-

@@ -23,10 +23,19 @@ export class Structure<T> {
     return (this.cachedKey ??= nodeKey(this.node));
   }
 
+  /** @internal The structures of a node's children; none for a leaf. */
+  children(): Structure<unknown>[] {
+    const { node } = this;
+    return node.type === "leaf" || node.type === "null" ? [] : node.children.map((child) => Structure.of<unknown>(child, leavesOf(child)));
+  }
+
   toString(): string {
     return describe(this.node);
   }
 }
+
+const leavesOf = (node: Node): number =>
+  node.type === "leaf" ? 1 : node.type === "null" ? 0 : node.children.reduce((n, child) => n + leavesOf(child), 0);
 
 function nodeKey(node: Node): string {
   if (node.type === "leaf") return "*";

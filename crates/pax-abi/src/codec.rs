@@ -32,6 +32,12 @@ impl<'a> Reader<'a> {
             usize::try_from(x).map_err(|_| Error::shape(format!("a shape has the negative size {x}")))
         }).collect()
     }
+    /// A count of UTF-16 units, then the units.
+    pub fn text(&mut self) -> Result<String> {
+        let n = self.count()?;
+        let units: Vec<u16> = (0..n).map(|_| Ok(self.int()? as u16)).collect::<Result<_>>()?;
+        Ok(String::from_utf16_lossy(&units))
+    }
     pub fn aval(&mut self) -> Result<Aval> {
         let (dtype, weak) = (self.dtype()?, self.number()? != 0.0);
         Ok(Aval { shape: self.dims()?, dtype, weak })
@@ -53,11 +59,7 @@ impl<'a> Reader<'a> {
             Kind::Float => Value::Float(self.number()?),
             Kind::Bool => Value::Bool(self.number()? != 0.0),
             Kind::DType => Value::DType(self.dtype()?),
-            Kind::Str => {
-                let n = self.count()?;
-                let units: Vec<u16> = (0..n).map(|_| Ok(self.int()? as u16)).collect::<Result<_>>()?;
-                Value::Str(String::from_utf16_lossy(&units).as_str().into())
-            }
+            Kind::Str => Value::Str(self.text()?.as_str().into()),
             Kind::Program => Value::Program(handles.program(self.handle()?)?),
             Kind::Choice(words) => {
                 let i = self.count()?;
@@ -77,6 +79,20 @@ impl<'a> Writer<'a> {
         *self.data.get_mut(self.at).ok_or_else(|| Error::new(Code::Internal, "the scratch is too small for the answer"))? = x;
         self.at += 1;
         Ok(())
+    }
+    pub fn written(&self) -> usize { self.at }
+    /// A parameter in the form in which `Reader` takes it; programs have no value of their own.
+    pub fn param(&mut self, value: &Value) -> Result<()> {
+        match value {
+            Value::Int(x) => self.number(*x as f64),
+            Value::Float(x) => self.number(*x),
+            Value::Bool(x) => self.number(f64::from(u8::from(*x))),
+            Value::DType(x) => self.number(f64::from(*x as u8)),
+            Value::Choice(x) => self.number(f64::from(*x)),
+            Value::Ints(xs) => { self.number(xs.len() as f64)?; xs.iter().try_for_each(|&x| self.number(x as f64)) }
+            Value::Str(x) => { let units: Vec<u16> = x.encode_utf16().collect(); self.number(units.len() as f64)?; units.iter().try_for_each(|&u| self.number(f64::from(u))) }
+            Value::Program(_) => self.number(0.0),
+        }
     }
     pub fn aval(&mut self, a: &Aval) -> Result<()> {
         self.number(a.dtype as u8 as f64)?;

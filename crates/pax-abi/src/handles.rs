@@ -30,7 +30,15 @@ const GENERATIONS: u32 = 1 << 20;
 impl Handles {
     pub fn alive(&self) -> usize { self.alive }
 
+    /// A handle that belongs to the innermost open level.
     pub fn insert(&mut self, entry: Entry) -> Handle {
+        let handle = self.insert_lasting(entry);
+        if let Some(level) = self.levels.last_mut() { level.push(handle); }
+        handle
+    }
+
+    /// A handle that outlives the levels that are open.
+    pub fn insert_lasting(&mut self, entry: Entry) -> Handle {
         self.alive += 1;
         let slot = self.vacant.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, entry: None });
@@ -40,9 +48,7 @@ impl Handles {
         s.generation = (s.generation + 1) % GENERATIONS;
         if s.generation == 0 { s.generation = 1; }
         s.entry = Some(entry);
-        let handle = u64::from(s.generation) << 32 | u64::from(slot);
-        if let Some(level) = self.levels.last_mut() { level.push(handle); }
-        handle
+        u64::from(s.generation) << 32 | u64::from(slot)
     }
 
     fn slot(&self, h: Handle) -> Option<&Slot> {

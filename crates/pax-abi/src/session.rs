@@ -5,8 +5,9 @@ use pax_core::bind::Tensors;
 use pax_core::dtype::Element;
 use pax_core::exec::Pool;
 use pax_core::level::{Mode, Tape};
-use pax_core::ops::{lift::result_dtype, table, Lift};
-use pax_core::{dispatch, walk, Aval, Cx, DType, Error, Program, Result, Row, Tensor};
+use pax_core::ops::programs::call::CALL;
+use pax_core::ops::{lift::result_dtype, table, Axis, Lift};
+use pax_core::{dispatch, walk, Aval, Cx, DType, Error, Params, Program, Result, Row, Tensor};
 
 use crate::codec::{Reader, Writer};
 use crate::handles::{Entry, FreeList, Handle, Handles};
@@ -94,7 +95,30 @@ impl Session {
         Ok(())
     }
 
+    /// Frees handles whose tensors nothing else holds: no program captured them, no recording kept them.
+    /// Scratch: count, handles. Answers 1 for each that was freed.
+    pub fn donate(&mut self, scratch: &mut [f64]) -> Result<()> {
+        let mut r = Reader::new(scratch);
+        let handles: Vec<Handle> = (0..r.count()?).map(|_| r.handle()).collect::<Result<_>>()?;
+        let mut out = Writer::new(scratch);
+        for h in handles {
+            let free = self.handles.tensor(h)?.is_unshared();
+            if free { drop(self.handles.free(h)); }
+            out.number(f64::from(u8::from(free)))?;
+        }
+        Ok(())
+    }
+
     // ---- rows
+    /// Reads the parameters of a row from the scratch and writes them back as they were understood; answers how many numbers.
+    pub fn echo(&mut self, op: usize, scratch: &mut [f64]) -> Result<usize> {
+        let row = *table().get(op).ok_or_else(|| Error::internal(format!("no row has the number {op}")))?;
+        let params = Reader::new(scratch).params(row.params, &self.handles).map_err(|e| e.at(row.name))?;
+        let mut out = Writer::new(scratch);
+        for v in params.values() { out.param(v)?; }
+        Ok(out.written())
+    }
+
     /// Applies a row. Scratch: operands (count, then kind and value of each), parameters.
     pub fn bind(&mut self, op: usize, scratch: &mut [f64]) -> Result<Made> {
         let row = *table().get(op).ok_or_else(|| Error::internal(format!("no row has the number {op}")))?;
@@ -191,10 +215,23 @@ impl Session {
         let program = self.cx.end_abstract(&results)?;
         drop(results);
         self.handles.leave(&[]);
+        let lasting = !program.captured.iter().any(|t| self.cx.belongs(t));
         let mut out = Writer::new(scratch);
-        out.number(f64::from(u8::from(!program.captured.iter().any(|t| self.cx.belongs(t)))))?;
+        out.number(f64::from(u8::from(lasting)))?;
         out.number(program.captured.len() as f64)?;
-        Ok(self.handles.insert(Entry::Program(Rc::new(program))))
+        let entry = Entry::Program(Rc::new(program));
+        Ok(if lasting { self.handles.insert_lasting(entry) } else { self.handles.insert(entry) })
+    }
+
+    /// A program with a derivative of the user's own. Scratch: handles of the function, its forward and its backward
+    /// program, then count and indices of the declared inputs that the backward program gives cotangents of.
+    pub fn custom_vjp(&mut self, scratch: &mut [f64]) -> Result<Handle> {
+        let mut r = Reader::new(scratch);
+        let mut program = || self.handles.program(r.handle()?);
+        let (primal, forward, backward) = (program()?, program()?, program()?);
+        let wrt: Vec<usize> = (0..r.count()?).map(|_| r.count()).collect::<Result<_>>()?;
+        let made = self.cx.custom_vjp(&primal, &forward, &backward, &wrt)?;
+        Ok(self.handles.insert(Entry::Program(made)))
     }
 
     /// Leaves every level above `depth`, and what they made.
@@ -253,15 +290,15 @@ impl Session {
     /// Runs a program. Scratch: count, handles of its declared inputs.
     pub fn run(&mut self, program: Handle, scratch: &mut [f64]) -> Result<Made> {
         let program = self.handles.program(program)?;
-        let mut inputs = self.list(&mut Reader::new(scratch))?;
-        inputs.extend(program.captured.iter().cloned());
-        let outs = self.cx.call(&program, &inputs)?;
+        let inputs = self.list(&mut Reader::new(scratch))?;
+        let outs = self.cx.apply(&CALL, Params::new(CALL.params, [program.into()])?, &inputs)?;
         drop(inputs);
         self.give_all(outs, scratch)
     }
 
-    /// Runs a program over a mapped axis. Scratch: count, then handle and axis (−1: not mapped) of each declared input,
-    /// then count and axis of each result (`NO_AXIS`: not mapped, which is an error that names the result where it depends on a mapped input).
+    /// Runs a program over a mapped axis. Scratch: count, then handle and axis (−1: not mapped) of each declared input, then
+    /// count and axis of each result (`NO_AXIS`: not mapped), then the axis's name. Answers, after the descriptions, 1 for
+    /// each result that should not be mapped but is.
     pub fn batch(&mut self, program: Handle, size: usize, scratch: &mut [f64]) -> Result<Made> {
         let program = self.handles.program(program)?;
         let mut r = Reader::new(scratch);
@@ -272,29 +309,23 @@ impl Session {
             inputs.push(if axis > 0 { self.cx.move_axis(&t, axis as usize, 0)? } else { t });
         }
         let out_axes: Vec<i64> = (0..r.count()?).map(|_| r.int()).collect::<Result<_>>()?;
+        let name = r.text()?;
         inputs.extend(program.captured.iter().cloned());
         mapped.resize(inputs.len(), false);
-        let outs = walk::batch(&self.cx, &program, inputs, &mapped, size)?;
-        let mut results = Vec::new();
-        for (i, ((t, mapped), axis)) in outs.into_iter().zip(out_axes).enumerate() {
-            results.push(match (mapped, axis) {
-                (false, NO_AXIS) => t,
-                (true, NO_AXIS) => return Err(Error::trace(format!("result {i} depends on a mapped argument, so its `outAxes` cannot be null"))),
-                (mapped, axis) => {
-                    let t = if mapped { t } else { self.repeat(&t, size)? };
-                    let to = if axis < 0 { axis + t.ndim() as i64 } else { axis };
-                    if !(0..t.ndim() as i64).contains(&to) { return Err(Error::shape(format!("outAxes {axis} for a result of shape {:?}", t.shape()))); }
-                    self.cx.move_axis(&t, 0, to as usize)?
-                }
-            });
+        let outs = walk::batch(&self.cx, &program, inputs, &mapped, Axis { size, name: &name })?;
+        let (mut made, mut out, mut wrong) = (Made::new(), Writer::new(scratch), Vec::new());
+        for ((t, mapped), axis) in outs.into_iter().zip(out_axes) {
+            wrong.push(mapped && axis == NO_AXIS);
+            let t = if axis == NO_AXIS { t } else {
+                let t = if mapped { t } else { self.cx.repeated(&t, size)? };
+                let to = if axis < 0 { axis + t.ndim() as i64 } else { axis };
+                if !(0..t.ndim() as i64).contains(&to) { return Err(Error::shape(format!("outAxes {axis} for a result of shape {:?}", t.shape()))); }
+                self.cx.move_axis(&t, 0, to as usize)?
+            };
+            self.give(t, &mut out, &mut made)?;
         }
-        self.give_all(results, scratch)
-    }
-
-    fn repeat(&self, t: &Tensor, size: usize) -> Result<Tensor> {
-        let mut shape = vec![size];
-        shape.extend_from_slice(t.shape());
-        self.cx.broadcast(t, &shape, &(1..shape.len()).collect::<Vec<_>>())
+        for w in wrong { out.number(f64::from(u8::from(w)))?; }
+        Ok(made)
     }
 
     pub fn program_text(&self, h: Handle) -> Result<String> { Ok(self.handles.program(h)?.to_string()) }

@@ -8,7 +8,7 @@ use crate::exec::{Exec, Pool, Serial};
 use crate::level::{Level, Mode, Tape};
 use crate::ops::{self, Body};
 use crate::tensor::Slot;
-use crate::{walk, Array, Aval, DType, Error, Meter, Params, Program, Result, Row, Tensor, Value};
+use crate::{Array, Aval, DType, Error, Meter, Params, Program, Result, Row, Tensor};
 
 pub type Tensors = SmallVec<[Tensor; 1]>;
 
@@ -142,7 +142,7 @@ impl Cx {
                 Some(f) => f(&self.exec(), params, &inputs).map_err(|e| e.at(row.name)),
                 None => Err(Error::internal(format!("{} has no eval of its own", row.name))),
             },
-            Body::Call => walk::eval::run(self, params.program("program")?, inputs.into_iter().collect()),
+            Body::Program(o) => (o.eval)(self, params, inputs.into_vec()).map_err(|e| e.at(row.name)),
         }
     }
 
@@ -155,34 +155,36 @@ impl Cx {
         }
         let avals: SmallVec<[&Aval; 3]> = inputs.iter().map(|t| t.aval()).collect();
         let shapes = (row.shape)(&avals, &params).map_err(|e| e.at(row.name))?;
-        if let Body::Call = row.body { return self.bind_call(row, params, inputs, shapes); }
+        if let Body::Program(o) = &row.body { return self.bind_owner(row, o, params, inputs, shapes.len()); }
         let outputs = self.results(row, &params, inputs, shapes)?;
         self.record(row, &params, inputs, &outputs);
         if self.queue.borrow().len() >= QUEUE { self.flush()?; }
         Ok(outputs)
     }
 
-    /// Each level that differentiates the call records a program with residuals of its own. What an inner level keeps is
-    /// a result to the outer ones (second derivatives run through it), so each split is of the one before.
-    fn bind_call(&self, row: &'static Row, params: Params, inputs: &[Tensor], shapes: SmallVec<[Aval; 1]>) -> Result<Tensors> {
-        let wanted = shapes.len();
-        let mut program = params.program("program")?.clone();
-        let float = shapes.iter().any(|a| a.dtype.is_float());
-        let mut records: SmallVec<[(usize, Rc<Program>); 2]> = SmallVec::new();
+    /// Each level that differentiates the row records a form with residuals of its own. What an inner level keeps is
+    /// a result to the outer ones (second derivatives run through it), so each form is made of the one before.
+    fn bind_owner(&self, row: &'static Row, owner: &ops::Owner, mut params: Params, inputs: &[Tensor], wanted: usize) -> Result<Tensors> {
+        let avals: SmallVec<[&Aval; 3]> = inputs.iter().map(|t| t.aval()).collect();
+        let shapes = |params: &Params| (row.shape)(&avals, params).map_err(|e| e.at(row.name));
+        let float = shapes(&params)?.iter().any(|a| a.dtype.is_float());
+        let mut records: SmallVec<[(usize, Params); 2]> = SmallVec::new();
         for at in (0..self.depth()).rev() {
-            let (mode, active) = {
+            let (mode, active): (Mode, Vec<bool>) = {
                 let level = &self.levels.borrow()[at];
-                (level.mode, float && inputs.iter().any(|t| level.var(t).is_some()))
+                (level.mode, inputs.iter().map(|t| t.dtype().is_float() && level.var(t).is_some()).collect())
             };
-            if mode == Mode::Diff && active { program = walk::split(self, &program)?.forward.clone(); }
-            if mode == Mode::Abstract || active { records.push((at, program.clone())); }
+            if mode == Mode::Diff {
+                if !float || !active.contains(&true) { continue; }
+                params = (owner.forward)(self, &params, &active).map_err(|e| e.at(row.name))?;
+            }
+            records.push((at, params.clone()));
             if mode == Mode::Abstract { break; }
         }
-        let with = |p: &Rc<Program>| Params::new(row.params, [Value::Program(p.clone())]);
-        let shapes = program.outputs.iter().map(|&v| program.aval(v).clone()).collect();
-        let mut outputs = self.results(row, &with(&program)?, inputs, shapes)?;
+        let mut outputs = self.results(row, &params, inputs, shapes(&params)?)?;
         for (at, p) in &records {
-            self.levels.borrow_mut()[*at].record(row, &with(p)?, inputs, &outputs[..p.outputs.len()]);
+            let n = shapes(p)?.len();
+            self.levels.borrow_mut()[*at].record(row, p, inputs, &outputs[..n]);
             self.recorded.set(self.recorded.get() + 1);
         }
         if self.queue.borrow().len() >= QUEUE { self.flush()?; }
@@ -237,6 +239,8 @@ impl Cx {
 
     /// True if a level that is open knows this tensor, or made it.
     pub fn belongs(&self, t: &Tensor) -> bool { t.abstract_level().is_some() || self.levels.borrow().iter().any(|l| l.var(t).is_some()) }
+    /// True if an open level of this mode knows this tensor.
+    pub fn known_to(&self, t: &Tensor, mode: Mode) -> bool { self.levels.borrow().iter().any(|l| l.mode == mode && l.var(t).is_some()) }
 
     fn check_alive(&self, inputs: &[Tensor]) -> Result<()> {
         for t in inputs {
@@ -310,8 +314,8 @@ impl Cx {
         level.program.dead_code();
         let mut live = vec![false; level.program.avals.len()];
         for e in &level.program.equations {
-            for (i, &v) in e.inputs.iter().enumerate() { live[v as usize] |= e.row.saves.input(i); }
-            if e.row.saves.outputs { for &v in &e.outputs { live[v as usize] = true; } }
+            for (i, &v) in e.inputs.iter().enumerate() { live[v as usize] |= e.row.saves.input(i, &e.params); }
+            for (i, &v) in e.outputs.iter().enumerate() { live[v as usize] |= e.row.saves.output(i, &e.params); }
         }
         for (slot, live) in level.saved.iter_mut().zip(live) { if !live { *slot = None; } }
         Ok(Tape { program: level.program, saved: level.saved, results, result_avals: outputs.iter().map(|t| t.aval().clone()).collect() })

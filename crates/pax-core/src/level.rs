@@ -61,13 +61,14 @@ impl Level {
 
     pub fn record(&mut self, row: &'static Row, params: &Params, inputs: &[Tensor], outputs: &[Tensor]) {
         let diff = self.mode == Mode::Diff;
-        let ins = inputs.iter().enumerate().map(|(i, t)| self.operand(t, diff && row.saves.input(i))).collect();
-        let outs = outputs.iter().map(|t| {
+        let ins = inputs.iter().enumerate().map(|(i, t)| self.operand(t, diff && row.saves.input(i, params))).collect();
+        let outs = outputs.iter().enumerate().map(|(i, t)| {
             let v = self.fresh(t.aval());
             if !diff || t.dtype().is_float() { self.name(t, v); }
-            if diff && row.saves.outputs { self.saved[v as usize] = Some(t.clone()); }
+            if diff && row.saves.output(i, params) { self.saved[v as usize] = Some(t.clone()); }
             v
         }).collect();
+        self.program.collective |= row.collective(params);
         self.program.equations.push(Equation { row, params: params.clone(), inputs: ins, outputs: outs });
     }
 

@@ -92,6 +92,8 @@ impl Params {
     pub fn dtype(&self, name: &str) -> Result<DType> { if let Value::DType(x) = self.get(name)? { Ok(*x) } else { self.wrong(name) } }
     pub fn str(&self, name: &str) -> Result<&str> { if let Value::Str(x) = self.get(name)? { Ok(x) } else { self.wrong(name) } }
     pub fn program(&self, name: &str) -> Result<&Rc<Program>> { if let Value::Program(x) = self.get(name)? { Ok(x) } else { self.wrong(name) } }
+    /// The programs among the parameters, in order.
+    pub fn programs(&self) -> impl Iterator<Item = &Rc<Program>> { self.values.iter().filter_map(|v| if let Value::Program(p) = v { Some(p) } else { None }) }
     /// The chosen word of a `Choice` parameter.
     pub fn choice(&self, name: &str) -> Result<&'static str> {
         let i = self.spec.iter().position(|s| s.name == name);

@@ -10,6 +10,7 @@ use crate::{Aval, Params, Row, Tensor};
 /// A variable of one program: an index into its `avals`.
 pub type Var = u32;
 
+#[derive(Clone)]
 pub struct Equation {
     pub row: &'static Row,
     pub params: Params,
@@ -30,22 +31,31 @@ pub struct Program {
     pub outputs: Vec<Var>,
     pub avals: Vec<Aval>,
     pub groups: Vec<Group>,
-    /// Forward with residuals, and backward; made once, when first differentiated.
-    pub split: RefCell<Option<Rc<Split>>>,
-    /// Set on a forward program: how to walk back from its residuals.
+    /// It speaks of a mapped axis by name.
+    pub collective: bool,
+    /// Its differentiable forms, by active inputs; made when first differentiated.
+    pub forwards: RefCell<Vec<(Vec<bool>, Rc<Program>)>>,
+    /// A derivative that the user wrote: forward with residuals, instead of those made here.
+    pub custom: Option<Rc<Program>>,
+    /// Set on a forward program: how to walk back from it.
     pub back: Option<Back>,
 }
 
-/// A program's derivative, cached with it.
-pub struct Split { pub forward: Rc<Program> }
+/// A value that a backward program reads: an operand or a result of the row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source { Operand(usize), Result(usize) }
 
-/// The backward half of a forward program whose outputs are `primal` results and then residuals.
+/// How to walk back through a row that owns a forward program.
 pub struct Back {
-    pub primal: usize,
-    /// Takes residuals, then a cotangent for each float result; gives cotangents of the inputs named by `wrt`.
+    /// Takes what `reads` names, then the cotangents of the `live` results.
     pub program: Rc<Program>,
-    /// For each input of the forward program, which output of `program` is its cotangent.
+    pub reads: Vec<Source>,
+    /// Results whose cotangents are read.
+    pub live: Vec<usize>,
+    /// For each operand of the row, which result of `program` is its cotangent.
     pub wrt: Vec<Option<usize>>,
+    /// For `scan`: makes what does not change from step to step out of the last `fixed` of `reads`.
+    pub fixed: Option<(usize, Rc<Program>)>,
 }
 
 impl Program {

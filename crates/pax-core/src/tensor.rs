@@ -57,6 +57,8 @@ impl Tensor {
     pub fn size(&self) -> usize { self.0.aval.size() }
     pub fn dtype(&self) -> DType { self.0.aval.dtype }
     pub fn weak(&self) -> bool { self.0.aval.weak }
+    /// True if this is the only hold on it.
+    pub fn is_unshared(&self) -> bool { Rc::strong_count(&self.0) == 1 }
     /// The serial number of the level that made it, if it is abstract.
     pub fn abstract_level(&self) -> Option<u32> { if let Slot::Abstract(l) = &*self.0.slot.borrow() { Some(*l) } else { None } }
 }

@@ -347,6 +347,15 @@ fn large(cx: &Cx) -> Vec<(&'static str, Vec<Value>, Vec<Tensor>)> {
         out.push(("reduce_sum", vec![axes(&[0])], vec![make(d, &[700, 300])]));
         out.push(("reduce_sum", vec![axes(&[1])], vec![make(d, &[700, 300])]));
         out.push(("mul", vec![], vec![make(d, &[700, 300]), make(d, &[700, 300])]));
+        let conv = |sizes: &[i64]| { let mut p = vec![axes(&[1, 2]), axes(&[1, 1]), axes(&[1, 0]), axes(&[1, 1]), axes(&[1, 1]), Value::Int(1)]; if !sizes.is_empty() { p.push(axes(sizes)); } p };
+        out.push(("conv", conv(&[]), vec![make(d, &[6, 17, 19, 8]), make(d, &[3, 2, 8, 12])]));
+        out.push(("conv_input_grad", conv(&[17, 19]), vec![make(d, &[6, 17, 10, 12]), make(d, &[3, 2, 8, 12])]));
+        out.push(("conv_kernel_grad", conv(&[3, 2]), vec![make(d, &[6, 17, 19, 8]), make(d, &[6, 17, 10, 12])]));
+        out.push(("window_max", vec![axes(&[1, 3, 3, 1]), axes(&[1, 2, 1, 1]), axes(&[0, 1, 1, 0]), axes(&[0, 1, 1, 0])], vec![make(d, &[6, 40, 40, 8])]));
+        out.push(("window_sum", vec![axes(&[1, 3, 3, 1]), axes(&[1, 2, 1, 1]), axes(&[0, 1, 1, 0]), axes(&[0, 1, 1, 0])], vec![make(d, &[6, 40, 40, 8])]));
+        out.push(("softmax", vec![Value::Int(1)], vec![make(d, &[700, 300])]));
+        out.push(("layer_norm", vec![axes(&[1]), Value::Float(1e-5)], vec![make(d, &[700, 300])]));
+        out.push(("cumsum", vec![Value::Int(0), Value::Bool(false)], vec![make(d, &[700, 300])]));
     }
     out
 }

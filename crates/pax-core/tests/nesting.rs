@@ -4,12 +4,13 @@ mod support;
 use std::rc::Rc;
 
 use pax_core::level::Mode;
-use pax_core::{walk, Aval, Cx, DType, Result, Tensor};
+use pax_core::ops::programs::checkpoint::CHECKPOINT;
+use pax_core::{walk, Aval, Cx, DType, Params, Result, Tensor};
 use support::near;
 
 #[derive(Clone, Copy, Debug)]
-enum T { Grad, Vjp, Jvp, Vmap, Jit }
-const ALL: [T; 5] = [T::Grad, T::Vjp, T::Jvp, T::Vmap, T::Jit];
+enum T { Grad, Vjp, Jvp, Vmap, Jit, Scan, Checkpoint }
+const ALL: [T; 7] = [T::Grad, T::Vjp, T::Jvp, T::Vmap, T::Jit, T::Scan, T::Checkpoint];
 const N: usize = 3;
 const W: [f64; N] = [0.5, -1.25, 0.75];
 const V: [f64; N] = [1.0, -0.5, 0.25];
@@ -93,6 +94,26 @@ fn apply(cx: &Cx, ts: &[T], outer: &[Tensor], x: &Tensor) -> Result<Tensor> {
             inputs.extend(program.captured.iter().cloned());
             Ok(cx.call(&program, &inputs)?.remove(0))
         }
+        // The carry is halved and takes what each slice gives; the slices' results come out, too.
+        T::Scan => {
+            let scales: Vec<f64> = SCALES.iter().flat_map(|&s| [s; N]).collect();
+            let shape = [SCALES.len(), N];
+            let xs = cx.mul(&cx.broadcast(x, &shape, &[1])?, &cx.from_f64(DType::F64, &scales, &shape))?;
+            let t = cx.begin_abstract(&[Aval::new(&[N], DType::F64), Aval::new(&[N], DType::F64)]);
+            let y = inner(&t[1])?;
+            let next = cx.add(&cx.scale(&t[0], 0.5)?, &y)?;
+            let program = Rc::new(cx.end_abstract(&[next, y])?);
+            let mut inputs = vec![constant(&V), xs];
+            inputs.extend(program.captured.iter().cloned());
+            let outs = cx.scan(&program, 1, 1, SCALES.len(), true, &inputs)?;
+            cx.add(&outs[0], &cx.reduce_sum(&outs[1], &[0])?)
+        }
+        T::Checkpoint => {
+            let y = cx.begin_abstract(&[x.aval().clone()]);
+            let out = inner(&y[0])?;
+            let program = cx.end_abstract(&[out])?;
+            cx.apply(&CHECKPOINT, Params::new(CHECKPOINT.params, [Rc::new(program).into()])?, std::slice::from_ref(x)).map(|mut o| o.remove(0))
+        }
     }
 }
 
@@ -118,7 +139,15 @@ fn apply_ref(ts: &[T], outer: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
             let outs: Vec<Vec<f64>> = SCALES.iter().map(|s| inner(&x.iter().map(|a| a * s).collect::<Vec<_>>())).collect();
             (0..N).map(|i| outs.iter().map(|o| o[i]).sum()).collect()
         }
-        T::Jit => inner(x),
+        T::Jit | T::Checkpoint => inner(x),
+        T::Scan => {
+            let outs: Vec<Vec<f64>> = SCALES.iter().map(|s| inner(&x.iter().map(|a| a * s).collect::<Vec<_>>())).collect();
+            // In reverse: the last slice first.
+            (0..N).map(|i| {
+                let carry = outs.iter().rev().fold(V[i], |c, o| 0.5 * c + o[i]);
+                carry + outs.iter().map(|o| o[i]).sum::<f64>()
+            }).collect()
+        }
     }
 }
 
@@ -150,6 +179,6 @@ fn singles() { check(lists(1)) }
 fn pairs() { check(lists(2)) }
 #[test]
 fn triples() { check(lists(3)) }
-/// Differentiated calls inside calls need four.
+/// Differentiated programs inside programs need four.
 #[test]
 fn quadruples() { check(lists(4)) }

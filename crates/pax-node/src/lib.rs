@@ -129,6 +129,7 @@ const VERBS: &[(&str, Raw)] = verbs! {
     "bind" => |env, a, s, scratch| s.bind(a.number(env, 0)? as usize, scratch).map(Answer::Made),
     "track" => |env, a, s, _| { let h = a.handle(env, 0)?; s.handles.get(h)?; Ok(Answer::Made(vec![(h, a.number(env, 1)? as usize)])) },
     "free" => |_, _, s, scratch| s.free(scratch).map(|_| Answer::Number(0.0)),
+    "donate" => |_, _, s, scratch| s.donate(scratch).map(|_| Answer::Number(0.0)),
     "beginDiff" => |_, _, s, scratch| s.begin_diff(scratch).map(|m| Answer::Number(m.len() as f64)),
     "beginAbstract" => |_, _, s, scratch| s.begin_abstract(scratch).map(|m| Answer::Number(m.len() as f64)),
     "endDiff" => |_, _, s, scratch| s.end_diff(scratch).map(|h| Answer::Number(h as f64)),
@@ -138,11 +139,13 @@ const VERBS: &[(&str, Raw)] = verbs! {
     "push" => |env, a, s, scratch| s.push(a.handle(env, 0)?, scratch).map(Answer::Made),
     "run" => |env, a, s, scratch| s.run(a.handle(env, 0)?, scratch).map(Answer::Made),
     "batch" => |env, a, s, scratch| s.batch(a.handle(env, 0)?, a.number(env, 1)? as usize, scratch).map(Answer::Made),
+    "customVjp" => |_, _, s, scratch| s.custom_vjp(scratch).map(|h| Answer::Number(h as f64)),
     "programText" => |env, a, s, _| s.program_text(a.handle(env, 0)?).map(|t| Answer::Value(string(env, &t))),
     "stats" => |_, _, s, scratch| s.stats(scratch).map(|_| Answer::Number(0.0)),
     "manifest" => |env, _, _, _| Ok(Answer::Value(string(env, &manifest::manifest()))),
     "manifestHash" => |_, _, _, _| Ok(Answer::Number(f64::from(manifest::hash()))),
     "threads" => |env, a, s, _| { s.cx.set_pool(pool::of(a.number(env, 0)? as usize)); Ok(Answer::Number(0.0)) },
+    "echo" => |env, a, s, scratch| s.echo(a.number(env, 0)? as usize, scratch).map(|n| Answer::Number(n as f64)),
     "panicForTest" => |_, _, _, _| { let none: Option<f64> = None; Ok(Answer::Number(none.expect("a panic on purpose"))) },
 };
 

@@ -3,7 +3,7 @@ import { bindMany, bindOne, type ProgramHandle } from "../../engine.js";
 import type { DType, Tensor, TensorLike } from "../../tensor.js";
 
 /** Hash of the manifest that these functions were written from. */
-export const MANIFEST_HASH = 979078157;
+export const MANIFEST_HASH = 1292323574;
 
 /** `a + b`, element by element; bool is or. */
 export function add(a: TensorLike, b: TensorLike): Tensor {
@@ -633,5 +633,40 @@ export function cumprod(x: TensorLike, axis: number, reverse: boolean): Tensor {
 /** Runs a recorded program on its inputs. */
 export function call(inputs: readonly TensorLike[], program: ProgramHandle): Tensor[] {
   return bindMany(125, "call", [...inputs], [program]);
+}
+
+/** Runs a recorded program `length` times: it takes the carry, a slice of each scanned operand and what every step sees, and gives the carry and a slice of each further result. */
+export function scan(inputs: readonly TensorLike[], program: ProgramHandle, carry: number, scanned: number, length: number, reverse: boolean): Tensor[] {
+  return bindMany(126, "scan", [...inputs], [program, carry, scanned, length, reverse]);
+}
+
+/** Runs the first recorded program where the condition holds, else the second. */
+export function cond(condition: TensorLike, inputs: readonly TensorLike[], then: ProgramHandle, otherwise: ProgramHandle): Tensor[] {
+  return bindMany(127, "cond", [condition, ...inputs], [then, otherwise]);
+}
+
+/** Repeats the recorded body on the carry as long as the recorded test gives true. */
+export function whileLoop(inputs: readonly TensorLike[], test: ProgramHandle, body: ProgramHandle): Tensor[] {
+  return bindMany(128, "whileLoop", [...inputs], [test, body]);
+}
+
+/** Runs a recorded program, and again when its derivative is taken. */
+export function checkpoint(inputs: readonly TensorLike[], program: ProgramHandle): Tensor[] {
+  return bindMany(129, "checkpoint", [...inputs], [program]);
+}
+
+/** The sum over the mapped axis of that name; every example gets it. */
+export function psum(x: TensorLike, axis: string): Tensor {
+  return bindOne(130, "psum", [x], [axis]);
+}
+
+/** The greatest over the mapped axis of that name; every example gets it. Ties share the gradient evenly. */
+export function pmax(x: TensorLike, axis: string): Tensor {
+  return bindOne(131, "pmax", [x], [axis]);
+}
+
+/** Each example's index along the mapped axis of that name. */
+export function axisIndex(axis: string): Tensor {
+  return bindOne(132, "axisIndex", [], [axis]);
 }
 

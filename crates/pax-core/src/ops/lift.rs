@@ -2,6 +2,7 @@
 use smallvec::SmallVec;
 
 use crate::bind::Tensors;
+use crate::ops::Body;
 use crate::{Aval, Cx, DType, Dims, Error, Params, Result, Row, Tensor};
 
 /// How a row's operands are prepared before `bind`.
@@ -52,7 +53,8 @@ pub fn result_dtype(xs: &[&Aval]) -> (DType, bool) {
 impl Cx {
     /// Applies a row to operands as user code gives them.
     pub fn apply(&self, row: &'static Row, params: Params, xs: &[Tensor]) -> Result<Tensors> {
-        let lifted = self.lift(row.lift, xs).map_err(|e| e.at(row.name))?;
+        let mut lifted = self.lift(row.lift, xs).map_err(|e| e.at(row.name))?;
+        if let Body::Program(_) = row.body { lifted.extend(params.programs().flat_map(|p| p.captured.iter().cloned())); }
         self.bind(row, params, &lifted)
     }
 

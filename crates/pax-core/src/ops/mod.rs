@@ -1,6 +1,7 @@
 //! The table. A row is an op: name, doc, parameters, shape rule, eval, derivative and batch rules, samples.
 //! To add an op, write a row in its family's file and put it in that family's `ROWS`.
 mod build;
+pub mod collective;
 pub mod composite;
 pub mod contract;
 pub mod conv;
@@ -21,6 +22,7 @@ use smallvec::{smallvec, SmallVec};
 use crate::bind::Tensors;
 use crate::exec::Exec;
 use crate::params::Param;
+use crate::program::Source;
 use crate::{Array, Aval, Cx, Error, Params, Result, Tensor};
 pub use lift::Lift;
 pub use samples::{Domain, Input, Sample};
@@ -52,8 +54,8 @@ pub struct Row {
 pub enum Body {
     Primitive(Primitive),
     Composite(Composite),
-    /// Runs the program in its parameters.
-    Call,
+    /// Owns the programs in its parameters; what they captured is passed as its last operands.
+    Program(Owner),
 }
 pub struct Primitive { pub eval: Eval }
 pub struct Composite {
@@ -62,18 +64,42 @@ pub struct Composite {
     pub fused: Option<Eval>,
 }
 
+/// A row that owns programs.
+pub struct Owner {
+    pub eval: fn(&Cx, &Params, Vec<Array>) -> Result<Arrays>,
+    /// The parameters of its differentiable form for these active operands: their program has a `Back`, and what
+    /// that reads follows the results.
+    pub forward: fn(&Cx, &Params, &[bool]) -> Result<Params>,
+}
+
 #[derive(Clone, Copy)]
 pub struct Saves { pub inputs: Which, pub outputs: bool }
 #[derive(Clone, Copy)]
-pub enum Which { None, All, Some(&'static [usize]) }
+pub enum Which {
+    None,
+    All,
+    Some(&'static [usize]),
+    /// Operands and results that the `Back` of the row's program names.
+    Back,
+}
 
 impl Saves {
     pub const NONE: Saves = Saves { inputs: Which::None, outputs: false };
     pub const INPUTS: Saves = Saves { inputs: Which::All, outputs: false };
     pub const OUTPUTS: Saves = Saves { inputs: Which::None, outputs: true };
     pub const BOTH: Saves = Saves { inputs: Which::All, outputs: true };
+    pub const BACK: Saves = Saves { inputs: Which::Back, outputs: false };
     pub const fn input_at(which: &'static [usize]) -> Saves { Saves { inputs: Which::Some(which), outputs: false } }
-    pub fn input(&self, i: usize) -> bool { match self.inputs { Which::None => false, Which::All => true, Which::Some(w) => w.contains(&i) } }
+    pub fn input(&self, i: usize, params: &Params) -> bool {
+        match self.inputs { Which::None => false, Which::All => true, Which::Some(w) => w.contains(&i), Which::Back => reads(params, Source::Operand(i)) }
+    }
+    pub fn output(&self, i: usize, params: &Params) -> bool {
+        self.outputs || (matches!(self.inputs, Which::Back) && reads(params, Source::Result(i)))
+    }
+}
+
+fn reads(params: &Params, what: Source) -> bool {
+    params.programs().any(|p| p.back.as_ref().is_some_and(|b| b.reads.contains(&what)))
 }
 
 pub enum Vjp {
@@ -99,6 +125,10 @@ pub enum Batch {
     Elementwise,
     /// Gives results with the axis in front.
     Rule(fn(&Batching) -> Result<Tensors>),
+    /// Gives results and whether each is mapped.
+    Flags(fn(&Batching) -> Result<Vec<(Tensor, bool)>>),
+    /// As `Flags`; also called where no operand is mapped, since the row speaks of the axis itself.
+    Axis(fn(&Batching) -> Result<Vec<(Tensor, bool)>>),
     None(&'static str),
 }
 
@@ -151,19 +181,24 @@ pub struct Batching<'a> {
     pub params: &'a Params,
     pub mapped: &'a [bool],
     pub size: usize,
+    /// The axis's name, for collectives.
+    pub axis: &'a str,
     pub xs: &'a [Tensor],
 }
+
+/// A mapped axis: its size, and its name for collectives.
+#[derive(Clone, Copy)]
+pub struct Axis<'a> { pub size: usize, pub name: &'a str }
+impl From<usize> for Axis<'_> { fn from(size: usize) -> Self { Axis { size, name: "" } } }
 
 impl Batching<'_> {
     /// Operand `i` with the axis in front, repeated if it was not mapped.
     pub fn mapped(&self, i: usize) -> Result<Tensor> {
         let x = &self.xs[i];
         if self.mapped[i] { return Ok(x.clone()); }
-        let mut shape: SmallVec<[usize; 6]> = smallvec![self.size];
-        shape.extend_from_slice(x.shape());
-        let axes: Vec<usize> = (1..shape.len()).collect();
-        self.cx.broadcast(x, &shape, &axes)
+        self.cx.repeated(x, self.size)
     }
+    pub fn axis(&self) -> Axis<'_> { Axis { size: self.size, name: self.axis } }
     pub fn all_mapped(&self) -> Result<Tensors> { (0..self.xs.len()).map(|i| self.mapped(i)).collect() }
     /// Binds the row itself with other parameters.
     pub fn bind(&self, params: impl IntoIterator<Item = crate::Value>, xs: &[Tensor]) -> Result<Tensors> {
@@ -176,6 +211,8 @@ impl Batching<'_> {
 impl Row {
     /// False if the row's derivative is zero everywhere, so that recordings for derivatives leave it out.
     pub fn differentiable(&self) -> bool { !matches!(self.vjp, Vjp::Zero(_)) }
+    /// True if it speaks of a mapped axis by name, itself or in a program that it owns.
+    pub fn collective(&self, params: &Params) -> bool { matches!(self.batch, Batch::Axis(_)) || params.programs().any(|p| p.collective) }
     pub fn variadic(&self) -> bool { self.operands.last().is_some_and(|o| o.starts_with("...")) }
 }
 
@@ -188,7 +225,7 @@ pub fn table() -> &'static [&'static Row] {
 /// The families in the order of their ids.
 const FAMILIES: &[&[&Row]] = &[
     elementwise::ROWS, movement::ROWS, reduce::ROWS, contract::ROWS, index::ROWS, conv::ROWS, window::ROWS,
-    random::ROWS, composite::ROWS, programs::ROWS,
+    random::ROWS, composite::ROWS, programs::ROWS, collective::ROWS,
 ];
 
 pub struct Table;

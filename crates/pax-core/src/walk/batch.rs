@@ -1,13 +1,15 @@
 //! The walk forward with a mapped axis: a mapped tensor carries it in front.
+use std::rc::Rc;
+
 use smallvec::SmallVec;
 
-use crate::bind::Tensors;
-use crate::ops::{Batch, Batching};
+use crate::ops::{Axis, Batch, Batching};
 use crate::program::Equation;
-use crate::{Cx, Error, Program, Result, Tensor};
+use crate::{Aval, Cx, Error, Program, Result, Tensor};
 
-/// Runs a program over `size` examples at once. Operands with `mapped` carry the axis in front; so do mapped results.
-pub fn batch(cx: &Cx, program: &Program, inputs: Vec<Tensor>, mapped: &[bool], size: usize) -> Result<Vec<(Tensor, bool)>> {
+/// Runs a program over an axis at once. Operands with `mapped` carry it in front; so do mapped results.
+pub fn batch<'a>(cx: &Cx, program: &Program, inputs: Vec<Tensor>, mapped: &[bool], axis: impl Into<Axis<'a>>) -> Result<Vec<(Tensor, bool)>> {
+    let axis = axis.into();
     let mut values: Vec<Option<(Tensor, bool)>> = vec![None; program.avals.len()];
     for ((&v, t), &m) in program.inputs.iter().zip(inputs).zip(mapped) { values[v as usize] = Some((t, m)); }
     let missing = || Error::internal("a program reads a value that it has not made");
@@ -15,23 +17,59 @@ pub fn batch(cx: &Cx, program: &Program, inputs: Vec<Tensor>, mapped: &[bool], s
         let args: Result<SmallVec<[(Tensor, bool); 3]>> = e.inputs.iter().map(|&v| values[v as usize].clone().ok_or_else(missing)).collect();
         let args = args?;
         let xs: SmallVec<[Tensor; 3]> = args.iter().map(|a| a.0.clone()).collect();
-        let any = args.iter().any(|a| a.1);
-        let outs = if any {
-            let flags: SmallVec<[bool; 3]> = args.iter().map(|a| a.1).collect();
-            equation(cx, e, &xs, &flags, size).map_err(|err| err.at(e.row.name))?
+        let flags: SmallVec<[bool; 3]> = args.iter().map(|a| a.1).collect();
+        let outs = if flags.contains(&true) || e.row.collective(&e.params) {
+            equation(cx, e, &xs, &flags, axis).map_err(|err| err.at(e.row.name))?
         } else {
-            cx.bind(e.row, e.params.clone(), &xs)?
+            cx.bind(e.row, e.params.clone(), &xs)?.into_iter().map(|t| (t, false)).collect()
         };
-        for (&v, t) in e.outputs.iter().zip(outs) { values[v as usize] = Some((t, any)); }
+        for (&v, t) in e.outputs.iter().zip(outs) { values[v as usize] = Some(t); }
     }
     program.outputs.iter().map(|&v| values[v as usize].clone().ok_or_else(missing)).collect()
 }
 
-fn equation(cx: &Cx, e: &Equation, xs: &[Tensor], mapped: &[bool], size: usize) -> Result<Tensors> {
-    let b = Batching { cx, row: e.row, params: &e.params, mapped, size, xs };
+fn equation(cx: &Cx, e: &Equation, xs: &[Tensor], mapped: &[bool], axis: Axis) -> Result<Vec<(Tensor, bool)>> {
+    let b = Batching { cx, row: e.row, params: &e.params, mapped, size: axis.size, axis: axis.name, xs };
+    let all = |ts: crate::bind::Tensors| ts.into_iter().map(|t| (t, true)).collect();
     match &e.row.batch {
-        Batch::Elementwise => cx.bind(e.row, e.params.clone(), &b.all_mapped()?),
-        Batch::Rule(f) => f(&b),
+        Batch::Elementwise => Ok(all(cx.bind(e.row, e.params.clone(), &b.all_mapped()?)?)),
+        Batch::Rule(f) => f(&b).map(all),
+        Batch::Flags(f) | Batch::Axis(f) => f(&b),
         Batch::None(why) => Err(Error::trace(format!("{} cannot be mapped by vmap: {why}", e.row.name))),
+    }
+}
+
+/// The program over an axis, as a program, and which of its results are mapped; those in `force` are repeated if they are not.
+pub fn batched(cx: &Cx, program: &Program, mapped: &[bool], axis: Axis, force: impl Fn(usize) -> bool) -> Result<(Rc<Program>, Vec<bool>)> {
+    let avals: Vec<Aval> = program.inputs.iter().zip(mapped).map(|(&v, &m)| if m { in_front(program.aval(v), axis.size) } else { program.aval(v).clone() }).collect();
+    recorded(cx, &avals, |ts| {
+        let outs = batch(cx, program, ts.to_vec(), mapped, axis)?.into_iter().enumerate();
+        outs.map(|(i, (t, m))| if !m && force(i) { Ok((cx.repeated(&t, axis.size)?, true)) } else { Ok((t, m)) }).collect::<Result<Vec<_>>>()
+    })
+}
+
+/// Records `f` on inputs of these shapes; beside each result it gives something for the caller.
+pub fn recorded<X>(cx: &Cx, avals: &[Aval], f: impl FnOnce(&[Tensor]) -> Result<Vec<(Tensor, X)>>) -> Result<(Rc<Program>, Vec<X>)> {
+    let depth = cx.depth();
+    let ts = cx.begin_abstract(avals);
+    let made = f(&ts).and_then(|outs| {
+        let (outs, more): (Vec<Tensor>, Vec<X>) = outs.into_iter().unzip();
+        Ok((Rc::new(cx.end_abstract(&outs)?), more))
+    });
+    made.inspect_err(|_| cx.unwind(depth))
+}
+
+/// The shape of a mapped value.
+pub fn in_front(a: &Aval, size: usize) -> Aval {
+    let mut a = a.clone();
+    a.shape.insert(0, size);
+    a
+}
+
+impl Cx {
+    /// `size` copies of `x` along a new axis in front.
+    pub fn repeated(&self, x: &Tensor, size: usize) -> Result<Tensor> {
+        let shape = in_front(x.aval(), size).shape;
+        self.broadcast(x, &shape, &(1..shape.len()).collect::<Vec<_>>())
     }
 }

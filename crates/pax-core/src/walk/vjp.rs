@@ -34,8 +34,8 @@ pub fn pull(cx: &Cx, tape: &mut Tape, cotangents: &[Option<Tensor>], consume: bo
             let needs: SmallVec<[bool; 3]> = e.inputs.iter().map(|&v| active[v as usize] && tape.program.aval(v).dtype.is_float()).collect();
             let args = Pull {
                 cx, params: &e.params, needs: &needs, cotangents: &g,
-                xs: e.inputs.iter().enumerate().map(|(k, &v)| if e.row.saves.input(k) { tape.saved[v as usize].clone() } else { None }).collect(),
-                ys: e.outputs.iter().map(|&v| if e.row.saves.outputs { tape.saved[v as usize].clone() } else { None }).collect(),
+                xs: e.inputs.iter().enumerate().map(|(k, &v)| if e.row.saves.input(k, &e.params) { tape.saved[v as usize].clone() } else { None }).collect(),
+                ys: e.outputs.iter().enumerate().map(|(k, &v)| if e.row.saves.output(k, &e.params) { tape.saved[v as usize].clone() } else { None }).collect(),
                 x_avals: e.inputs.iter().map(|&v| tape.program.aval(v)).collect(),
                 y_avals: e.outputs.iter().map(|&v| tape.program.aval(v)).collect(),
             };

@@ -57,9 +57,9 @@ fn naive(x: &[f64], xs: &[usize], k: &[f64], ks: &[usize], out: &[usize], v: &[V
 }
 
 #[test]
-fn sixty_settings_against_the_definition() {
+fn settings_against_the_definition() {
     let (cx, mut r, mut seen) = (Cx::default(), Rng(7), 0);
-    for case in 0..60 {
+    for case in 0..200 {
         let rank = 1 + case % 2;
         let groups = r.from(1, 3) as usize;
         let (mut xs, mut ks) = (vec![r.from(1, 3) as usize], vec![]);
@@ -94,7 +94,7 @@ fn sixty_settings_against_the_definition() {
         let dk = values(&cx.one(&CONV_KERNEL_GRAD, sized(&p, taps(tk.aval())), &[&tx, &tg]).unwrap());
         assert_eq!((dot(&y, &g), dot(&y, &g)), (dot(&dx, &x), dot(&dk, &k)), "{what}");
     }
-    assert!(seen > 30, "{seen} settings have results");
+    assert!(seen > 100, "{seen} settings have results");
 }
 
 #[test]

@@ -1,0 +1,91 @@
+//! A program repeated as long as another gives true.
+use std::rc::Rc;
+
+use crate::ops::programs::{fits, part, shared};
+use crate::ops::{no_samples, Arrays, Avals, Batch, Batching, Body, Jvp, Lift, Owner, Row, Saves, Vjp};
+use crate::params::{p, Kind};
+use crate::walk::{self, batch::recorded, eval::Runner};
+use crate::{Array, Aval, Cx, DType, Error, Params, Program, Result, Tensor, Value};
+
+struct Loop<'a> { test: &'a Rc<Program>, body: &'a Rc<Program>, carry: usize }
+
+fn parts(params: &Params, operands: usize) -> Result<Loop<'_>> {
+    let (test, body) = (params.program("test")?, params.program("body")?);
+    Ok(Loop { test, body, carry: shared(operands, test, body)? })
+}
+
+impl Loop<'_> {
+    fn test<T: Clone>(&self, xs: &[T]) -> Vec<T> { part(xs, self.carry, self.test, false) }
+    fn body<T: Clone>(&self, xs: &[T]) -> Vec<T> { part(xs, self.carry, self.body, true) }
+}
+
+fn shape(xs: &[&Aval], params: &Params) -> Result<Avals> {
+    let l = parts(params, xs.len())?;
+    let test = fits(&l.test(xs), l.test)?;
+    if test.len() != 1 || test[0].dtype != DType::Bool || test[0].ndim() != 0 { return Err(Error::shape("the test must give one bool scalar")); }
+    let outs = fits(&l.body(xs), l.body)?;
+    if outs.len() != l.carry || outs.iter().zip(xs).any(|(o, x)| o.shape != x.shape || o.dtype != x.dtype) { return Err(Error::shape("the body gives another carry than it takes")); }
+    Ok(outs)
+}
+
+fn eval(cx: &Cx, params: &Params, xs: Vec<Array>) -> Result<Arrays> {
+    let l = parts(params, xs.len())?;
+    let (test, body) = (Runner::new(l.test), Runner::new(l.body));
+    let mut xs = xs;
+    while super::cond::truth(&test.run(cx, l.test(&xs).into_iter())?[0])? {
+        let inputs = l.body(&xs);
+        // The carry's own hold goes first, so that a step may free it.
+        let outs = body.run(cx, inputs.into_iter())?;
+        for (x, y) in xs.iter_mut().zip(outs) { *x = y; }
+    }
+    xs.truncate(l.carry);
+    Ok(xs.into())
+}
+
+fn forward(_: &Cx, _: &Params, _: &[bool]) -> Result<Params> {
+    Err(Error::trace("how often it runs is not known before, so nothing can be kept for its derivative: use scan, or foriLoop with static bounds"))
+}
+
+/// Where examples stop at different times, the loop goes on while any does, and those that stopped keep their carry.
+fn batch(b: &Batching) -> Result<Vec<(Tensor, bool)>> {
+    let l = parts(b.params, b.xs.len())?;
+    let (cx, axis) = (b.cx, b.axis());
+    let mut mapped = b.mapped.to_vec();
+    loop {
+        let (test, stops) = walk::batched(cx, l.test, &l.test(&mapped), axis, |_| false)?;
+        if stops[0] && !mapped[..l.carry].iter().all(|&m| m) { mapped[..l.carry].fill(true); continue; }
+        let (body, flags) = walk::batched(cx, l.body, &l.body(&mapped), axis, |i| mapped[i])?;
+        if let Some(i) = (0..l.carry).find(|&i| flags[i] && !mapped[i]) { mapped[i] = true; continue; }
+        let xs: Vec<Tensor> = (0..b.xs.len()).map(|i| if mapped[i] { b.mapped(i) } else { Ok(b.xs[i].clone()) }).collect::<Result<_>>()?;
+        if !stops[0] {
+            let outs = b.bind([Value::Program(test), Value::Program(body)], &xs)?;
+            return Ok(outs.into_iter().zip(mapped).collect());
+        }
+        let program_avals = |p: &Program| p.inputs.iter().map(|&v| p.aval(v).clone()).collect::<Vec<_>>();
+        let (any, _) = recorded(cx, &program_avals(&test), |ts| {
+            let holds = walk::inline(cx, &test, ts.to_vec())?;
+            Ok(vec![(cx.reduce_max(&holds[0], &[0])?, ())])
+        })?;
+        // The body tests again, so it takes what the test captured, too.
+        let own = l.test.inputs.len() - l.carry;
+        let avals: Vec<Aval> = program_avals(&test).into_iter().chain(program_avals(&body).into_iter().skip(l.carry)).collect();
+        let (step, _) = recorded(cx, &avals, |ts| {
+            let holds = walk::inline(cx, &test, ts[..l.carry + own].to_vec())?.remove(0);
+            let next = walk::inline(cx, &body, ts[..l.carry].iter().chain(&ts[l.carry + own..]).cloned().collect())?;
+            next.iter().zip(ts).map(|(y, x)| Ok((cx.select(&cx.broadcast(&holds, y.shape(), &[0])?, y, x)?, ()))).collect()
+        })?;
+        let operands: Vec<Tensor> = xs[..l.carry + own].iter().chain(&xs[l.carry..]).cloned().collect();
+        let outs = b.bind([Value::Program(any), Value::Program(step)], &operands)?;
+        return Ok(outs.into_iter().map(|t| (t, true)).collect());
+    }
+}
+
+pub static WHILE_LOOP: Row = Row {
+    name: "while_loop",
+    doc: "Repeats the recorded body on the carry as long as the recorded test gives true.",
+    operands: &["...inputs"], params: &[p("test", Kind::Program), p("body", Kind::Program)], many: true, lift: Lift::None, shape,
+    body: Body::Program(Owner { eval, forward }),
+    saves: Saves::NONE,
+    vjp: Vjp::None("use scan, or foriLoop with static bounds"), jvp: Jvp::None("use scan, or foriLoop with static bounds"), batch: Batch::Flags(batch),
+    samples: no_samples,
+};

@@ -1,0 +1,119 @@
+/** Control flow as rows that own programs: the functions are recorded when they are called. */
+import { PaxError } from "../errors.js";
+import * as rows from "../ops/generated/rows.js";
+import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
+import { quotePath } from "../tree/path.js";
+import type { Traced } from "../tree/types.js";
+import { firstDifference, differenceError } from "../tree/structure.js";
+import { flattenTensors, pathOf, unflattenTree, type Flat, type Spec } from "./frame.js";
+import { rebuilder, specOf, subProgram, type AnyFn, type Part, type SubProgram } from "./trace.js";
+import type { Args, Loose, TreeOfTensors } from "./types.js";
+
+const show = (s: Spec): string => `${s.dtype}[${s.shape.join(", ")}]${s.weak ? " (weak: a JavaScript number)" : ""}`;
+const same = (a: Spec, b: Spec, weakness: boolean): boolean => a.dtype === b.dtype && a.shape.join() === b.shape.join() && (!weakness || a.weak === b.weak);
+
+/** Demands that a step leaves structure, shapes, dtypes and weakness as they were. */
+function assertCarry(op: string, before: Flat, after: Part): void {
+  const found = firstDifference(before.structure.node, after.structure.node);
+  if (found !== null) throw differenceError(`${op}: the carry before and after a step`, found);
+  before.leaves.forEach((t, i) => {
+    if (same(specOf(t), after.specs[i]!, true)) return;
+    const path = pathOf(before.structure, i);
+    const cure = t.weak && !after.specs[i]!.weak ? ": begin with np.array(…)" : "; cast it, or begin with what a step gives";
+    throw new PaxError(t.dtype === after.specs[i]!.dtype ? "shape" : "dtype", `${op}: the carry${path === "" ? "" : ` at ${quotePath(path)}`} is ${show(specOf(t))}, and ${show(after.specs[i]!)} after a step${cure}`, { op, path });
+  });
+}
+
+/** The common size of the leading axes. */
+function lengthOf(xs: Flat, given: number | undefined): number {
+  let length = given;
+  xs.leaves.forEach((t, i) => {
+    const path = quotePath(pathOf(xs.structure, i) || "xs");
+    if (t.ndim === 0) throw new PaxError("shape", `scan: ${path} is a scalar, it has no axis to scan over`, { op: "scan" });
+    length ??= t.shape[0]!;
+    if (t.shape[0] !== length) throw new PaxError("shape", `scan: ${path} of shape [${t.shape.join(", ")}] has ${t.shape[0]} slices, but the length is ${length}`, { op: "scan" });
+  });
+  if (length === undefined || !Number.isInteger(length) || length < 0) throw new PaxError("value", `scan: without xs it needs { length }, a number of steps${length === undefined ? "" : `, not ${length}`}`, { op: "scan" });
+  return length;
+}
+
+/** What a step gives back for a carry: the same; an array may be readonly. */
+type After<C> = NoInfer<Traced<C> extends readonly unknown[] ? Readonly<Traced<C>> : Traced<C>>;
+
+/**
+ * Carries a value along the leading axis of `xs`: `step(carry, x)` gives `[carry, y]`; the result is the last carry and the stacked `y`s, as `jax.lax.scan`.
+ * `xs` may be any tree, or null with `{ length }`; with `reverse` it begins at the end. The step is recorded once.
+ * @throws PaxError `tree`, `shape` or `dtype`, with the path, if a step changes the carry's structure, shapes, dtypes or weakness
+ */
+export function scan<C, X, Y>(
+  step: (carry: NoInfer<Traced<C>>, x: NoInfer<Traced<X>>) => readonly [carry: After<C>, y: Y],
+  carry: C, xs: X, options: { readonly length?: number; readonly reverse?: boolean } = {},
+): [carry: Traced<C>, ys: Y] {
+  const [init, scanned] = [flattenTensors(carry), flattenTensors(xs)];
+  const length = lengthOf(scanned, options.length);
+  const slices = scanned.leaves.map((t) => ({ ...specOf(t), shape: t.shape.slice(1) }));
+  const program = subProgram("scan", step as AnyFn, [...init.leaves.map(specOf), ...slices], rebuilder([init, scanned]));
+  const [after, ys] = program.pair("scan: the step must return [carry, y]; y may be null");
+  assertCarry("scan", init, after);
+  const out = rows.scan([...init.leaves, ...scanned.leaves], program, init.leaves.length, scanned.leaves.length, length, options.reverse ?? false);
+  return [unflattenTree(after.structure, out.slice(0, init.leaves.length)), unflattenTree(ys.structure, out.slice(init.leaves.length))] as [Traced<C>, Y];
+}
+
+/** True where it holds, as a bool scalar. */
+function condition(op: string, value: TensorLike): Tensor {
+  const t = asTensor(value);
+  if (t.ndim !== 0) throw new PaxError("shape", `${op}: the condition must be a scalar, it has shape [${t.shape.join(", ")}]: use all() or any()`, { op });
+  return t.dtype === "bool" ? t : rows.notEqual(t, 0);
+}
+
+/**
+ * The result of `whenTrue(...operands)` where the condition holds, else of `whenFalse(...operands)`, as `jax.lax.cond`. Both are recorded, one runs.
+ * @throws PaxError `tree`, `shape` or `dtype`, with the path, if the two give different results
+ */
+export function cond<A extends Args, R>(
+  predicate: TensorLike, whenTrue: (...args: A) => R & TreeOfTensors, whenFalse: (...args: A) => NoInfer<R>, ...operands: Loose<A>
+): R {
+  const test = condition("cond", predicate);
+  const flats = (operands as readonly unknown[]).map((a) => flattenTensors(a));
+  const leaves = flats.flatMap((f) => f.leaves);
+  const [then, otherwise] = [whenTrue, whenFalse].map((f) => subProgram("cond", f as AnyFn, leaves.map(specOf), rebuilder(flats))) as [SubProgram, SubProgram];
+  const found = firstDifference(then.structure.node, otherwise.structure.node);
+  if (found !== null) throw differenceError("cond: the results of the two functions", found);
+  then.specs.forEach((a, i) => {
+    const [b, path] = [otherwise.specs[i]!, pathOf(then.structure, i)];
+    if (!same(a, b, false)) throw new PaxError(a.dtype === b.dtype ? "shape" : "dtype", `cond: the functions give ${show(a)} and ${show(b)}${path === "" ? "" : ` at ${quotePath(path)}`}: both must give the same`, { op: "cond", path });
+  });
+  return unflattenTree(then.structure, rows.cond(test, leaves, then, otherwise)) as R;
+}
+
+/**
+ * Repeats `body(carry)` as long as `test(carry)` gives true, as `jax.lax.while_loop`. It has no reverse-mode derivative: use `scan` for that.
+ * @throws PaxError `tree`, `shape` or `dtype`, with the path, if the body changes the carry's structure, shapes, dtypes or weakness
+ */
+export function whileLoop<C>(test: (carry: NoInfer<Traced<C>>) => TensorLike, body: (carry: NoInfer<Traced<C>>) => After<C>, carry: C): Traced<C> {
+  const init = flattenTensors(carry);
+  const specs = init.leaves.map(specOf);
+  const tested = subProgram("whileLoop", ((c: NoInfer<Traced<C>>) => condition("whileLoop", test(c))) as AnyFn, specs, rebuilder([init]));
+  const program = subProgram("whileLoop", body as AnyFn, specs, rebuilder([init]));
+  assertCarry("whileLoop", init, program);
+  return unflattenTree(init.structure, rows.whileLoop(init.leaves, tested, program)) as Traced<C>;
+}
+
+/**
+ * `carry = body(i, carry)` for i from `lower` up to, but not including, `upper`, as `jax.lax.fori_loop`; i is int32.
+ * Bounds that are numbers make it a `scan`, which has derivatives; bounds that are tensors a `whileLoop`.
+ */
+export function foriLoop<C>(lower: TensorLike, upper: TensorLike, body: (i: Tensor, carry: NoInfer<Traced<C>>) => After<C>, carry: C): Traced<C> {
+  if (typeof lower === "number" && typeof upper === "number") {
+    const length = Math.max(0, upper - lower);
+    return scan<C, Tensor, null>(((c: NoInfer<Traced<C>>, i: Tensor) => [body(i, c), null]) as never, carry, rows.add(rows.iota([length], "int32", 0), lower))[0];
+  }
+  type Counted = { readonly i: Tensor; readonly carry: C };
+  const start: Counted = { i: rows.cast(asTensor(lower), "int32", false), carry };
+  const end = rows.cast(asTensor(upper), "int32", false);
+  const done = whileLoop<Counted>((c) => rows.less((c as Counted).i, end), (c) => {
+    const { i, carry: inner } = c as unknown as { readonly i: Tensor; readonly carry: Traced<C> };
+    return { i: rows.add(i, 1), carry: body(i, inner) } as never;
+  }, start);
+  return (done as unknown as { readonly carry: Traced<C> }).carry;
+}
