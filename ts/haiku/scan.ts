@@ -36,6 +36,9 @@ function stateful<C, X, Y>(context: Context, f: Step<C, X, Y>): Step<readonly [C
 }
 
 export type ScanOptions = { readonly length?: number; readonly reverse?: boolean };
+type Loop = <C, X, Y>(step: Step<C, X, Y>, carry: C, xs: X, options: ScanOptions) => [carry: C, ys: Y];
+/** `pax.scan` where the carry and xs are trees of tensors already, so that a step sees them as they are. */
+const loopOf = control.scan as Loop;
 
 /**
  * `pax.scan` for steps that use Haiku modules: their state and random keys travel in the carry. In a run of `init` the first step runs on its
@@ -50,7 +53,7 @@ export function scan<C, X, Y>(f: Step<C, X, Y>, init: C, xs: X, { length, revers
   const loop = (carry: C, rest: X, times: number): [C, Y] => {
     const inner: Inner = { state: currentState(context), rng: context.rng };
     if (inner.rng !== null || Object.keys(inner.state).length > 0) mayChange(context, "hk.scan", "state");
-    const [[last, after], ys] = control.scan<readonly [C, Inner], X, Y>(step, [carry, inner], rest, { length: times, reverse });
+    const [[last, after], ys] = loopOf<readonly [C, Inner], X, Y>(step, [carry, inner], rest, { length: times, reverse });
     setCurrentState(context, after.state);
     context.rng = after.rng;
     return [last, ys];
@@ -85,7 +88,7 @@ export function dynamicUnroll<X, S, Y>(core: Core<X, S, Y>, inputSequence: X, in
     return [next, [y, returnAllStates ? next : null]];
   };
   const xs = timeMajor ? inputSequence : swapBatchAndTime(inputSequence);
-  const [last, ys] = (insideTransform() ? scan : control.scan)(step, initialState, xs, { reverse });
+  const [last, ys] = (insideTransform() ? scan : loopOf)(step, initialState, xs, { reverse });
   const [outputs, states] = timeMajor ? ys : swapBatchAndTime(ys);
   return [outputs, states ?? last];
 }
