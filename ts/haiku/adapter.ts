@@ -5,7 +5,7 @@ import type { Tensor } from "../tensor.js";
 import { isTensor } from "../tree/leaf.js";
 import type { Params } from "./context.js";
 import { reaches, type Module } from "./module.js";
-import { transformWithState, type TransformedWithState } from "./transform.js";
+import { transformWithState } from "./transform.js";
 
 type Args = readonly unknown[];
 type HaikuClass<C extends Args, A extends Args, R> = new (...args: C) => Module & { forward(...args: A): R };
@@ -28,10 +28,8 @@ export function recipeOf<C extends Args>(cls: HaikuClass<C, never, unknown>, arg
   return { cls: cls as Recipe["cls"], args: reaches(args, (x) => isTensor(x) || isModule(x)) ? new Held(args) : args, useRng, passIsTraining };
 }
 
-function transformed({ cls, args }: Recipe): TransformedWithState<Args, unknown> {
-  const given = (args instanceof Held ? args.args : args) as never;
-  return transformWithState((...inputs: Args) => new cls(...given).forward(...(inputs as never)));
-}
+/** Makes the Haiku module and calls it; inside `hk.transform`. */
+const call = ({ cls, args }: Recipe, inputs: Args): unknown => new cls(...((args instanceof Held ? args.args : args) as never)).forward(...(inputs as never));
 
 /** A Haiku module as a module of Pax: `params` are its parameters and `state` its state, by Haiku's names. Made by `fromHaiku`. */
 export class HaikuModule<A extends Args = Args, R = unknown> extends PaxModule {
@@ -50,24 +48,30 @@ export class HaikuModule<A extends Args = Args, R = unknown> extends PaxModule {
     this.registerState("rngKey", random.nextRngKey() as this["rngKey"]);
   }
 
-  /** Makes parameters and state by a run on these inputs, whose data enters neither. */
-  protected initialize(inputs: Args): void {
+  /** Makes parameters and state by a run on these inputs, whose data enters neither; gives the run's result. */
+  protected initialize(inputs: Args): unknown {
+    const { recipe } = this;
     const key = random.split(this.rngKey, 3)[2]!; // the first two are for calls
-    [this.params, this.state] = transformed(this.recipe).init(key, ...inputs, ...(this.recipe.passIsTraining ? [true] : []));
+    let out: unknown;
+    const run = transformWithState(() => { out = call(recipe, recipe.passIsTraining ? [...inputs, true] : inputs); });
+    [this.params, this.state] = run.init(key);
     this.initialized = true;
+    return out;
   }
 
   /** Runs the Haiku module; state and random key move on in train mode only. A module without parameters makes them first, with a warning. */
   forward(...args: A): R {
     const { recipe, training } = this;
     if (!this.initialized) {
-      if (!inDummyRun()) console.warn(`paxjs: a Haiku module of class ${className(recipe.cls.prototype as object)} made its parameters when it was first called: call hkInit with dummy inputs right after making it`);
+      if (inDummyRun()) return this.initialize(args) as R;
+      console.warn(`paxjs: a Haiku module of class ${className(recipe.cls.prototype as object)} made its parameters when it was first called: call hkInit with dummy inputs right after making it`);
       this.initialize(args);
     }
-    const [next, used] = recipe.useRng ? random.split(this.rngKey) : [null, null];
-    const [out, state] = transformed(recipe).apply(this.params, this.state, used ?? null, ...args, ...(recipe.passIsTraining ? [training] : []));
+    const [next = null, used = null] = recipe.useRng ? random.split(this.rngKey) : [];
+    const run = transformWithState(() => call(recipe, recipe.passIsTraining ? [...args, training] : args));
+    const [out, state] = run.apply(this.params, this.state, used);
     if (training && !inDummyRun()) {
-      if (next) this.rngKey = next;
+      if (next !== null) this.rngKey = next;
       // A module without state writes nothing, so it may be captured by a transformation.
       if (Object.keys(state).length > 0) this.state = state;
     }

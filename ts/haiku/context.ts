@@ -31,6 +31,7 @@ export interface Scope extends Names {
 
 export interface Context {
   readonly params: Bundles<Tensor>;
+  readonly initializing: boolean;
   /** True in `apply` and in a loop: every parameter must be there. */
   frozen: boolean;
   state: Bundles<StateValue>;
@@ -49,6 +50,8 @@ export function contextFor(op: string): Context {
   if (context === undefined) throw new PaxError("trace", `${op} must be used inside hk.transform: call init or apply of the transformed function`, { op });
   return context;
 }
+/** True in a run of `init`. @throws PaxError `trace` outside of `hk.transform` */
+export const runningInit = (): boolean => contextFor("hk.runningInit").initializing;
 export const scopeOf = (context: Context): Scope => context.scopes.at(-1)!;
 
 /** @throws PaxError `trace` if a transformation began after the run: what it changed would not outlive it */
@@ -83,7 +86,7 @@ function put<T>(bundles: Bundles<T>, module: string, name: string, value: T): vo
 /** A run of `init` (params null) or `apply`. */
 export function newContext(params: Params | null, state: State | null, rng: Tensor | null): Context {
   return {
-    params: parse("params", params, (t) => t), frozen: params !== null, state: parse("state", state, (t) => ({ initial: t, current: t })), rng,
+    params: parse("params", params, (t) => t), initializing: params === null, frozen: params !== null, state: parse("state", state, (t) => ({ initial: t, current: t })), rng,
     level: frame, scopes: [{ module: null, prefix: "", made: [], ...noNames() }],
   };
 }
@@ -171,7 +174,7 @@ export function nextRngKeys(num: number): Tensor[] {
   const context = contextFor(op);
   if (context.rng === null) {
     const path = scopeOf(context).module ?? "~";
-    throw new PaxError("value", `${op}: module \`${path}\` needs random numbers, but ${context.frozen ? "apply" : "init"} was given null for its rng: pass a key`, { op, path });
+    throw new PaxError("value", `${op}: module \`${path}\` needs random numbers, but \`${context.initializing ? "init" : "apply"}\` was given null for its rng: pass a key (a converted module: fromHaiku with useRng)`, { op, path });
   }
   mayChange(context, op, "rng");
   const [next, ...keys] = random.split(context.rng, num + 1);

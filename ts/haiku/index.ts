@@ -2,7 +2,7 @@
 export { dropout } from "../nn/dropout.js";
 export { avgPool, maxPool } from "../nn/functional/pool.js";
 export { Embed, Linear, Sequential, type Layer } from "./basic.js";
-export { getParameter, getState, nextRngKey, nextRngKeys, setState, type Params, type Rng, type State } from "./context.js";
+export { getParameter, getState, nextRngKey, nextRngKeys, runningInit, setState, type Params, type Rng, type State } from "./context.js";
 export { Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, type ConvOptions, type ConvTransposeOptions } from "./conv.js";
 export * as initializers from "./initializers.js";
 export { Module } from "./module.js";

@@ -5,7 +5,7 @@ import { axesOf } from "../ops/axes.js";
 import * as rows from "../ops/generated/rows.js";
 import { asTensor, type Shape, type Tensor, type TensorLike } from "../tensor.js";
 import type { Name } from "./basic.js";
-import { getParameter, getState, setState } from "./context.js";
+import { getParameter, getState, runningInit, setState } from "./context.js";
 import { Module } from "./module.js";
 
 /** Scale and offset given at the call, for a module that was made without its own. */
@@ -84,17 +84,21 @@ export class ExponentialMovingAverage extends Module {
 }
 
 type BatchNormOptions = Init & { readonly axis?: readonly number[]; readonly crossReplicaAxis?: string | null; readonly dataFormat?: "channels_last" | "channels_first" };
-/** Normalizes with the batch's mean and variance while training, else with their running averages (Ioffe and Szegedy 2015). */
+/**
+ * Normalizes with the batch's mean and variance while training, else with their running averages (Ioffe and Szegedy 2015). `crossReplicaAxis`
+ * names an axis of `vmap` or `pmap`: the batch is that of all its places. `init` needs no such axis.
+ */
 export class BatchNorm extends Norm {
   static override moduleName = "BatchNorm";
   private readonly meanEma: ExponentialMovingAverage;
   private readonly varEma: ExponentialMovingAverage;
   private readonly axis: readonly number[] | undefined;
   private readonly channelsFirst: boolean;
+  private readonly crossReplicaAxis: string | null;
   constructor(createScale: boolean, createOffset: boolean, decayRate: number, { axis, crossReplicaAxis = null, dataFormat = "channels_last", ...init }: BatchNormOptions = {}) {
     super("hk.BatchNorm", createScale, createOffset, init);
-    if (crossReplicaAxis !== null) throw new PaxError("value", "hk.BatchNorm: crossReplicaAxis is not there yet", { op: "hk.BatchNorm" });
     this.axis = axis;
+    this.crossReplicaAxis = crossReplicaAxis;
     this.channelsFirst = dataFormat === "channels_first";
     this.meanEma = new ExponentialMovingAverage(decayRate, { name: "mean_ema" });
     this.varEma = new ExponentialMovingAverage(decayRate, { name: "var_ema" });
@@ -104,7 +108,7 @@ export class BatchNorm extends Norm {
     const x = asTensor(inputs);
     const channel = this.channelsFirst ? 1 : x.ndim - 1;
     const axes = this.axis === undefined ? x.shape.map((_, i) => i).filter((i) => i !== channel) : axesOf(this.axis, x.ndim);
-    const [mean, variance] = isTraining || testLocalStats ? batchMoments("hk.BatchNorm", x, axes)
+    const [mean, variance] = isTraining || testLocalStats ? batchMoments("hk.BatchNorm", x, axes, runningInit() ? null : this.crossReplicaAxis)
       : [rows.cast(this.meanEma.average, x.dtype, false), rows.cast(this.varEma.average, x.dtype, false)];
     if (isTraining) {
       this.meanEma.forward(mean);

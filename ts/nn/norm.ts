@@ -7,9 +7,12 @@ import { array, asTensor, type Tensor, type TensorLike } from "../tensor.js";
 import { isChannelsFirst } from "./functional/conv.js";
 import { affine, batchMoments, emaStep, normalize, zeroDebias } from "./functional/norm.js";
 
-type BatchNormOptions = { readonly eps?: number; readonly axis?: readonly number[]; readonly crossReplicaAxis?: string };
+type BatchNormOptions = { readonly eps?: number; readonly axis?: readonly number[]; readonly crossReplicaAxis?: string | null };
 
-/** Normalizes with the batch's mean and variance in train mode, else with their running averages. */
+/**
+ * Normalizes with the batch's mean and variance in train mode, else with their running averages. `crossReplicaAxis` names an axis of `vmap` or
+ * `pmap`: the batch is that of all its places.
+ */
 export class BatchNorm extends Module {
   static override moduleName = "BatchNorm";
   declare scale: Tensor | null;
@@ -22,14 +25,15 @@ export class BatchNorm extends Module {
   declare counter: State<Tensor>;
   readonly eps: number;
   readonly axes: readonly number[];
+  readonly crossReplicaAxis: string | null;
 
   constructor(
     readonly inputShape: readonly (number | null)[], createScale = true, createOffset = true, readonly decayRate = 0.99,
-    { eps = 1e-5, axis, crossReplicaAxis }: BatchNormOptions = {},
+    { eps = 1e-5, axis, crossReplicaAxis = null }: BatchNormOptions = {},
   ) {
     super();
-    if (crossReplicaAxis !== undefined) throw new PaxError("value", "BatchNorm: crossReplicaAxis is not there yet", { op: "BatchNorm" });
     this.eps = eps;
+    this.crossReplicaAxis = crossReplicaAxis;
     this.axes = axesOf(axis ?? inputShape.slice(0, -1).map((_, i) => i), inputShape.length);
     const shape = inputShape.map((n, i) => {
       if (this.axes.includes(i)) return 1;
@@ -50,7 +54,7 @@ export class BatchNorm extends Module {
       throw new PaxError("shape", `BatchNorm takes [${wanted}], got shape [${t.shape.join(", ")}]`, { op: "BatchNorm" });
     }
     if (!this.training) return normalize(t, this.mean, this.var, this.scale, this.offset, this.eps);
-    const [average, variance] = batchMoments("BatchNorm", t, this.axes);
+    const [average, variance] = batchMoments("BatchNorm", t, this.axes, this.crossReplicaAxis);
     this.counter = rows.add(this.counter, 1);
     this.meanHidden = emaStep(this.meanHidden, average, this.decayRate);
     this.varHidden = emaStep(this.varHidden, variance, this.decayRate);
@@ -60,7 +64,7 @@ export class BatchNorm extends Module {
   }
 }
 
-type FixedOptions<F> = { readonly eps?: number; readonly dataFormat?: F; readonly crossReplicaAxis?: string };
+type FixedOptions<F> = { readonly eps?: number; readonly dataFormat?: F; readonly crossReplicaAxis?: string | null };
 /** The shape of an input with `channels` at the place that the format says, every other size unknown. */
 const inputOf = (op: string, rank: number, channels: number, format: string): (number | null)[] => {
   const at = isChannelsFirst(op, rank, format) ? 1 : rank + 1;

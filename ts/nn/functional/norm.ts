@@ -3,6 +3,7 @@ import { PaxError } from "../../errors.js";
 import * as rows from "../../ops/generated/rows.js";
 import { mean } from "../../ops/reduce.js";
 import type { Tensor } from "../../tensor.js";
+import { pmean } from "../../transforms/collectives.js";
 
 /** `x` by scale, plus offset, where they are there. */
 export function affine(x: Tensor, scale: Tensor | null, offset: Tensor | null): Tensor {
@@ -10,11 +11,18 @@ export function affine(x: Tensor, scale: Tensor | null, offset: Tensor | null): 
   return offset === null ? scaled : rows.add(scaled, offset);
 }
 
-/** Mean and biased variance of a batch over `axes`, which stay as 1: E[x²] − E[x]², as Haiku's. @throws PaxError `value` for an empty batch */
-export function batchMoments(op: string, x: Tensor, axes: readonly number[]): readonly [mean: Tensor, variance: Tensor] {
+/**
+ * Mean and biased variance of a batch over `axes`, which stay as 1: E[x²] − E[x]², as Haiku's; with `replicas`, over the mapped axis of that name too.
+ * @throws PaxError `value` for an empty batch, `trace` where no axis has that name
+ */
+export function batchMoments(op: string, x: Tensor, axes: readonly number[], replicas: string | null): readonly [mean: Tensor, variance: Tensor] {
   if (axes.some((a) => x.shape[a] === 0)) throw new PaxError("value", `${op}: empty batch of shape [${x.shape.join(", ")}]`, { op });
-  const average = mean(x, axes, { keepdims: true });
-  return [average, rows.sub(mean(rows.square(x), axes, { keepdims: true }), rows.square(average))];
+  const over = (t: Tensor): Tensor => {
+    const here = mean(t, axes, { keepdims: true });
+    return replicas === null ? here : pmean(here, replicas);
+  };
+  const average = over(x);
+  return [average, rows.sub(over(rows.square(x)), rows.square(average))];
 }
 
 /** `(x − mean) · scale / √(variance + eps) + offset`. */
