@@ -19,12 +19,12 @@ interface StateValue { readonly initial: Tensor; readonly current: Tensor }
 export interface Names { counters: Map<string, number>; used: Set<string> }
 export const noNames = (): Names => ({ counters: new Map(), used: new Set() });
 
-/** A running method, or the transformed function itself. */
+/** A running method, or the transformed function itself. Paths are functions: a module is named when that is needed, not before. */
 export interface Scope extends Names {
-  /** The path of the method's module; null outside of modules. */
-  readonly module: string | null;
+  /** The path of the method's module; `~` outside of modules. */
+  readonly module: () => string;
   /** What the paths of modules made here begin with. */
-  readonly prefix: string;
+  readonly prefix: () => string;
   /** Modules made here, oldest first. */
   readonly made: object[];
 }
@@ -87,7 +87,7 @@ function put<T>(bundles: Bundles<T>, module: string, name: string, value: T): vo
 export function newContext(params: Params | null, state: State | null, rng: Tensor | null): Context {
   return {
     params: parse("params", params, (t) => t), initializing: params === null, frozen: params !== null, state: parse("state", state, (t) => ({ initial: t, current: t })), rng,
-    level: frame, scopes: [{ module: null, prefix: "", made: [], ...noNames() }],
+    level: frame, scopes: [{ module: () => "~", prefix: () => "", made: [], ...noNames() }],
   };
 }
 
@@ -113,9 +113,9 @@ export function setCurrentState(context: Context, state: State): void {
   }
 }
 
-/** The path of what is called `name` here. Outside of modules it belongs to `~`. */
+/** The path of what is called `name` here. */
 function placeOf(context: Context, name: string): readonly [module: string, path: string] {
-  const module = scopeOf(context).module ?? "~";
+  const module = scopeOf(context).module();
   return [module, `${module}/${name}`];
 }
 
@@ -173,7 +173,7 @@ export function nextRngKeys(num: number): Tensor[] {
   const op = "hk.nextRngKey";
   const context = contextFor(op);
   if (context.rng === null) {
-    const path = scopeOf(context).module ?? "~";
+    const path = scopeOf(context).module();
     throw new PaxError("value", `${op}: module \`${path}\` needs random numbers, but \`${context.initializing ? "init" : "apply"}\` was given null for its rng: pass a key (a converted module: fromHaiku with useRng)`, { op, path });
   }
   mayChange(context, op, "rng");

@@ -45,13 +45,13 @@ export function reaches(value: unknown, wanted: (value: object) => boolean, seen
 }
 
 /** Names the modules made in a scope so far. The parent of one is the last module made before it there that holds it: it was made in that one's constructor. */
-function nameAll(scope: Scope): void {
+export function nameAll(scope: Scope): void {
   scope.made.forEach((module, i) => {
     const naming = namings.get(module)!;
     if (naming.path !== null) return;
     const parent = scope.made.slice(0, i).findLast((other) => reaches(other, (held) => held === module));
     const outer = parent === undefined ? undefined : namings.get(parent);
-    naming.path = outer === undefined ? unique(scope, scope.prefix + naming.wanted) : unique(outer.inner, `${outer.path}/~/${naming.wanted}`);
+    naming.path = outer === undefined ? unique(scope, scope.prefix() + naming.wanted) : unique(outer.inner, `${outer.path}/~/${naming.wanted}`);
   });
 }
 
@@ -65,8 +65,8 @@ function pathOf(module: object): string {
 function inMethod<R>(module: object, method: string, body: () => R): R {
   if (!namings.has(module)) return body();
   const context = contextFor(`\`${method}\` of ${className(module)}`);
-  const path = pathOf(module);
-  const scope: Scope = { module: path, prefix: method === "forward" ? `${path}/` : `${path}/~${method}/`, made: [], ...noNames() };
+  const path = (): string => pathOf(module);
+  const scope: Scope = { module: path, prefix: () => (method === "forward" ? `${path()}/` : `${path()}/~${method}/`), made: [], ...noNames() };
   context.scopes.push(scope);
   try {
     const out = body();

@@ -6,6 +6,7 @@ import type { Tensor } from "../tensor.js";
 import * as control from "../transforms/control.js";
 import { leaves, map } from "../tree/index.js";
 import { contextFor, currentState, insideTransform, mayChange, scopeOf, setCurrentState, type Context, type State } from "./context.js";
+import { nameAll } from "./module.js";
 
 /** A function of a tree's tensors, leaf by leaf. */
 const each = <T>(f: (t: Tensor) => Tensor, tree: T): T => map(f as never, tree) as T;
@@ -20,6 +21,7 @@ type Step<C, X, Y> = (carry: C, x: X) => readonly [carry: C, y: Y];
 /** `f` as a step that carries the run's state and key; it makes no parameters, and its names are the same each time. */
 function stateful<C, X, Y>(context: Context, f: Step<C, X, Y>): Step<readonly [C, Inner], X, Y> {
   const scope = scopeOf(context);
+  nameAll(scope);
   const [counters, used] = [new Map(scope.counters), new Set(scope.used)];
   return ([carry, inner], x) => {
     const { level, rng, state, frozen } = context;
