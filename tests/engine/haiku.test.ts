@@ -374,4 +374,20 @@ test("a batch of several replicas is one batch", () => {
   for (const [a, b] of pax.tree.zip(next, wanted)) near(a.take(2, 0), b, "state", { rtol: 1e-5, atol: 1e-6 });
   fails("trace", /no axis is named "i" here/, () => f.apply(params, state, null, xs.take(0, 0)));
 });
+
+test("a frozen Object.prototype", () => {
+  Object.freeze(Object.prototype); // the last test of this process
+  const f = hk.transformWithState((x: T) => {
+    hk.setState("valueOf", x.sum());
+    return new Scale({ name: "toString" }).forward(new Scale({ name: "__proto__" }).forward(x)).mul(hk.getParameter("constructor", [], "float32", ones));
+  });
+  const [params, state] = f.init(null, x);
+  assert.equal(Object.keys(params).sort(), ["__proto__", "toString", "~"]);
+  const [grads, [y, next]] = pax.jit(pax.grad((p: pax.hk.Params) => { const [y, s] = f.apply(p, state, null, x); return [y.sum(), [y, s]]; }, { hasAux: true }))(params);
+  same(y, x, "value");
+  assert.is(next["~"]!["valueOf"]!.item(), 21);
+  assert.equal(pax.tree.leaves(grads).map((g) => g.item()), [21, 21, 21]);
+  const module = pax.fromHaiku(Scale)({ name: "toString" }).hkInit(x);
+  same(pax.tree.map((t) => t.mul(3), module).eval().forward(x), x.mul(3), "a module");
+});
 test.run();

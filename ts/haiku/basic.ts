@@ -1,20 +1,17 @@
 import { PaxError } from "../errors.js";
 import { truncatedNormal, zeros, type Initializer } from "../initializers.js";
-import { embed, linear } from "../nn/functional/basic.js";
-import { asTensor, type Index, type Tensor, type TensorLike } from "../tensor.js";
+import { embed, linear, type Ids } from "../nn/functional/basic.js";
+import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
 import { getParameter } from "./context.js";
 import { Module } from "./module.js";
 
 export type Name = { readonly name?: string };
 
+type LinearOptions = Name & { readonly withBias?: boolean; readonly wInit?: Initializer; readonly bInit?: Initializer };
 /** `x w + b` over the last axis: w [in, outputSize], b [outputSize]. */
 export class Linear extends Module {
   static override moduleName = "Linear";
-  private readonly options: Name & { readonly withBias?: boolean; readonly wInit?: Initializer; readonly bInit?: Initializer };
-  constructor(readonly outputSize: number, options: Name & { readonly withBias?: boolean; readonly wInit?: Initializer; readonly bInit?: Initializer } = {}) {
-    super(options);
-    this.options = options;
-  }
+  constructor(readonly outputSize: number, private readonly options: LinearOptions = {}) { super(options); }
   /** @throws PaxError `shape` for a scalar */
   forward(inputs: TensorLike): Tensor {
     const x = asTensor(inputs);
@@ -38,7 +35,7 @@ export class Embed extends Module {
     return getParameter("embeddings", [this.vocabSize, this.embedDim], "float32", this.wInit);
   }
   /** @throws PaxError `dtype` for ids that are no integers */
-  forward(ids: Index): Tensor {
+  forward(ids: Ids): Tensor {
     return embed(ids, this.embeddings);
   }
 }

@@ -1,9 +1,10 @@
 /** `pax.haiku`: Haiku's layers as modules of Pax that need no dummy inputs. */
 import { PaxError } from "../errors.js";
+import type { Ids } from "../nn/functional/basic.js";
 import { avgPool as avg, maxPool as max, type PoolOptions } from "../nn/functional/pool.js";
 import { sizesOf, type Sizes } from "../nn/functional/conv.js";
 import { zeros } from "../initializers.js";
-import type { DType, Index, Tensor, TensorLike } from "../tensor.js";
+import type { DType, Tensor, TensorLike } from "../tensor.js";
 import { fromHaiku, HaikuModule, recipeOf } from "./adapter.js";
 import { Embed, Linear } from "./basic.js";
 import { Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, type ConvOptions, type ConvTransposeOptions } from "./conv.js";
@@ -66,7 +67,7 @@ export function gru(hiddenDim: number): HaikuGRU {
 }
 
 /** `hk.Embed`: parameters `embed`. */
-export const embed = (vocabSize: number, embedDim: number): HaikuModule<[ids: Index], Tensor> =>
+export const embed = (vocabSize: number, embedDim: number): HaikuModule<[ids: Ids], Tensor> =>
   fromHaiku(Embed)(vocabSize, embedDim).hkInit(dummy([1, 1], "int32"));
 
 type Options<O> = Omit<O, "name">;

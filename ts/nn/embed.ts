@@ -1,7 +1,7 @@
 import { truncatedNormal, type Initializer } from "../initializers.js";
 import { Module } from "../module/index.js";
-import type { Index, Tensor } from "../tensor.js";
-import { embed } from "./functional/basic.js";
+import type { Tensor } from "../tensor.js";
+import { embed, type Ids } from "./functional/basic.js";
 
 /** A vector for each of `vocabSize` integers: ids [...] give [..., embedDim]. Ids are in [0, vocabSize). */
 export class Embed extends Module {
@@ -12,7 +12,7 @@ export class Embed extends Module {
     this.registerParameter("embeddings", wInit([vocabSize, embedDim]));
   }
   /** @throws PaxError `dtype` for ids that are no integers */
-  forward(ids: Index): Tensor {
+  forward(ids: Ids): Tensor {
     return embed(ids, this.embeddings);
   }
 }
