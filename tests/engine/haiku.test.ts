@@ -352,12 +352,12 @@ test("errors name the module", () => {
   fails("trace", /hk\.nextRngKey changes `rng` inside `jit`/, () => hk.transform((x: T) => pax.jit((x: T) => hk.dropout(hk.nextRngKey(), 0.5, x))(x)).apply({}, 0, x), "rng");
   fails("shape", /the input of `linear` must not be a scalar/, () => hk.transform(() => new hk.Linear(2).forward(1)).init(0), "linear");
   fails("shape", /the input of `lstm` must have 1 or 2 axes, got shape \[2, 3, 4\]/, () => hk.transform((x: T) => { const m = new hk.LSTM(2); return m.forward(x, m.initialState(2)); }).init(0, np.zeros([2, 3, 4])), "lstm");
-  fails("shape", /hk\.Conv2D takes 2 spatial axes/, () => hk.transform((x: T) => new hk.Conv2D(2, 3).forward(x)).init(0, x));
+  fails("shape", /hk\.Conv2D takes \[n, height, width, channels\] or one example \[height, width, channels\], got shape \[2, 3\]/, () => hk.transform((x: T) => new hk.Conv2D(2, 3).forward(x)).init(0, x));
   fails("shape", /3 and 4 channels of `conv1_d` do not divide into 2 groups/, () => hk.transform((x: T) => new hk.Conv1D(4, 3, { featureGroupCount: 2 }).forward(x)).init(0, np.zeros([1, 4, 3])), "conv1_d");
   fails("shape", /the mask of `conv1_d` has shape \[1\]/, () => hk.transform((x: T) => new hk.Conv1D(4, 3, { mask: np.zeros([1]) }).forward(x)).init(0, np.zeros([1, 4, 3])), "conv1_d");
   fails("shape", /an outputShape of 9 needs an input of 5, got 6/, () => hk.transform((x: T) => new hk.Conv1DTranspose(4, 3, { stride: 2, outputShape: 9 }).forward(x)).init(0, np.zeros([1, 6, 3])));
   fails("value", /with an outputShape, padding is "SAME" or "VALID"/, () => hk.transform((x: T) => new hk.Conv1DTranspose(4, 3, { outputShape: 6, padding: [1, 1] }).forward(x)).init(0, np.zeros([1, 6, 3])));
-  fails("value", /padding is "FULL"/, () => hk.maxPool(np.zeros([1, 4, 1]), 2, 2, "FULL" as never));
+  fails("value", /padding must be "SAME" or "VALID", got "FULL"/, () => hk.maxPool(np.zeros([1, 4, 1]), 2, 2, "FULL" as never));
   fails("value", /`batch_norm` has a scale or offset of its own/, () => hk.transform((x: T) => new hk.BatchNorm(true, true, 0.9).forward(x, true, { scale: x })).init(0, x), "batch_norm");
   fails("value", /an initializer was given for a scale or offset that is not created/, () => hk.transform(() => new hk.LayerNorm(-1, false, true, { scaleInit: ones })).init(0));
   fails("dtype", /index of dtype float32/, () => hk.transform((x: T) => new hk.Embed(4, 2).forward(x)).init(0, x));

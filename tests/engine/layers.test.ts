@@ -43,7 +43,7 @@ test("pools by the definition: SAME and VALID, a window for each axis, ties of p
   same(nn.maxPool(x, 2, 2, "SAME"), nn.maxPool(x, [2, 2, 1], [2, 2, 1], "SAME"), "an integer");
   same(nn.maxPool(x, 2, 2, "SAME", { channelAxis: 1 }), nn.maxPool(x, [1, 1, 2, 2], [1, 1, 2, 2], "SAME"), "channels at axis 1");
   same(nn.avgPool(x, 2, 2, "SAME", { channelAxis: null }), nn.avgPool(x, [1, 2, 2, 2], [1, 2, 2, 2], "SAME"), "no channels");
-  fails("value", /avgPool: padding is "full"/, () => nn.avgPool(x, 2, 2, "full" as never));
+  fails("value", /avgPool: padding must be "SAME" or "VALID", got "full"/, () => nn.avgPool(x, 2, 2, "full" as never));
   fails("shape", /has more axes than the shape/, () => nn.maxPool(np.zeros([2]), [1, 2], 1, "SAME"));
 });
 
@@ -66,10 +66,10 @@ test("transposed convolutions are the input gradient of a convolution with the f
   near(first.forward(s.take(0, 0).T).T, last.forward(s).take(0, 0), "a single example");
   const spread = (t: T): number => np.std(t).item();
   assert.ok(Math.abs(spread(new nn.Conv1DTranspose(20, 200, 5).w) * 10 / 0.8796 - 1) < 0.03);
-  fails("shape", /Conv1DTranspose\(3, 2\) takes 3 channels last, got shape \[1, 4, 2\]/, () => last.forward(np.zeros([1, 4, 2])));
+  fails("shape", /Conv1DTranspose\(3, 2\) takes \[n, width, 3\] or one example \[width, 3\], got shape \[1, 4, 2\]/, () => last.forward(np.zeros([1, 4, 2])));
   fails("shape", /an outputShape of 9 needs an input of 5, got 4/, () => last.forward(np.zeros([1, 4, 3])));
-  fails("value", /dataFormat is "HWC", not NWC or NCW/, () => new nn.Conv1DTranspose(3, 2, 3, { dataFormat: "HWC" as never }));
-  fails("value", /padding has 3 pairs for 2 axes/, () => new nn.Conv2D(1, 1, 2, { padding: [[0, 0], [0, 0], [0, 0]] }).forward(np.zeros([1, 4, 4, 1])));
+  fails("value", /dataFormat must be "NWC" or "NCW", got "HWC"/, () => new nn.Conv1DTranspose(3, 2, 3, { dataFormat: "HWC" as never }));
+  fails("value", /padding must be "SAME", "VALID" or a pair \[low, high\] for each axis, got \[\[0,0\],/, () => new nn.Conv2D(1, 1, 2, { padding: [[0, 0], [0, 0], [0, 0]] }));
 });
 
 test("recurrent cells by their formulas", () => {

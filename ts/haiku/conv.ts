@@ -1,6 +1,6 @@
 import { PaxError } from "../errors.js";
 import { truncatedNormal, zeros, type Initializer } from "../initializers.js";
-import { channelsOf, conv, convTranspose, isChannelsFirst, sizesOf, type ConvSpec, type Padding, type Sizes } from "../nn/functional/conv.js";
+import { channelsOf, conv, convTranspose, isChannelsFirst, paddingOf, sizesOf, wrongInput, type ConvSpec, type Padding, type Sizes } from "../nn/functional/conv.js";
 import * as rows from "../ops/generated/rows.js";
 import { asTensor, type Shape, type Tensor, type TensorLike } from "../tensor.js";
 import type { Name } from "./basic.js";
@@ -22,10 +22,15 @@ abstract class ConvBase extends Module {
     super(common);
     const op = `hk.${label}`;
     const { stride = 1, padding = "SAME", dataFormat = "channels_last" } = common;
-    this.spec = { op, rank, stride: sizesOf(op, "stride", stride, rank), padding, channelsFirst: isChannelsFirst(op, rank, dataFormat) };
+    this.spec = { op, rank, stride: sizesOf(op, "stride", stride, rank), padding: paddingOf(op, padding, rank), channelsFirst: isChannelsFirst(op, rank, dataFormat) };
     this.kernel = sizesOf(op, "kernelShape", kernelShape, rank);
   }
 
+  protected channels(x: Tensor): number {
+    const channels = channelsOf(x, this.spec);
+    if (channels === null) throw wrongInput(x, this.spec.op, "channels", this.spec);
+    return channels;
+  }
   protected weights(x: Tensor, shape: Shape, fanIn: number): readonly [w: Tensor, b: Tensor | null] {
     const { withBias = true, wInit, bInit, mask = null } = this.common;
     const w = getParameter("w", shape, x.dtype, wInit ?? truncatedNormal(1 / Math.sqrt(fanIn)));
@@ -48,9 +53,9 @@ abstract class Conv extends ConvBase {
   /** With or without a batch axis. @throws PaxError `shape` for another number of axes, or channels that do not divide into the groups */
   forward(inputs: TensorLike): Tensor {
     const x = asTensor(inputs);
-    const channels = channelsOf(x, this.spec);
+    const channels = this.channels(x);
     if (channels % this.groups !== 0 || this.outputChannels % this.groups !== 0) {
-      throw new PaxError("shape", `${this.spec.op}: ${channels} and ${this.outputChannels} channels of \`${this.moduleName}\` do not divide into ${this.groups} groups`, { op: this.spec.op, path: this.moduleName });
+      throw new PaxError("shape", `${this.spec.op}: ${channels} and ${this.outputChannels} channels of \`${this.moduleName}\` do not divide into ${this.groups} groups: featureGroupCount must divide both`, { op: this.spec.op, path: this.moduleName });
     }
     const window = [...this.kernel, channels / this.groups];
     const [w, b] = this.weights(x, [...window, this.outputChannels], window.reduce((p, q) => p * q));
@@ -67,7 +72,7 @@ abstract class ConvTranspose extends ConvBase {
   /** With or without a batch axis. @throws PaxError `shape` for another number of axes, or a size that `outputShape` does not allow */
   forward(inputs: TensorLike): Tensor {
     const x = asTensor(inputs);
-    const channels = channelsOf(x, this.spec);
+    const channels = this.channels(x);
     const [w, b] = this.weights(x, [...this.kernel, this.outputChannels, channels], this.kernel.reduce((p, q) => p * q) * channels);
     return convTranspose(x, w, b, { ...this.spec, outputShape: this.outputShape });
   }

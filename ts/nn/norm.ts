@@ -37,7 +37,7 @@ export class BatchNorm extends Module {
     this.axes = axesOf(axis ?? inputShape.slice(0, -1).map((_, i) => i), inputShape.length);
     const shape = inputShape.map((n, i) => {
       if (this.axes.includes(i)) return 1;
-      if (n === null) throw new PaxError("shape", `BatchNorm([${inputShape.join(", ")}]): the size of axis ${i}, which is kept, must be known`, { op: "BatchNorm" });
+      if (n === null) throw new PaxError("shape", `BatchNorm([${inputShape.map((size) => size ?? "null").join(", ")}]): the size of axis ${i} must be a number, as the statistics keep that axis`, { op: "BatchNorm" });
       return n;
     });
     this.registerParameter("scale", createScale ? ones(shape) : null);

@@ -16,7 +16,7 @@ export function affine(x: Tensor, scale: Tensor | null, offset: Tensor | null): 
  * @throws PaxError `value` for an empty batch, `trace` where no axis has that name
  */
 export function batchMoments(op: string, x: Tensor, axes: readonly number[], replicas: string | null): readonly [mean: Tensor, variance: Tensor] {
-  if (axes.some((a) => x.shape[a] === 0)) throw new PaxError("value", `${op}: empty batch of shape [${x.shape.join(", ")}]`, { op });
+  if (axes.some((a) => x.shape[a] === 0)) throw new PaxError("value", `${op}: the batch of shape [${x.shape.join(", ")}] is empty, and has no mean: leave it out, or use eval()`, { op });
   const over = (t: Tensor): Tensor => {
     const here = mean(t, axes, { keepdims: true });
     return replicas === null ? here : pmean(here, replicas);

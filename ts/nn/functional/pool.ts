@@ -3,7 +3,7 @@ import { PaxError } from "../../errors.js";
 import { axisOf } from "../../ops/axes.js";
 import * as rows from "../../ops/generated/rows.js";
 import { asTensor, type Shape, type Tensor, type TensorLike } from "../../tensor.js";
-import { namedPadding, windowPadding, type Sizes } from "./conv.js";
+import { windowPadding, type Sizes } from "./conv.js";
 
 export type PoolOptions = { readonly channelAxis?: number | null };
 
@@ -19,8 +19,9 @@ function sizesFor(op: string, x: Tensor, size: Sizes, channelAxis: number | null
 
 type Window = readonly [window: Shape, strides: Shape, low: Shape, high: Shape];
 function windowOf(op: string, x: Tensor, windowShape: Sizes, strides: Sizes, padding: "SAME" | "VALID", { channelAxis = -1 }: PoolOptions): Window {
+  if (padding !== "SAME" && padding !== "VALID") throw new PaxError("value", `${op}: padding must be "SAME" or "VALID", got ${JSON.stringify(padding)}`, { op });
   const [window, steps] = [sizesFor(op, x, windowShape, channelAxis), sizesFor(op, x, strides, channelAxis)];
-  const pads = windowPadding(op, namedPadding(op, padding), x.shape, window, steps);
+  const pads = windowPadding(padding, x.shape, window, steps);
   return [window, steps, pads.map((p) => p[0]), pads.map((p) => p[1])];
 }
 
