@@ -1,4 +1,6 @@
 import { PaxError } from "./errors.js";
+import { eye } from "./ops/diagonal.js";
+import { broadcastTo } from "./ops/shape.js";
 import * as rows from "./ops/generated/rows.js";
 import * as random from "./random.js";
 import type { DType, Shape, Tensor } from "./tensor.js";
@@ -10,13 +12,22 @@ export type Distribution = "truncated_normal" | "normal" | "uniform";
 
 export const zeros: Initializer = (shape, dtype = "float32") => rows.full(shape, dtype, 0);
 export const ones: Initializer = (shape, dtype = "float32") => rows.full(shape, dtype, 1);
+export const constant = (value: number): Initializer => (shape, dtype = "float32") => rows.full(shape, dtype, value);
+/** `gain` on the diagonal of the last two axes. @throws PaxError `shape` for fewer than two */
+export const identity = (gain = 1): Initializer => (shape, dtype = "float32") => {
+  if (shape.length < 2) throw new PaxError("shape", `identity makes matrices, got shape [${shape.join(", ")}]`, { op: "identity" });
+  return broadcastTo(rows.mul(eye(shape.at(-2)!, shape.at(-1)!, { dtype }), gain), shape);
+};
 const affine = (x: Tensor, scale: number, shift: number): Tensor => rows.add(rows.mul(x, scale), shift);
 
 export const randomNormal = (stddev = 1, mean = 0): Initializer => (shape, dtype = "float32", key = random.nextRngKey()) =>
   affine(random.normal(key, shape, { dtype }), stddev, mean);
-/** Cut at two standard deviations, which is not corrected for. */
-export const truncatedNormal = (stddev = 1, mean = 0): Initializer => (shape, dtype = "float32", key = random.nextRngKey()) =>
-  affine(random.truncatedNormal(key, -2, 2, shape, { dtype }), stddev, mean);
+/** Cut at `lower` and `upper` standard deviations, which is not corrected for. */
+export const truncatedNormal = (stddev = 1, mean = 0, lower = -2, upper = 2): Initializer => (shape, dtype = "float32", key = random.nextRngKey()) =>
+  affine(random.truncatedNormal(key, lower, upper, shape, { dtype }), stddev, mean);
+/** From `minval` up to, but not including, `maxval`. */
+export const randomUniform = (minval = 0, maxval = 1): Initializer => (shape, dtype = "float32", key = random.nextRngKey()) =>
+  random.uniform(key, shape, { dtype, minval, maxval });
 
 /** Inputs and outputs of a weight `[...window, in, out]`. */
 function fans(shape: Shape): readonly [number, number] {
@@ -35,6 +46,6 @@ export function varianceScaling(scale = 1, mode: FanMode = "fan_in", distributio
     if (distribution === "truncated_normal") return truncatedNormal(stddev / 0.87962566103423978)(shape, dtype, key);
     if (distribution === "normal") return randomNormal(stddev)(shape, dtype, key);
     const limit = Math.sqrt(3) * stddev;
-    return random.uniform(key, shape, { dtype, minval: -limit, maxval: limit });
+    return randomUniform(-limit, limit)(shape, dtype, key);
   };
 }

@@ -1,6 +1,7 @@
 /** JAX's threefry2x32 in its partitionable mode: the same bits for the same key. Every draw takes a key; a key is used once. */
 import { abstractFrame, frame } from "./engine.js";
 import { PaxError } from "./errors.js";
+import { keySource } from "./key-source.js";
 import { axisOf, opError, shapeOf, shown, staticInt } from "./ops/axes.js";
 import { asFloat, floatFormat } from "./ops/dtypes.js";
 import * as rows from "./ops/generated/rows.js";
@@ -46,6 +47,7 @@ let global: Words | null = null;
 export function seedRngKey(seed: number | bigint): void { global = wordsOf(seed); }
 /** The next key of the global sequence. @throws PaxError `trace` where values are abstract. */
 export function nextRngKey(): Tensor {
+  if (keySource !== null) return keySource();
   const abstract = abstractFrame(frame);
   if (abstract !== null) {
     throw new PaxError("trace", `nextRngKey was called inside \`${abstract.name}\`, where its key would be fixed forever: pass a key as an argument, or hold a RngSeq in the module`, { op: "nextRngKey" });

@@ -62,7 +62,7 @@ test("0.5 with an integer tensor elsewhere", () => {
   const i = np.arange(3);
   fails("dtype", /0\.5 with int32/, () => np.where(np.array(true), i, 0.5));
   fails("dtype", /0\.5 with int32/, () => np.clip(i, 0.5, 1));
-  fails("dtype", /0\.5 with int32/, () => np.pad(i, 1, { value: 0.5 }));
+  fails("dtype", /0\.5 with int32/, () => np.pad(i, 1, "constant", { constantValues: 0.5 }));
   fails("dtype", /NaN with int32/, () => i.add(NaN));
   fails("dtype", /300 with uint8/, () => np.array([1], { dtype: "uint8" }).add(300));
   assert.equal(i.div(0.5).toArray(), [0, 2, 4], "a quotient of integers is a float");

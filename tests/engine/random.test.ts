@@ -146,7 +146,7 @@ test("bernoulli", () => {
 test("errors name the op", () => {
   throws("dtype", "normal", /int32/, () => random.normal(key, [2], { dtype: "int32" }));
   throws("dtype", "laplace", /int32/, () => random.laplace(key, [2], { dtype: "int32" }));
-  throws("dtype", "randomBits", /uint32/, () => random.normal(np.arange(2), [2]));
+  throws("dtype", "bits", /uint32/, () => random.normal(np.arange(2), [2]));
   throws("trace", "split", /staticArgnums/, () => pax.jit((n: T) => np.stack(random.split(key, n as never)))(3));
 });
 

@@ -59,6 +59,11 @@ class SGD extends pax.Optimizer {
 const FromOptax = pax.optim.fromOptax(pax.optax.sgd(1e-2, { momentum: 0.9 }));
 const sgd = new FromOptax(mlp.parameters());
 
+const { hk } = pax;
+const dummyX = np.zeros([1, 32]);
+let lstm = pax.fromHaiku(hk.LSTM)(32);
+lstm = lstm.hkInit(dummyX, { hidden: dummyX, cell: dummyX });
+
 type Net = pax.nn.Sequential;
 const crossEntropy = (params: Net, model: Net, images: pax.Tensor, labels: pax.Tensor) => {
   model = model.update(params);

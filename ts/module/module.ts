@@ -3,6 +3,7 @@ import { assemble, buildNode, flattenModule, mapModules, stepOf, trainableMask, 
 import { isLeaf, scalarToTensor } from "../tree/leaf.js";
 import type { Step } from "../tree/path.js";
 import { differenceError, differenceHere } from "../tree/structure.js";
+import { dummyRun } from "./dummy-run.js";
 import { className, initialise, isModule, register, slotOf, withKinds, type Entry } from "./instance.js";
 import type { ForwardArgs, Params } from "./kinds.js";
 import { summarise } from "./summary.js";
@@ -132,13 +133,12 @@ export abstract class Module {
     return summarise(this);
   }
 
-  /** A copy that ran once on these inputs. */
+  /** A copy that ran once on these inputs, for modules that make their parameters then. Data of this run enters no state that was there before. */
   hkInit(...args: ForwardArgs<this>): this {
     const copy = this.copy();
     const { forward } = copy as { forward?: (...args: unknown[]) => unknown };
     if (typeof forward !== "function") throw new PaxError("value", `hkInit: ${className(this)} has no method \`forward\``, { op: "hkInit" });
-    forward.apply(copy, args as unknown[]);
-    return copy;
+    return dummyRun(this, copy, () => { forward.apply(copy, args as unknown[]); });
   }
 }
 

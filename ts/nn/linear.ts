@@ -1,8 +1,8 @@
 import { PaxError } from "../errors.js";
 import { varianceScaling, zeros, type Initializer } from "../initializers.js";
 import { Module } from "../module/index.js";
-import * as rows from "../ops/generated/rows.js";
 import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
+import { linear } from "./functional/basic.js";
 
 type Options = { readonly withBias?: boolean; readonly wInit?: Initializer; readonly bInit?: Initializer };
 
@@ -24,7 +24,6 @@ export class Linear extends Module {
     if (t.shape.at(-1) !== this.inDim) {
       throw new PaxError("shape", `Linear(${this.inDim}, ${this.outDim}) takes [..., ${this.inDim}], got shape [${t.shape.join(", ")}]`, { op: "Linear" });
     }
-    const y = rows.matmul(t, this.W);
-    return this.b === null ? y : rows.add(y, this.b);
+    return linear(t, this.W, this.b);
   }
 }

@@ -3,18 +3,16 @@ import { ones, zeros } from "../initializers.js";
 import { Module, type State } from "../module/index.js";
 import { axesOf, axisOf } from "../ops/axes.js";
 import * as rows from "../ops/generated/rows.js";
-import { mean } from "../ops/reduce.js";
 import { array, asTensor, type Tensor, type TensorLike } from "../tensor.js";
+import { isChannelsFirst } from "./functional/conv.js";
+import { affine, batchMoments, emaStep, normalize, zeroDebias } from "./functional/norm.js";
 
-/** `x` by scale, plus offset, where they are there. */
-const affine = (x: Tensor, scale: Tensor | null, offset: Tensor | null): Tensor => {
-  const scaled = scale === null ? x : rows.mul(x, scale);
-  return offset === null ? scaled : rows.add(scaled, offset);
-};
+type BatchNormOptions = { readonly eps?: number; readonly axis?: readonly number[]; readonly crossReplicaAxis?: string | null };
 
-type BatchNormOptions = { readonly eps?: number; readonly axis?: readonly number[]; readonly crossReplicaAxis?: string };
-
-/** Normalizes with the batch's mean and variance in train mode, else with their running averages. */
+/**
+ * Normalizes with the batch's mean and variance in train mode, else with their running averages. `crossReplicaAxis` names an axis of `vmap` or
+ * `pmap`: the batch is that of all its places.
+ */
 export class BatchNorm extends Module {
   static override moduleName = "BatchNorm";
   declare scale: Tensor | null;
@@ -27,14 +25,15 @@ export class BatchNorm extends Module {
   declare counter: State<Tensor>;
   readonly eps: number;
   readonly axes: readonly number[];
+  readonly crossReplicaAxis: string | null;
 
   constructor(
     readonly inputShape: readonly (number | null)[], createScale = true, createOffset = true, readonly decayRate = 0.99,
-    { eps = 1e-5, axis, crossReplicaAxis }: BatchNormOptions = {},
+    { eps = 1e-5, axis, crossReplicaAxis = null }: BatchNormOptions = {},
   ) {
     super();
-    if (crossReplicaAxis !== undefined) throw new PaxError("value", "BatchNorm: crossReplicaAxis is not there yet", { op: "BatchNorm" });
     this.eps = eps;
+    this.crossReplicaAxis = crossReplicaAxis;
     this.axes = axesOf(axis ?? inputShape.slice(0, -1).map((_, i) => i), inputShape.length);
     const shape = inputShape.map((n, i) => {
       if (this.axes.includes(i)) return 1;
@@ -54,25 +53,39 @@ export class BatchNorm extends Module {
       const wanted = this.inputShape.map((n) => n ?? "any").join(", ");
       throw new PaxError("shape", `BatchNorm takes [${wanted}], got shape [${t.shape.join(", ")}]`, { op: "BatchNorm" });
     }
-    if (!this.training) return this.normalize(t, this.mean, this.var);
-    if (this.axes.some((a) => t.shape[a] === 0)) throw new PaxError("value", `BatchNorm: the batch of shape [${t.shape.join(", ")}] is empty, and has no mean: leave it out, or use eval()`, { op: "BatchNorm" });
-    const average = mean(t, this.axes, { keepdims: true });
-    const variance = rows.sub(mean(rows.square(t), this.axes, { keepdims: true }), rows.square(average));
+    if (!this.training) return normalize(t, this.mean, this.var, this.scale, this.offset, this.eps);
+    const [average, variance] = batchMoments("BatchNorm", t, this.axes, this.crossReplicaAxis);
     this.counter = rows.add(this.counter, 1);
-    const weight = rows.sub(1, rows.pow(this.decayRate, rows.cast(this.counter, "float32", true)));
-    const blend = (hidden: Tensor, now: Tensor): Tensor =>
-      rows.add(rows.mul(hidden, this.decayRate), rows.mul(rows.cast(now, hidden.dtype, false), 1 - this.decayRate));
-    this.meanHidden = blend(this.meanHidden, average);
-    this.varHidden = blend(this.varHidden, variance);
-    this.mean = rows.div(this.meanHidden, weight);
-    this.var = rows.div(this.varHidden, weight);
-    return this.normalize(t, average, variance);
+    this.meanHidden = emaStep(this.meanHidden, average, this.decayRate);
+    this.varHidden = emaStep(this.varHidden, variance, this.decayRate);
+    this.mean = zeroDebias(this.meanHidden, this.decayRate, this.counter);
+    this.var = zeroDebias(this.varHidden, this.decayRate, this.counter);
+    return normalize(t, average, variance, this.scale, this.offset, this.eps);
   }
+}
 
-  private normalize(x: Tensor, average: Tensor, variance: Tensor): Tensor {
-    const inverse = rows.rsqrt(rows.add(variance, this.eps));
-    const factor = this.scale === null ? inverse : rows.mul(inverse, this.scale);
-    return affine(rows.mul(rows.sub(x, average), factor), null, this.offset);
+type FixedOptions<F> = { readonly eps?: number; readonly dataFormat?: F; readonly crossReplicaAxis?: string | null };
+/** The shape of an input with `channels` at the place that the format says, every other size unknown. */
+const inputOf = (op: string, rank: number, channels: number, format: string): (number | null)[] => {
+  const at = isChannelsFirst(op, rank, format) ? 1 : rank + 1;
+  return Array.from({ length: rank + 2 }, (_, i) => (i === at ? channels : null));
+};
+const others = (shape: readonly (number | null)[]): number[] => shape.flatMap((n, i) => (n === null ? [i] : []));
+
+/** `BatchNorm` of sequences [n, w, channels]; the defaults are Pax's. */
+export class BatchNorm1D extends BatchNorm {
+  static override moduleName = "BatchNorm1D";
+  constructor(readonly numChannels: number, createScale = true, createOffset = true, decayRate = 0.9, { dataFormat = "NWC", ...rest }: FixedOptions<"NWC" | "NCW"> = {}) {
+    const shape = inputOf("BatchNorm1D", 1, numChannels, dataFormat);
+    super(shape, createScale, createOffset, decayRate, { ...rest, axis: others(shape) });
+  }
+}
+/** `BatchNorm` of images [n, h, w, channels]; the defaults are Pax's. */
+export class BatchNorm2D extends BatchNorm {
+  static override moduleName = "BatchNorm2D";
+  constructor(readonly numChannels: number, createScale = true, createOffset = true, decayRate = 0.9, { dataFormat = "NHWC", ...rest }: FixedOptions<"NHWC" | "NCHW"> = {}) {
+    const shape = inputOf("BatchNorm2D", 2, numChannels, dataFormat);
+    super(shape, createScale, createOffset, decayRate, { ...rest, axis: others(shape) });
   }
 }
 
@@ -94,5 +107,35 @@ export class LayerNorm extends Module {
       throw new PaxError("shape", `LayerNorm(${this.numChannels}) takes [..., ${this.numChannels}], got shape [${t.shape.join(", ")}]`, { op: "LayerNorm" });
     }
     return affine(rows.layerNorm(t, [axisOf(this.axis, t.ndim)], this.eps), this.scale, this.offset);
+  }
+}
+
+type GroupNormOptions = { readonly eps?: number; readonly dataFormat?: "channels_last" | "channels_first" };
+/** Normalizes each example over its spatial axes and the channels of each of `groups` groups (Wu and He 2018; defaults as Haiku's). */
+export class GroupNorm extends Module {
+  static override moduleName = "GroupNorm";
+  declare scale: Tensor | null;
+  declare offset: Tensor | null;
+  readonly eps: number;
+  readonly channelsFirst: boolean;
+  constructor(readonly groups: number, readonly numChannels: number, createScale = true, createOffset = true, { eps = 1e-5, dataFormat = "channels_last" }: GroupNormOptions = {}) {
+    super();
+    if (numChannels % groups !== 0) throw new PaxError("shape", `GroupNorm: ${numChannels} channels do not divide into ${groups} groups`, { op: "GroupNorm" });
+    this.eps = eps;
+    this.channelsFirst = dataFormat === "channels_first";
+    this.registerParameter("scale", createScale ? ones([numChannels]) : null);
+    this.registerParameter("offset", createOffset ? zeros([numChannels]) : null);
+  }
+  forward(x: TensorLike): Tensor {
+    const t = asTensor(x);
+    const at = this.channelsFirst ? 1 : t.ndim - 1;
+    if (t.ndim < 2 || t.shape[at] !== this.numChannels) {
+      throw new PaxError("shape", `GroupNorm(${this.groups}, ${this.numChannels}) takes a batch with ${this.numChannels} channels ${this.channelsFirst ? "first" : "last"}, got shape [${t.shape.join(", ")}]`, { op: "GroupNorm" });
+    }
+    const parted = rows.reshape(t, t.shape.flatMap((n, i) => (i === at ? [this.groups, n / this.groups] : [n])));
+    const axes = parted.shape.map((_, i) => i).filter((i) => i !== 0 && i !== at);
+    const channels = t.shape.map((n, i) => (i === at ? n : 1));
+    const wide = (p: Tensor | null): Tensor | null => (p === null ? null : rows.reshape(p, channels));
+    return affine(rows.reshape(rows.layerNorm(parted, axes, this.eps), t.shape), wide(this.scale), wide(this.offset));
   }
 }

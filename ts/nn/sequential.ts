@@ -24,3 +24,9 @@ export class Sequential extends Module {
     return this.modules.reduce((y, layer) => layer.forward(y), asTensor(x));
   }
 }
+
+/** Gives what it gets. */
+export class Identity extends Module {
+  static override moduleName = "Identity";
+  forward(x: TensorLike): Tensor { return asTensor(x); }
+}

@@ -3,7 +3,7 @@ import { PaxError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import { logSoftmax, oneHot } from "../ops/nn.js";
 import { sum } from "../ops/reduce.js";
-import { concatenate, stack } from "../ops/shape.js";
+import { concatenate, stack } from "../ops/join.js";
 import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
 
 /** What `ctcLoss` may be told. */

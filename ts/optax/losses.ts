@@ -4,7 +4,7 @@
  */
 import { PaxError } from "../errors.js";
 import { axesOf, axisOf } from "../ops/axes.js";
-import { eye } from "../ops/create.js";
+import { eye } from "../ops/diagonal.js";
 import * as rows from "../ops/generated/rows.js";
 import { logSigmoid, logSoftmax, oneHot } from "../ops/nn.js";
 import { any, logsumexp, max, sum } from "../ops/reduce.js";

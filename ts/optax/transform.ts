@@ -48,7 +48,7 @@ export const wide = (x: Tensor): Tensor => (isHalf(x) ? castTo(x, "float32") : x
 /** The sum of one tensor's squares; half floats in float32. */
 export const sumOfSquares = (x: Tensor): Tensor => sum(rows.square(wide(x)));
 /** The leaves of any tree; numbers as tensors. */
-export const tensors = (tree: unknown): Tensor[] => (leaves(tree) as TensorLike[]).map(asTensor);
+export const tensors = (tree: unknown): Tensor[] => (leaves(tree) as TensorLike[]).map((x) => asTensor(x));
 /** What belongs to a leaf's dtype, made once a dtype and not once a leaf. */
 export function perDType(make: (dtype: DType) => Tensor): (leaf: Tensor) => Tensor {
   const made = new Map<DType, Tensor>();

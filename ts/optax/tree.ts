@@ -1,6 +1,7 @@
 /** Arithmetic of trees, as `optax.tree`, and values of optimizer states by name. */
 import { PaxError } from "../errors.js";
-import { clip as clamp, full } from "../ops/create.js";
+import { full } from "../ops/create.js";
+import { clip as clamp } from "../ops/elementwise.js";
 import * as rows from "../ops/generated/rows.js";
 import * as reduce from "../ops/reduce.js";
 import * as random from "../random.js";

@@ -1,6 +1,7 @@
 /** What is done with updates and parameters at the end. */
 import * as rows from "../ops/generated/rows.js";
-import { concatenate, ravel, reshape, split } from "../ops/shape.js";
+import { concatenate, split } from "../ops/join.js";
+import { ravel, reshape } from "../ops/shape.js";
 import type { Tensor, TensorLike } from "../tensor.js";
 import { flatten as flattenTree, unflatten, type TensorTree } from "../tree/index.js";
 import { castTo, each, oneMinus, scalar, tensors, type GradientTransformation } from "./transform.js";

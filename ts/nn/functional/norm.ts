@@ -1,0 +1,40 @@
+/** Normalization and running averages as functions of tensors. */
+import { PaxError } from "../../errors.js";
+import * as rows from "../../ops/generated/rows.js";
+import { mean } from "../../ops/reduce.js";
+import type { Tensor } from "../../tensor.js";
+import { pmean } from "../../transforms/collectives.js";
+
+/** `x` by scale, plus offset, where they are there. */
+export function affine(x: Tensor, scale: Tensor | null, offset: Tensor | null): Tensor {
+  const scaled = scale === null ? x : rows.mul(x, scale);
+  return offset === null ? scaled : rows.add(scaled, offset);
+}
+
+/**
+ * Mean and biased variance of a batch over `axes`, which stay as 1: E[x²] − E[x]², as Haiku's; with `replicas`, over the mapped axis of that name too.
+ * @throws PaxError `value` for an empty batch, `trace` where no axis has that name
+ */
+export function batchMoments(op: string, x: Tensor, axes: readonly number[], replicas: string | null): readonly [mean: Tensor, variance: Tensor] {
+  if (axes.some((a) => x.shape[a] === 0)) throw new PaxError("value", `${op}: the batch of shape [${x.shape.join(", ")}] is empty, and has no mean: leave it out, or use eval()`, { op });
+  const over = (t: Tensor): Tensor => {
+    const here = mean(t, axes, { keepdims: true });
+    return replicas === null ? here : pmean(here, replicas);
+  };
+  const average = over(x);
+  return [average, rows.sub(over(rows.square(x)), rows.square(average))];
+}
+
+/** `(x − mean) · scale / √(variance + eps) + offset`. */
+export function normalize(x: Tensor, average: Tensor, variance: Tensor, scale: Tensor | null, offset: Tensor | null, eps: number): Tensor {
+  const inverse = rows.rsqrt(rows.add(variance, eps));
+  return affine(rows.mul(rows.sub(x, average), affine(inverse, scale, null)), null, offset);
+}
+
+/** A step of an exponential average: `hidden · decay + value · (1 − decay)`. */
+export const emaStep = (hidden: Tensor, value: Tensor, decay: number | Tensor): Tensor =>
+  rows.add(rows.mul(hidden, decay), rows.mul(rows.cast(value, hidden.dtype, false), typeof decay === "number" ? 1 - decay : rows.sub(1, decay)));
+
+/** An average that began at 0, without its bias after `count` steps (Adam's correction). */
+export const zeroDebias = (hidden: Tensor, decay: number | Tensor, count: Tensor): Tensor =>
+  rows.div(hidden, rows.sub(1, rows.pow(decay, rows.cast(count, "float32", true))));
