@@ -44,7 +44,7 @@ export function customVjp<A extends Args, R, S>(
     const saved = subProgram("customVjp", forward as AnyFn, specs, rebuilder(flats));
     const [value, residuals] = saved.pair("customVjp: `forward` must return [value, residuals]");
     const found = firstDifference(primal.structure.node, value.structure.node);
-    if (found !== null) throw differenceError("customVjp: the value of the function and that of `forward`", found);
+    if (found !== null) throw differenceError("customVjp", found, ["in the function's value", "in that of `forward`"]);
     const floats = value.specs.map((s) => isFloatDType(s.dtype));
     const wrt: number[] = [];
     const pulled = ((...given: readonly Tensor[]) => {

@@ -15,7 +15,7 @@ const same = (a: Spec, b: Spec, weakness: boolean): boolean => a.dtype === b.dty
 /** Demands that a step leaves structure, shapes, dtypes and weakness as they were. */
 function assertCarry(op: string, before: Flat, after: Part): void {
   const found = firstDifference(before.structure.node, after.structure.node);
-  if (found !== null) throw differenceError(`${op}: the carry before and after a step`, found);
+  if (found !== null) throw differenceError(op, found, ["in the carry", "after a step"]);
   before.leaves.forEach((t, i) => {
     if (same(specOf(t), after.specs[i]!, true)) return;
     const path = pathOf(before.structure, i);
@@ -78,7 +78,7 @@ export function cond<A extends Args, R>(
   const leaves = flats.flatMap((f) => f.leaves);
   const [then, otherwise] = [whenTrue, whenFalse].map((f) => subProgram("cond", f as AnyFn, leaves.map(specOf), rebuilder(flats))) as [SubProgram, SubProgram];
   const found = firstDifference(then.structure.node, otherwise.structure.node);
-  if (found !== null) throw differenceError("cond: the results of the two functions", found);
+  if (found !== null) throw differenceError("cond", found, ["in the result of the first function", "in that of the second"]);
   then.specs.forEach((a, i) => {
     const [b, path] = [otherwise.specs[i]!, pathOf(then.structure, i)];
     if (!same(a, b, false)) throw new PaxError(a.dtype === b.dtype ? "shape" : "dtype", `cond: the functions give ${show(a)} and ${show(b)}${path === "" ? "" : ` at ${quotePath(path)}`}: both must give the same`, { op: "cond", path });

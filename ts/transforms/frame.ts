@@ -23,9 +23,9 @@ export const pathOf = (structure: AnyStructure, leaf: number): string => pathsOf
 /** The tree of a structure with these leaves; null takes a leaf away. */
 export const unflattenTree = (structure: AnyStructure, leaves: readonly (Tensor | null)[]): unknown => unflatten(structure, leaves as never);
 
-export function assertSameStructure(op: string, a: AnyStructure, b: AnyStructure): void {
+export function assertSameStructure(op: string, a: AnyStructure, b: AnyStructure, sides: readonly [string, string]): void {
   const found = firstDifference(a.node, b.node);
-  if (found !== null) throw differenceError(op, found);
+  if (found !== null) throw differenceError(op, found, sides);
 }
 
 export const isFloatDType = (dtype: DType): boolean => dtype.startsWith("float") || dtype === "bfloat16";

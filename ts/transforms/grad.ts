@@ -162,7 +162,7 @@ export function vjp<A extends Args = Tensor[], const R = unknown>(
   const floats = recorded.out.leaves.map(isFloat);
   const pullback = (cotangent: R) => {
     const ct = flattenTensors(cotangent);
-    assertSameStructure("vjp: cotangent and result", structure, ct.structure);
+    assertSameStructure("vjp", structure, ct.structure, ["in the result", "in the cotangent"]);
     reserve(1 + ct.leaves.length);
     scratch[0] = ct.leaves.length;
     ct.leaves.forEach((t, i) => { scratch[1 + i] = floats[i] ? use(t) : 0; });
@@ -180,7 +180,7 @@ export function jvp<A extends Args = Tensor[], const R = unknown>(
   (tangents as readonly unknown[]).forEach((tangent, i) => {
     const { structure, mask } = recorded.active[i]!;
     const t = flattenTensors(tangent);
-    assertSameStructure(`jvp: primal and tangent ${i}`, structure, t.structure);
+    assertSameStructure("jvp", structure, t.structure, [`in primal ${i}`, "in its tangent"]);
     t.leaves.forEach((leaf, k) => { if (mask[k]) handles.push(use(leaf)); });
   });
   reserve(1 + handles.length);

@@ -352,7 +352,7 @@ enum Given { Zero, One, Tensor(Tensor) }
 fn check(t: &Tensor, a: &Aval, what: &str) -> Result<()> {
     if t.shape() == &a.shape[..] && t.dtype() == a.dtype { return Ok(()); }
     let code = if t.dtype() == a.dtype { Error::shape as fn(String) -> Error } else { Error::dtype as fn(String) -> Error };
-    Err(code(format!("the {what} is {}{:?}, the value {}{:?}", t.dtype().name(), t.shape(), a.dtype.name(), a.shape.as_slice())))
+    Err(code(format!("the {what} is {}{:?}, its value {}{:?}: both need the same shape and dtype", t.dtype().name(), t.shape(), a.dtype.name(), a.shape.as_slice())))
 }
 
 fn elements<T: Element>(bytes: &[u8], n: usize) -> Vec<T> {
