@@ -3,7 +3,7 @@
  * a second and a sample every so often, keeps a checkpoint, and goes on from the newest. Stop it with Ctrl-C whenever you like.
  */
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import * as pax from "paxjs";
 

@@ -32,4 +32,29 @@ test("mnist-conv learns, and resumes from its checkpoint", () => {
   assert.ok(Number(/train loss \d+\.\d+ {2}accuracy (\d+)/.exec(last(whole)!)?.[1]) > 50, whole);
 });
 
+test("fine-tune: a new head learns 0 and 1 in a few steps, all before it frozen", () => {
+  const out = run("fine-tune", "--limit", "6000");
+  const score = (what: RegExp): number => Number(what.exec(out)?.[1]);
+  assert.ok(score(/on 2 to 9: (\d+\.\d)/) > 65, out);
+  assert.match(out, /a new head: 2 trainable tensors of 6/);
+  assert.ok(score(/on 0 and 1 before: (\d+\.\d)/) < 85, out);
+  assert.ok(score(/on 0 and 1 after \d+ steps: (\d+\.\d)/) > 85, out);
+  assert.match(out, /unfrozen again: 6 trainable/);
+});
+
+test("char-rnn learns its own text, and resumes to the same numbers", () => {
+  const folder = mkdtempSync(join(tmpdir(), "char-rnn-"));
+  const train = (steps: number, name: string): string =>
+    run("char-rnn", "--hidden", "32", "--seq", "16", "--batch", "8", "--steps", String(steps), "--every", "30", "--sample", "5", "--prompt", "class LM", "--checkpoint", join(folder, name));
+  const losses = (text: string): string[] => [...text.matchAll(/step (\d+ {2}loss \d+\.\d+)/g)].map((m) => m[1]!);
+  const whole = losses(train(60, "whole"));
+  assert.is(whole.length, 2);
+  assert.ok(Number(whole[1]!.split(" ").at(-1)) < Number(whole[0]!.split(" ").at(-1)), whole.join());
+  train(30, "parts");
+  const resumed = train(60, "parts");
+  assert.match(resumed, /^resumed after step 30/);
+  assert.equal(losses(resumed), whole.slice(1));
+  assert.match(resumed, /class LM.{5,}/s);
+});
+
 test.run();

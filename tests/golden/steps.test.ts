@@ -1,10 +1,10 @@
-/** Three training steps of the seed's MNIST network against JAX, Haiku and optax. */
+/** Three training steps of the seed's two networks against JAX, Haiku and optax. */
 import * as pax from "paxjs";
 import { suite } from "uvu";
 import { near } from "../support/near.js";
 import { golden } from "../support/safetensors.js";
 
-const { nn, optax, optim } = pax;
+const { haiku, nn, np, optax, optim } = pax;
 const data = golden<{ readonly case: string; readonly rtol: number }>("steps");
 const test = suite("golden steps");
 const CONVS = 6;
@@ -68,5 +68,69 @@ test("mnist", () => {
     near(m.mean.reshape(mean.shape), mean, `mean ${i}`, { rtol, atol: 1e-4 });
     near(m.var.reshape(variance.shape), variance, `var ${i}`, { rtol, atol: 1e-4 });
   });
+});
+class LM extends pax.Module {
+  embed = haiku.embed(256, 32);
+  lstm = haiku.lstm(32);
+  linear = haiku.linear(32, 256);
+  forward(tokens: pax.Tensor): pax.Tensor {
+    const [outputs] = haiku.dynamicUnroll(this.lstm, this.embed.forward(tokens), this.lstm.initialState(tokens.shape[0]!), { timeMajor: false });
+    return this.linear.forward(outputs);
+  }
+}
+/** Parameters by Haiku's names, which ours are. */
+const byName = (model: LM): [string, pax.Tensor][] => [model.embed, model.lstm, model.linear].flatMap((part) =>
+  Object.entries(part.params).flatMap(([module, leaves]) => Object.entries(leaves as Record<string, pax.Tensor>).map(([name, t]): [string, pax.Tensor] => [`${module}/${name}`, t])));
+
+const rnn = data.cases.find((c) => c.case === "char_rnn")!;
+const rnnAt = (path: string): pax.Tensor => data.get(`char_rnn/${path}`);
+function languageModel(): readonly [LM, pax.Optimizer] {
+  const model = new LM();
+  for (const part of [model.embed, model.lstm, model.linear]) {
+    part.params = Object.fromEntries(Object.entries(part.params).map(([module, leaves]) => [module, Object.fromEntries(Object.keys(leaves as object).map((name) => [name, rnnAt(`params0/${module}/${name}`)]))])) as typeof part.params;
+  }
+  return [model, new (optim.fromOptax(optax.chain(optax.clipByGlobalNorm(1), optax.adam(1e-4))))(model.parameters())];
+}
+const rnnLoss = (params: LM, model: LM, tokens: pax.Tensor) => {
+  model = model.update(params);
+  const [inputs, targets] = [tokens.take(np.arange(16), 1), tokens.take(np.arange(1, 17), 1)];
+  return [nn.logSoftmax(model.forward(inputs)).mul(nn.oneHot(targets, 256)).sum(-1).mean().neg(), model] as const;
+};
+function compare(model: LM, losses: pax.Tensor): void {
+  near(losses, rnnAt("losses"), "losses", { rtol: rnn.rtol });
+  const named = byName(model);
+  if (named.length !== 5) throw new Error(`${named.length} parameters`);
+  for (const [name, p] of named) near(p, rnnAt(`params3/${name}`), name, { rtol: rnn.rtol, atol: 1e-5 });
+}
+
+test("char_rnn", () => {
+  let [model, optimizer] = languageModel();
+  const step = pax.jit((model: LM, optimizer: pax.Optimizer, tokens: pax.Tensor) => {
+    const [[loss, updated], grads] = pax.valueAndGrad(rnnLoss, { hasAux: true })(model.parameters(), model, tokens);
+    return [loss, grads, optimizer.step(grads, updated), optimizer] as const;
+  });
+  const losses: pax.Tensor[] = [];
+  for (let t = 0; t < 3; t++) {
+    const [loss, grads, next, opt] = step(model, optimizer, rnnAt("tokens").take(t, 0));
+    if (t === 0) for (const [name, g] of byName(grads)) {
+      const want = rnnAt(`grads0/${name}`);
+      near(g, want, `gradient of ${name}`, { rtol: rnn.rtol, atol: 1e-4 * np.max(np.abs(want)).item() });
+    }
+    losses.push(loss);
+    [model, optimizer] = [next, opt];
+  }
+  compare(model, np.stack(losses));
+});
+
+test("char_rnn through pmap, scan and pmean", () => {
+  const [model, optimizer] = languageModel();
+  const update = ([model, optimizer]: readonly [LM, pax.Optimizer], tokens: pax.Tensor) => {
+    const [[loss, updated], grads] = pax.valueAndGrad(rnnLoss, { hasAux: true })(model.parameters(), model, tokens);
+    return [[optimizer.step(pax.pmean(grads, "i"), updated), optimizer], loss] as const;
+  };
+  const train = pax.pmap((model: LM, optimizer: pax.Optimizer, batches: pax.Tensor) => pax.scan(update, [model, optimizer] as const, batches), { axisName: "i" });
+  const replicated = pax.tree.map((x: pax.Tensor) => x.expandDims(0), [model, optimizer] as const);
+  const [[trained], losses] = train(...replicated, rnnAt("tokens").expandDims(0));
+  compare(pax.tree.map((x: pax.Tensor) => x.take(0, 0), trained), losses.take(0, 0));
 });
 test.run();

@@ -10,7 +10,10 @@ export type TensorTree =
   | readonly TensorTree[] | { readonly [key: string]: TensorTree } | ReadonlyMap<unknown, TensorTree>;
 
 export type LeafOf<T> =
-  T extends null | undefined ? never
+  // A tree whose type is not known more closely; the type is recursive, so it must not be followed.
+  unknown extends T ? unknown
+  : [TensorTree] extends [T] ? Tensor
+  : T extends null | undefined ? never
   : T extends Tensor | Module ? Tensor
   : T extends Scalar | TypedArray ? T
   : T extends AnyFunction | string ? never
