@@ -9,18 +9,17 @@ export type TensorTree =
   | Tensor | Module | null | undefined
   | readonly TensorTree[] | { readonly [key: string]: TensorTree } | ReadonlyMap<unknown, TensorTree>;
 
+/** A tree's leaves; `Inner` stops at `TensorTree`, whose type is recursive. */
 export type LeafOf<T> =
-  // A tree whose type is not known more closely; the type is recursive, so it must not be followed.
-  unknown extends T ? unknown
-  : [TensorTree] extends [T] ? Tensor
-  : T extends null | undefined ? never
+  T extends null | undefined ? never
   : T extends Tensor | Module ? Tensor
   : T extends Scalar | TypedArray ? T
   : T extends AnyFunction | string ? never
-  : T extends ReadonlyMap<unknown, infer V> ? LeafOf<V>
-  : T extends readonly (infer E)[] ? LeafOf<E>
-  : T extends object ? LeafOf<T[keyof T]>
+  : T extends ReadonlyMap<unknown, infer V> ? Inner<V>
+  : T extends readonly (infer E)[] ? Inner<E>
+  : T extends object ? Inner<T[keyof T]>
   : never;
+type Inner<T> = [TensorTree] extends [T] ? Tensor : LeafOf<T>;
 
 export type MapLeaves<T, U> =
   T extends null | undefined ? null
