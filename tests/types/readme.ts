@@ -46,6 +46,37 @@ const trainStep = pax.jit(
   { donateArgnums: [0, 1] },
 );
 
+const { hk } = pax;
+const dummyX = np.zeros([1, 32]);
+let lstm = pax.fromHaiku(hk.LSTM)(32);
+lstm = lstm.hkInit(dummyX, { hidden: dummyX, cell: dummyX });
+const [output, state] = lstm.forward(dummyX, { hidden: dummyX, cell: dummyX });
+
+class SGD extends pax.Optimizer {
+  declare velocity: pax.Module;
+  constructor(params: pax.Module, readonly learningRate = 1e-2, readonly momentum = 0.9) {
+    super();
+    this.registerStateSubtree("velocity", pax.tree.map((x) => np.zerosLike(x), params));
+  }
+  step<M extends pax.Module>(grads: M, model: M): M {
+    this.velocity = pax.tree.map((v, g) => v.mul(this.momentum).add(g.mul(this.learningRate)), this.velocity, grads);
+    return model.update(pax.tree.map((p, v) => p.sub(v), model.parameters(), this.velocity));
+  }
+}
+
+const { optax } = pax;
+const schedule = optax.schedules.warmupCosineDecay(0, 1e-3, 100, 10_000);
+const Chained = pax.optim.fromOptax(optax.chain(optax.clipByGlobalNorm(1), optax.adamw(schedule)));
+optimizer = new Chained(model.parameters());
+
+const net2 = new nn.Sequential(new nn.Linear(28 * 28, 64), nn.relu, new nn.Linear(64, 10));
+net2.modules[2] = new nn.Linear(64, 2);            // we only predict two classes
+net2.modules[0] = net2.modules[0]!.freeze();       // the first layer stays as it is
+console.log(pax.tree.leaves(net2.parameters()).length); // 2: the last layer's W and b
+
+const [total, running] = pax.scan((sum: pax.Tensor, x: pax.Tensor) => [sum.add(x), sum], np.array(0), np.arange(5).astype("float32"));
+console.log(total.item(), running.toArray()); // 10 [ 0, 0, 1, 3, 6 ]
+
 class Scale extends pax.Module {
   scale = pax.parameter(np.ones([3]));
   forward(x: pax.Tensor): pax.Tensor { return x.mul(this.scale); }
