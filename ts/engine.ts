@@ -56,7 +56,7 @@ export type Param = number | boolean | string | readonly number[] | { readonly d
 
 /** The handle of a tensor that is still there. */
 export function use(t: Tensor): number {
-  if (t.id === 0) throw new PaxError("disposed", t.gone ?? "this tensor has been disposed");
+  if (t.id === 0) throw new PaxError("disposed", t.gone?.() ?? "this tensor has been disposed");
   if (t.frame !== null && t.frame.ended) {
     throw new PaxError("trace", `a tensor made inside \`${t.frame.name}\` was used after it ended: return it from the function instead of keeping it`);
   }

@@ -36,7 +36,7 @@ export function scope<T>(fn: () => T): T {
     freeHandles(dead.map((t) => t.id));
     for (const t of dead) {
       t.id = 0;
-      t.gone = "this tensor was made inside pax.scope and not returned from it";
+      t.gone = () => "this tensor was made inside pax.scope and not returned from it";
     }
     scopes.at(-1)?.push(...made.filter((t) => kept.has(t)));
   }

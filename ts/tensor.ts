@@ -40,8 +40,8 @@ export class Tensor extends TensorBase {
   weak = false;
   /** @internal The transformation that made it, null outside of any. */
   frame: Frame | null = null;
-  /** @internal Why it is gone. */
-  gone: string | undefined = undefined;
+  /** @internal Why it is gone; made when someone asks. */
+  gone: (() => string) | undefined = undefined;
   /** @internal The collector frees it. */
   tracked = true;
 
@@ -114,7 +114,7 @@ export class Tensor extends TensorBase {
     if (this.id === 0) return;
     freeHandles([this.id]);
     this.id = 0;
-    this.gone = "this tensor has been disposed";
+    this.gone = undefined;
   }
   [Symbol.dispose](): void { this.dispose(); }
 

@@ -126,8 +126,10 @@ function consume(name: string, flats: readonly (Flat | null)[], donated: readonl
   given.forEach(({ tensor, argument, flat, leaf }, i) => {
     if (scratch[i] === 0) return;
     tensor.id = 0;
-    const path = pathOf(flat.structure, leaf);
-    tensor.gone = `this tensor was donated to ${name}, argument ${argument}${path ? `, \`${path}\`` : ""}; keep a copy with \`pax.clone\` before the call`;
+    tensor.gone = () => {
+      const path = pathOf(flat.structure, leaf);
+      return `this tensor was donated to ${name}, argument ${argument}${path ? `, \`${path}\`` : ""}; keep a copy with \`pax.clone\` before the call`;
+    };
   });
 }
 

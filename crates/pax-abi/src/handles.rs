@@ -1,5 +1,5 @@
 //! Handles: what JavaScript holds instead of pointers. A stale handle is an error, never a wrong tensor.
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use pax_core::level::Tape;
@@ -10,7 +10,10 @@ pub type Handle = u64;
 
 pub enum Entry { Tensor(Tensor), Program(Rc<Program>), Tape(Box<Tape>) }
 
-struct Slot { generation: u32, entry: Option<Entry> }
+/// Bytes that the collector was told a handle's object keeps; whoever frees the handle first takes them back.
+pub type Told = Rc<Cell<i64>>;
+
+struct Slot { generation: u32, entry: Option<Entry>, told: Option<Told> }
 
 /// Handles whose JavaScript objects the collector found dead. Finalizers only push; a verb frees.
 pub type FreeList = Rc<RefCell<Vec<Handle>>>;
@@ -22,6 +25,7 @@ pub struct Handles {
     /// Slots made inside each open level: freed when it ends, unless returned.
     levels: Vec<Vec<Handle>>,
     alive: usize,
+    relieved: i64,
 }
 
 /// Generations fit above 32 bits in a double's 53.
@@ -41,7 +45,7 @@ impl Handles {
     pub fn insert_lasting(&mut self, entry: Entry) -> Handle {
         self.alive += 1;
         let slot = self.vacant.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, entry: None });
+            self.slots.push(Slot { generation: 0, entry: None, told: None });
             (self.slots.len() - 1) as u32
         });
         let s = &mut self.slots[slot as usize];
@@ -84,6 +88,7 @@ impl Handles {
     /// Gives up a slot whose tape was taken for good.
     pub fn forget(&mut self, h: Handle) {
         let slot = h as u32;
+        if let Some(told) = self.slots[slot as usize].told.take() { self.relieved += told.replace(0); }
         self.alive -= 1;
         self.vacant.push(slot);
     }
@@ -95,6 +100,14 @@ impl Handles {
         self.forget(h);
         entry
     }
+
+    /// Remembers what the collector was told of a handle's object.
+    pub fn tie(&mut self, h: Handle, told: Told) {
+        if self.slot(h).is_some() { self.slots[h as u32 as usize].told = Some(told); }
+    }
+
+    /// Bytes of handles freed since the last call whose objects the collector has not seen die: it need not wait for them.
+    pub fn relieved(&mut self) -> i64 { std::mem::take(&mut self.relieved) }
 
     pub fn enter(&mut self) { self.levels.push(Vec::new()); }
 

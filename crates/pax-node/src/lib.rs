@@ -3,14 +3,15 @@
 mod pool;
 mod value;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_void};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
+use std::rc::Rc;
 
 use napi_sys as sys;
 use pax_abi::session::Made;
-use pax_abi::{manifest, FreeList, Handle, Session};
+use pax_abi::{manifest, FreeList, Handle, Session, Told};
 use pax_core::{Code, Error, Result};
 use value::{bytes, float64, number, string, Args};
 
@@ -31,14 +32,20 @@ struct Instance {
 }
 
 /// What a tracked object owns: its handle, until the collector finds it dead.
-struct Tracked { handle: Handle, bytes: i64, dead: FreeList }
+struct Tracked { handle: Handle, told: Told, dead: FreeList }
 
 unsafe extern "C" fn finalize(env: sys::napi_env, data: *mut c_void, _: *mut c_void) {
     // SAFETY: `track` made this box, and the collector gives it back once.
     let tracked = unsafe { Box::from_raw(data.cast::<Tracked>()) };
     tracked.dead.borrow_mut().push(tracked.handle);
+    tell(env, -tracked.told.replace(0));
+}
+
+/// Tells the collector that so many more bytes are kept by objects.
+fn tell(env: sys::napi_env, bytes: i64) {
     let mut total = 0;
-    unsafe { sys::napi_adjust_external_memory(env, -tracked.bytes, &mut total) };
+    // SAFETY: `env` is the calling environment; this function is one that finalizers may call.
+    if bytes != 0 { unsafe { sys::napi_adjust_external_memory(env, bytes, &mut total) }; }
 }
 
 /// V8 collects when it has heard of some 64 MB of foreign memory. It hears of ours eightfold: so it collects after a few
@@ -46,10 +53,13 @@ unsafe extern "C" fn finalize(env: sys::napi_env, data: *mut c_void, _: *mut c_v
 const PRESSURE: usize = 8;
 
 /// Ties handles to the objects that JavaScript made for them.
-fn track(env: sys::napi_env, dead: &FreeList, made: &Made, targets: &[sys::napi_value]) -> Result<()> {
+fn track(env: sys::napi_env, cell: &RefCell<Instance>, made: &Made, targets: &[sys::napi_value]) -> Result<()> {
     let mut sum = 0;
+    let dead = cell.try_borrow().map_err(|_| Error::internal("the engine was entered twice"))?.session.dead.clone();
     for (&(handle, bytes), &target) in made.iter().zip(targets) {
-        let data = Box::into_raw(Box::new(Tracked { handle, bytes: (bytes * PRESSURE) as i64, dead: dead.clone() }));
+        let told: Told = Rc::new(Cell::new((bytes * PRESSURE) as i64));
+        if let Ok(mut i) = cell.try_borrow_mut() { i.session.handles.tie(handle, told.clone()); }
+        let data = Box::into_raw(Box::new(Tracked { handle, told, dead: dead.clone() }));
         // SAFETY: the box lives until `finalize`.
         if unsafe { sys::napi_wrap(env, target, data.cast(), Some(finalize), ptr::null_mut(), ptr::null_mut()) } != sys::Status::napi_ok {
             drop(unsafe { Box::from_raw(data) });
@@ -57,8 +67,7 @@ fn track(env: sys::napi_env, dead: &FreeList, made: &Made, targets: &[sys::napi_
         }
         sum += (bytes * PRESSURE) as i64;
     }
-    let mut total = 0;
-    unsafe { sys::napi_adjust_external_memory(env, sum, &mut total) };
+    tell(env, sum);
     Ok(())
 }
 
@@ -81,17 +90,19 @@ fn call(env: sys::napi_env, info: sys::napi_callback_info, verb: Verb) -> sys::n
     let answer = catch_unwind(AssertUnwindSafe(|| -> Result<Answer> {
         let args = Args::of(env, info);
         let cell = instance(env)?;
-        let (answer, dead) = {
+        let (answer, relieved) = {
             let mut i = cell.try_borrow_mut().map_err(|_| Error::internal("the engine was entered twice"))?;
             i.session.sweep();
             // SAFETY: `init` gave a Float64Array's memory of this length and holds a reference to it.
             let scratch: &mut [f64] = if i.scratch.is_null() { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(i.scratch, i.length) } };
-            (verb(env, &args, &mut i.session, scratch)?, i.session.dead.clone())
+            let answer = verb(env, &args, &mut i.session, scratch)?;
+            (answer, i.session.handles.relieved())
         };
+        tell(env, -relieved);
         // Tracking may run the collector, and with it finalizers: the session is not borrowed here.
         if let Answer::Made(made) = &answer {
             let targets = args.last_objects(env);
-            track(env, &dead, made, &targets)?;
+            track(env, cell, made, &targets)?;
             return Ok(Answer::Number(made.len() as f64));
         }
         Ok(answer)
