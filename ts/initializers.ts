@@ -1,6 +1,7 @@
 import { PaxError } from "./errors.js";
+import { eye } from "./ops/create.js";
+import { broadcastTo } from "./ops/shape.js";
 import * as rows from "./ops/generated/rows.js";
-import { broadcastTo, eye } from "./ops/np.js";
 import * as random from "./random.js";
 import type { DType, Shape, Tensor } from "./tensor.js";
 

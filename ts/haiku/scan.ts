@@ -1,7 +1,7 @@
 import { frame } from "../engine.js";
 import { PaxError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
-import { concatenate, swapaxes } from "../ops/np.js";
+import { concatenate, swapaxes } from "../ops/shape.js";
 import type { Tensor } from "../tensor.js";
 import * as control from "../transforms/control.js";
 import { leaves, map } from "../tree/index.js";

@@ -1,7 +1,7 @@
 /** Normalization and running averages as functions of tensors. */
 import { PaxError } from "../../errors.js";
 import * as rows from "../../ops/generated/rows.js";
-import { mean } from "../../ops/np.js";
+import { mean } from "../../ops/reduce.js";
 import type { Tensor } from "../../tensor.js";
 import { pmean } from "../../transforms/collectives.js";
 

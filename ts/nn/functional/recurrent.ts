@@ -1,6 +1,6 @@
 /** Steps of recurrent networks as functions of tensors. */
 import * as rows from "../../ops/generated/rows.js";
-import { split } from "../../ops/np.js";
+import { split } from "../../ops/shape.js";
 import type { Tensor } from "../../tensor.js";
 
 /** What an LSTM carries from step to step: two tensors [..., hidden]. */
