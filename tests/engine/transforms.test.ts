@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as pax from "paxjs";
@@ -110,7 +112,10 @@ test("weak numbers take the dtype of what they meet", () => {
 test("nothing is left of a transformation but its results", () => {
   const x = np.ones([4]);
   const f = (): T => pax.grad((a: T) => a.mul(a).mul(a).sum())(x);
-  f();
+  // A collection in between would free what earlier tests left.
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+  f().dispose();
   const before = stats().handles;
   const g = f();
   assert.is(stats().handles, before + 1);
