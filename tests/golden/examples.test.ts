@@ -33,7 +33,7 @@ test("mnist-conv learns, and resumes from its checkpoint", () => {
 });
 
 test("fine-tune: a new head learns 0 and 1 in a few steps, all before it frozen", () => {
-  const out = run("fine-tune", "--limit", "6000");
+  const out = run("fine-tune");
   const score = (what: RegExp): number => Number(what.exec(out)?.[1]);
   assert.ok(score(/on 2 to 9: (\d+\.\d)/) > 65, out);
   assert.match(out, /a new head: 2 trainable tensors of 6/);

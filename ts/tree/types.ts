@@ -17,7 +17,7 @@ export type LeafOf<T> =
   : T extends AnyFunction | string ? never
   : T extends ReadonlyMap<unknown, infer V> ? Inner<V>
   : T extends readonly (infer E)[] ? Inner<E>
-  : T extends object ? Inner<T[keyof T]>
+  : T extends object ? Inner<T[keyof T & (string | number)]>
   : never;
 type Inner<T> = [TensorTree] extends [T] ? Tensor : LeafOf<T>;
 
