@@ -1,5 +1,6 @@
 //! Concrete values: candle storage under our own strided layout, counted by a meter.
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use candle_core::CpuStorage;
@@ -13,6 +14,61 @@ pub struct Meter {
     pub bytes: Cell<usize>,
     pub peak: Cell<usize>,
     pub tensors: Cell<usize>,
+    spare: RefCell<Spare>,
+}
+
+/// Storage of dead buffers, by dtype and length: a step makes the same shapes again, and fresh memory costs page faults.
+#[derive(Default, Debug)]
+struct Spare { storage: HashMap<(DType, usize), Vec<CpuStorage>>, bytes: usize }
+
+/// Buffers from this size on are kept, up to so many bytes in all.
+const KEEP_FROM: usize = 1 << 12;
+const KEEP_BYTES: usize = 96 << 20;
+
+impl Meter {
+    /// Memory for `n` elements, whose values are of no meaning.
+    pub fn take<T: Element>(&self, n: usize) -> Vec<T> {
+        let mut out = self.spare::<T>(n);
+        // A kernel that does not write all of its result shows in the tests.
+        if cfg!(debug_assertions) { out.fill(T::from_f64(f64::NAN)); }
+        out
+    }
+
+    fn spare<T: Element>(&self, n: usize) -> Vec<T> {
+        let bytes = n * std::mem::size_of::<T>();
+        if bytes >= KEEP_FROM {
+            let mut spare = self.spare.borrow_mut();
+            let found = spare.storage.get_mut(&(T::DTYPE, n)).and_then(Vec::pop);
+            if let Some(mut s) = found {
+                spare.bytes -= bytes;
+                if let Some(v) = T::slice_mut(&mut s) { return std::mem::take(v); }
+            }
+        }
+        vec![T::from_i64(0); n]
+    }
+
+    fn keep(&self, storage: CpuStorage, bytes: usize) {
+        if bytes < KEEP_FROM { return; }
+        let (dtype, n) = match &storage {
+            CpuStorage::F32(v) => (DType::F32, v.len()),
+            CpuStorage::F64(v) => (DType::F64, v.len()),
+            CpuStorage::F16(v) => (DType::F16, v.len()),
+            CpuStorage::BF16(v) => (DType::BF16, v.len()),
+            CpuStorage::I32(v) => (DType::I32, v.len()),
+            CpuStorage::I64(v) => (DType::I64, v.len()),
+            CpuStorage::U8(v) => (DType::U8, v.len()),
+            CpuStorage::U32(v) => (DType::U32, v.len()),
+            _ => return,
+        };
+        let mut spare = self.spare.borrow_mut();
+        if spare.bytes + bytes > KEEP_BYTES {
+            // Shapes that are made no more would stay for good.
+            spare.storage.clear();
+            spare.bytes = 0;
+        }
+        spare.bytes += bytes;
+        spare.storage.entry((dtype, n)).or_default().push(storage);
+    }
 }
 
 /// Storage that its views share.
@@ -23,7 +79,10 @@ pub struct Buffer {
 }
 
 impl Drop for Buffer {
-    fn drop(&mut self) { self.meter.bytes.set(self.meter.bytes.get() - self.bytes); }
+    fn drop(&mut self) {
+        self.meter.bytes.set(self.meter.bytes.get() - self.bytes);
+        self.meter.keep(std::mem::replace(&mut self.storage, CpuStorage::U8(Vec::new())), self.bytes);
+    }
 }
 
 /// A strided view of a buffer. Strides are in elements and may be 0 (broadcast) or negative (reverse).
@@ -78,6 +137,7 @@ impl Array {
     /// The elements in order if they lie so in memory.
     pub fn contiguous<T: Element>(&self) -> Result<Option<&[T]>> {
         let raw = self.raw::<T>()?;
+        if self.size() == 0 { return Ok(Some(&[])); }
         Ok(self.is_contiguous().then(|| &raw[self.offset..self.offset + self.size()]))
     }
 

@@ -8,6 +8,7 @@ pub mod exec;
 pub mod level;
 pub mod ops;
 pub mod params;
+pub mod plan;
 pub mod program;
 pub mod tensor;
 pub mod walk;

@@ -37,6 +37,8 @@ pub struct Program {
     pub forwards: RefCell<Vec<(Vec<bool>, Rc<Program>)>>,
     /// A derivative that the user wrote: forward with residuals, instead of those made here.
     pub custom: Option<Rc<Program>>,
+    /// The program made ready to run; made when it first runs.
+    pub plan: std::cell::OnceCell<crate::plan::Plan>,
     /// Set on a forward program: how to walk back from it.
     pub back: Option<Back>,
 }

@@ -21,6 +21,8 @@ impl Pool for Serial {
 pub struct Exec { pub meter: Rc<Meter>, pub pool: Rc<dyn Pool> }
 
 impl Exec {
+    /// Memory for `n` elements, whose values are of no meaning: used again where it can be.
+    pub fn vec<T: Element>(&self, n: usize) -> Vec<T> { self.meter.take(n) }
     pub fn array<T: Element>(&self, data: Vec<T>, shape: &[usize]) -> Array { Array::new(&self.meter, T::DTYPE, data, shape) }
     pub fn array_as<T: Element>(&self, dtype: DType, data: Vec<T>, shape: &[usize]) -> Array { Array::new(&self.meter, dtype, data, shape) }
     pub fn bools(&self, data: Vec<u8>, shape: &[usize]) -> Array { Array::new(&self.meter, DType::Bool, data, shape) }

@@ -54,3 +54,12 @@ pub fn elementwise(domains: &[Domain]) -> Vec<Sample> {
     }
     out
 }
+
+/// A recorded program as a parameter: what `f` gives on float64 inputs of these shapes. One that cannot be recorded is
+/// empty, which no sample fits.
+pub fn program(inputs: &[&[usize]], f: impl Fn(&crate::Cx, &[crate::Tensor]) -> crate::Result<Vec<crate::Tensor>>) -> Value {
+    let cx = crate::Cx::default();
+    let avals: Vec<crate::Aval> = inputs.iter().map(|s| crate::Aval::new(s, crate::DType::F64)).collect();
+    let ts = cx.begin_abstract(&avals);
+    Value::Program(std::rc::Rc::new(f(&cx, &ts).and_then(|outs| cx.end_abstract(&outs)).unwrap_or_default()))
+}

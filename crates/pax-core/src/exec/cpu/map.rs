@@ -1,19 +1,18 @@
 //! Element-wise loops over strided operands.
 use crate::array::runs;
 use crate::dtype::Element;
+use crate::exec::cpu::tile::TileFn;
 use crate::exec::Exec;
 use crate::{Array, DType, Result};
 
 /// Elements below which a loop stays on the caller's thread, and the size of a chunk above.
 pub const CHUNK: usize = 1 << 16;
 
-fn fill<O: Element>(exec: &Exec, n: usize, f: impl Fn(usize, &mut [std::mem::MaybeUninit<O>]) + Sync) -> Vec<O> {
-    let mut out: Vec<O> = Vec::with_capacity(n);
-    let spare = crate::exec::Shared::new(&mut out.spare_capacity_mut()[..n]);
+fn fill<O: Element>(exec: &Exec, n: usize, f: impl Fn(usize, &mut [O]) + Sync) -> Vec<O> {
+    let mut out: Vec<O> = exec.vec(n);
+    let shared = crate::exec::Shared::new(&mut out);
     // SAFETY: chunks are disjoint ranges of 0..n.
-    exec.chunks(n, CHUNK, &|a, b| f(a, unsafe { spare.range(a, b) }));
-    // SAFETY: every chunk wrote all of its range.
-    unsafe { out.set_len(n) };
+    exec.chunks(n, CHUNK, &|a, b| f(a, unsafe { shared.range(a, b) }));
     out
 }
 
@@ -21,8 +20,8 @@ fn fill<O: Element>(exec: &Exec, n: usize, f: impl Fn(usize, &mut [std::mem::May
 pub fn map1<T: Element, O: Element>(exec: &Exec, dtype: DType, x: &Array, f: impl Fn(T) -> O + Sync) -> Result<Array> {
     let raw = x.raw::<T>()?;
     if let Some(s) = x.contiguous::<T>()? {
-        let out = fill(exec, s.len(), |start, out: &mut [std::mem::MaybeUninit<O>]| {
-            for (o, &v) in out.iter_mut().zip(&s[start..]) { o.write(f(v)); }
+        let out = fill(exec, s.len(), |start, out: &mut [O]| {
+            for (o, &v) in out.iter_mut().zip(&s[start..]) { *o = f(v); }
         });
         return Ok(exec.array_as(dtype, out, &x.shape));
     }
@@ -34,12 +33,25 @@ pub fn map1<T: Element, O: Element>(exec: &Exec, dtype: DType, x: &Array, f: imp
     Ok(exec.array_as(dtype, out, &x.shape))
 }
 
+/// A tile function of each element of an f32 array.
+pub fn tiled(exec: &Exec, f: TileFn, x: &Array) -> Result<Array> {
+    let s = x.to_slice::<f32>()?;
+    let mut out: Vec<f32> = exec.vec(s.len());
+    let shared = crate::exec::Shared::new(&mut out);
+    exec.chunks(s.len(), CHUNK, &|from, to| {
+        let src = s[from..to].as_ptr();
+        // SAFETY: chunks are disjoint ranges of both.
+        unsafe { f(shared.range(from, to).as_mut_ptr(), src, src, src, to - from) }
+    });
+    Ok(exec.array(out, &x.shape))
+}
+
 /// `f` of each pair of elements; both operands have one shape.
 pub fn map2<T: Element, U: Element, O: Element>(exec: &Exec, dtype: DType, a: &Array, b: &Array, f: impl Fn(T, U) -> O + Sync) -> Result<Array> {
     let (ra, rb) = (a.raw::<T>()?, b.raw::<U>()?);
     if let (Some(sa), Some(sb)) = (a.contiguous::<T>()?, b.contiguous::<U>()?) {
-        let out = fill(exec, sa.len(), |start, out: &mut [std::mem::MaybeUninit<O>]| {
-            for ((o, &x), &y) in out.iter_mut().zip(&sa[start..]).zip(&sb[start..]) { o.write(f(x, y)); }
+        let out = fill(exec, sa.len(), |start, out: &mut [O]| {
+            for ((o, &x), &y) in out.iter_mut().zip(&sa[start..]).zip(&sb[start..]) { *o = f(x, y); }
         });
         return Ok(exec.array_as(dtype, out, &a.shape));
     }

@@ -3,7 +3,8 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use half::{bf16, f16};
 
-use crate::exec::cpu::map::{map1, map2};
+use crate::exec::cpu::map::{map1, map2, tiled};
+use crate::exec::cpu::tile::{Simd, TileFn};
 use crate::exec::Exec;
 use crate::{Array, DType, Error, Result};
 
@@ -113,7 +114,11 @@ fn erfinv(x: f64) -> f64 {
 }
 
 /// A function of one number, for every float dtype.
-pub trait Map1: Sync { fn f<R: Real>(&self, x: R) -> R; }
+pub trait Map1: Sync {
+    fn f<R: Real>(&self, x: R) -> R;
+    /// How it is computed for f32 where fused loops compute it, too: both give the same bits.
+    fn tile(&self) -> Option<fn(Simd) -> TileFn> { None }
+}
 /// A function of two numbers, for every float dtype.
 pub trait Map2: Sync { fn f<R: Real>(&self, x: R, y: R) -> R; }
 
@@ -122,7 +127,7 @@ fn not_float<T>(dtype: DType) -> Result<T> { Err(Error::dtype(format!("it takes 
 /// `op` of each element of a float array.
 pub fn real1(exec: &Exec, x: &Array, op: impl Map1) -> Result<Array> {
     match x.dtype {
-        DType::F32 => map1(exec, x.dtype, x, |v: f32| op.f(v)),
+        DType::F32 => match op.tile() { Some(t) => tiled(exec, t(Simd::detect()), x), None => map1(exec, x.dtype, x, |v: f32| op.f(v)) },
         DType::F64 => map1(exec, x.dtype, x, |v: f64| op.f(v)),
         DType::F16 => map1(exec, x.dtype, x, |v: f16| f16::from_f32(op.f(v.to_f32()))),
         DType::BF16 => map1(exec, x.dtype, x, |v: bf16| bf16::from_f32(op.f(v.to_f32()))),

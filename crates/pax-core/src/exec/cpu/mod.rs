@@ -7,4 +7,5 @@ pub mod map;
 pub mod math;
 pub mod reduce;
 pub mod threefry;
+pub mod tile;
 pub mod window;

@@ -2,6 +2,7 @@
 use crate::dtype::Element;
 use crate::exec::cpu::map::map1;
 use crate::exec::cpu::math::{real1, Map1, Real};
+use crate::exec::cpu::tile::{self, Simd, TileFn};
 use crate::exec::Exec;
 use crate::ops::elementwise::{float, number};
 use crate::ops::samples::{elementwise, Domain};
@@ -13,14 +14,17 @@ use Domain::Range;
 
 /// A float function: its value, what it saves (`x` or `y`), and its vjp in terms of that and the cotangent `g`.
 macro_rules! float_row {
-    ($NAME:ident $fn:ident, $doc:literal, $domain:expr, |$v:ident| $value:expr, $saves:expr, |$cx:ident, $g:ident, $s:ident| $vjp:expr) => {
+    ($NAME:ident $fn:ident, $doc:literal, $domain:expr, |$v:ident| $value:expr, $saves:expr, |$cx:ident, $g:ident, $s:ident| $vjp:expr $(, $tile:path)?) => {
         pub static $NAME: Row = Row {
             name: stringify!($fn),
             doc: $doc,
             operands: &["x"], params: &[], many: false, lift: Lift::Float, shape: float,
             body: Body::Primitive(Primitive { eval: |exec, _, xs| {
                 struct F;
-                impl Map1 for F { #[inline(always)] fn f<R: Real>(&self, $v: R) -> R { $value } }
+                impl Map1 for F {
+                    #[inline(always)] fn f<R: Real>(&self, $v: R) -> R { $value }
+                    $(fn tile(&self) -> Option<fn(Simd) -> TileFn> { Some($tile) })?
+                }
                 Ok(smallvec![real1(exec, &xs[0], F)?])
             } }),
             saves: $saves,
@@ -42,9 +46,9 @@ const WIDE: Domain = Range(-2.0, 2.0);
 const POSITIVE: Domain = Range(0.2, 3.0);
 const UNIT: Domain = Range(-0.9, 0.9);
 
-float_row!(EXP exp, "e to the power of `x`.", WIDE, |x| x.exp(), OUT, |cx, g, y| cx.mul(g, y));
+float_row!(EXP exp, "e to the power of `x`.", WIDE, |x| x.exp(), OUT, |cx, g, y| cx.mul(g, y), tile::exp_);
 float_row!(EXPM1 expm1, "`exp(x) - 1`, precise near 0.", WIDE, |x| x.exp_m1(), OUT, |cx, g, y| cx.mul(g, &cx.shift(y, 1.0)?));
-float_row!(LOG log, "The natural logarithm of `x`.", POSITIVE, |x| x.ln(), IN, |cx, g, x| cx.div(g, x));
+float_row!(LOG log, "The natural logarithm of `x`.", POSITIVE, |x| x.ln(), IN, |cx, g, x| cx.div(g, x), tile::log_);
 float_row!(LOG1P log1p, "`log(1 + x)`, precise near 0.", UNIT, |x| x.ln_1p(), IN, |cx, g, x| cx.div(g, &cx.shift(x, 1.0)?));
 float_row!(SQRT sqrt, "The square root of `x`; its derivative at 0 is infinite.", POSITIVE, |x| x.sqrt(), OUT, |cx, g, y| cx.div(&cx.scale(g, 0.5)?, y));
 float_row!(RSQRT rsqrt, "`1 / sqrt(x)`.", POSITIVE, |x| R::c(1.0) / x.sqrt(), OUT,
@@ -59,7 +63,7 @@ float_row!(ACOS acos, "The angle in radians whose cosine is `x`.", UNIT, |x| x.a
 float_row!(ATAN atan, "The angle in radians whose tangent is `x`.", WIDE, |x| x.atan(), IN, |cx, g, x| cx.div(g, &cx.shift(&cx.mul(x, x)?, 1.0)?));
 float_row!(SINH sinh, "The hyperbolic sine of `x`.", WIDE, |x| x.sinh(), IN, |cx, g, x| cx.mul(g, &cx.cosh(x)?));
 float_row!(COSH cosh, "The hyperbolic cosine of `x`.", WIDE, |x| x.cosh(), IN, |cx, g, x| cx.mul(g, &cx.sinh(x)?));
-float_row!(TANH tanh, "The hyperbolic tangent of `x`.", WIDE, |x| x.tanh(), OUT, |cx, g, y| cx.mul(g, &one_minus_square(cx, y)?));
+float_row!(TANH tanh, "The hyperbolic tangent of `x`.", WIDE, |x| x.tanh(), OUT, |cx, g, y| cx.mul(g, &one_minus_square(cx, y)?), tile::tanh_);
 float_row!(ASINH asinh, "The inverse of `sinh`.", WIDE, |x| x.asinh(), IN, |cx, g, x| cx.mul(g, &cx.rsqrt(&cx.shift(&cx.mul(x, x)?, 1.0)?)?));
 float_row!(ACOSH acosh, "The inverse of `cosh`, for `x` of 1 and more.", Range(1.3, 3.0), |x| x.acosh(), IN,
     |cx, g, x| cx.mul(g, &cx.rsqrt(&cx.mul(&cx.shift(x, -1.0)?, &cx.shift(x, 1.0)?)?)?));
@@ -71,7 +75,7 @@ float_row!(ERFC erfc, "`1 - erf(x)`, precise where erf is near 1.", WIDE, |x| x.
 float_row!(ERFINV erfinv, "The inverse of `erf`: infinite at -1 and 1, NaN beyond.", UNIT, |x| x.erfinv(), OUT,
     |cx, g, y| cx.mul(&cx.scale(g, 1.0 / std::f64::consts::FRAC_2_SQRT_PI)?, &cx.exp(&cx.mul(y, y)?)?));
 float_row!(SIGMOID sigmoid, "The logistic function `1 / (1 + exp(-x))`, without overflow.", WIDE, |x| x.sigmoid(), OUT,
-    |cx, g, y| cx.mul(g, &cx.mul(y, &cx.shift(&cx.neg(y)?, 1.0)?)?));
+    |cx, g, y| cx.mul(g, &cx.mul(y, &cx.shift(&cx.neg(y)?, 1.0)?)?), tile::sigmoid_);
 float_row!(SOFTPLUS softplus, "`log(1 + exp(x))`, without overflow; its derivative is the sigmoid.", WIDE, |x| x.softplus(), IN, |cx, g, x| cx.mul(g, &cx.sigmoid(x)?));
 
 fn one_minus_square(cx: &Cx, x: &Tensor) -> Result<Tensor> { cx.shift(&cx.neg(&cx.mul(x, x)?)?, 1.0) }

@@ -1,16 +1,17 @@
 //! A program as an operation.
 use std::rc::Rc;
 
-use crate::ops::programs::{fits, pull_call, with_program};
-use crate::ops::{no_samples, Arrays, Avals, Batch, Batching, Body, Flagged, Jvp, Lift, Owner, Row, Saves, Vjp};
+use crate::ops::programs::{fits, pull_call, run, with_program};
+use crate::ops::samples::{program, Domain, Input, Sample};
+use crate::ops::{Arrays, Avals, Batch, Batching, Body, Flagged, Jvp, Lift, Owner, Row, Saves, Vjp};
 use crate::params::{p, Kind};
-use crate::walk::{self, eval::Runner};
+use crate::walk;
 use crate::{Array, Aval, Cx, Params, Result, Tensor, Value};
 use crate::Program;
 
 fn shape(xs: &[&Aval], p: &Params) -> Result<Avals> { fits(xs, p.program("program")?) }
 
-pub(super) fn eval(cx: &Cx, p: &Params, xs: Vec<Array>) -> Result<Arrays> { Runner::new(p.program("program")?).run(cx, xs.into_iter()) }
+pub(super) fn eval(cx: &Cx, p: &Params, xs: Vec<Array>) -> Result<Arrays> { run(cx, p.program("program")?, xs.into_iter()) }
 
 /// The halves are made once for each set of active inputs.
 fn forward(cx: &Cx, p: &Params, active: &[bool]) -> Result<Params> {
@@ -35,7 +36,11 @@ pub static CALL: Row = Row {
     body: Body::Program(Owner { eval, forward }),
     saves: Saves::BACK,
     vjp: Vjp::Rule(pull_call), jvp: Jvp::Derived, batch: Batch::Flags(batch),
-    samples: no_samples,
+    samples: || {
+        let x = || Input::new(&[3], Domain::Range(-2.0, 2.0));
+        let p = program(&[&[3], &[3]], |cx, t| { let y = cx.mul(&t[0], &t[1])?; Ok(vec![cx.mul(&y, &t[0])?, cx.sin(&y)?]) });
+        vec![Sample::new(vec![x(), x()], vec![p])]
+    },
 };
 
 impl Cx {

@@ -1,11 +1,12 @@
 //! One of two programs, chosen by a value.
 use std::rc::Rc;
 
-use crate::ops::programs::{back, fits, part, read, results, shared, wanted};
-use crate::ops::{no_samples, Arrays, Avals, Batch, Batching, Body, Flagged, Grads, Jvp, Lift, Owner, Pull, Row, Saves, Vjp};
+use crate::ops::programs::{back, fits, part, read, results, run, shared, wanted};
+use crate::ops::samples::{program, Domain, Input, Sample};
+use crate::ops::{Arrays, Avals, Batch, Batching, Body, Flagged, Grads, Jvp, Lift, Owner, Pull, Row, Saves, Vjp};
 use crate::params::{p, Kind};
 use crate::program::{Back, Source};
-use crate::walk::{self, batch::recorded, eval::Runner};
+use crate::walk::{self, batch::recorded};
 use crate::{Array, Aval, Cx, DType, Error, Params, Program, Result, Tensor, Value};
 
 /// Both programs and how many operands they share.
@@ -35,7 +36,7 @@ fn shape(xs: &[&Aval], params: &Params) -> Result<Avals> {
 fn eval(cx: &Cx, params: &Params, xs: Vec<Array>) -> Result<Arrays> {
     let a = arms(params, xs.len())?;
     let second = !truth(&xs[0])?;
-    Runner::new(if second { a.otherwise } else { a.then }).run(cx, a.of(&xs[1..], second).into_iter())
+    run(cx, if second { a.otherwise } else { a.then }, a.of(&xs[1..], second).into_iter())
 }
 
 /// The value of a bool scalar.
@@ -148,5 +149,9 @@ pub static COND: Row = Row {
     body: Body::Program(Owner { eval, forward }),
     saves: Saves::BACK,
     vjp: Vjp::Rule(vjp), jvp: Jvp::Derived, batch: Batch::Flags(batch),
-    samples: no_samples,
+    samples: || {
+        let then = program(&[&[3]], |cx, t| Ok(vec![cx.mul(&t[0], &t[0])?]));
+        let otherwise = program(&[&[3]], |cx, t| Ok(vec![cx.sin(&t[0])?]));
+        vec![Sample::new(vec![Input::new(&[], Domain::Bool), Input::new(&[3], Domain::Range(-2.0, 2.0))], vec![then, otherwise])]
+    },
 };

@@ -9,9 +9,10 @@ pub mod while_loop;
 
 use std::rc::Rc;
 
-use crate::ops::{Avals, Grads, Pull, Row};
+use crate::ops::{Arrays, Avals, Grads, Pull, Row};
+use crate::plan::Plan;
 use crate::program::{Back, Source};
-use crate::{Aval, Error, Params, Program, Result, Tensor};
+use crate::{Array, Aval, Cx, Error, Params, Program, Result, Tensor};
 
 pub const ROWS: &[&Row] = &[&call::CALL, &scan::SCAN, &cond::COND, &while_loop::WHILE_LOOP, &checkpoint::CHECKPOINT];
 
@@ -22,6 +23,11 @@ fn fits(xs: &[&Aval], program: &Program) -> Result<Avals> {
         return Err(Error::internal("a program was called with other shapes than it was recorded with"));
     }
     Ok(results(program))
+}
+
+/// Runs a program by its plan, which is made when it first runs.
+fn run(cx: &Cx, program: &Program, inputs: impl ExactSizeIterator<Item = Array>) -> Result<Arrays> {
+    program.plan.get_or_init(|| Plan::new(program)).run(cx, inputs)
 }
 
 fn results(program: &Program) -> Avals { program.outputs.iter().map(|&v| program.aval(v).clone()).collect() }

@@ -1,11 +1,12 @@
 //! A program carried along an axis. Backward it is a scan the other way, over what the forward body kept of each step.
 use std::rc::Rc;
 
-use crate::ops::programs::{back, results, wanted, with_program};
-use crate::ops::{no_samples, Arrays, Avals, Batch, Batching, Body, Flagged, Grads, Jvp, Lift, Owner, Pull, Row, Saves, Vjp};
+use crate::ops::programs::{back, results, run, wanted, with_program};
+use crate::ops::samples::{program, Domain, Input, Sample};
+use crate::ops::{Arrays, Avals, Batch, Batching, Body, Flagged, Grads, Jvp, Lift, Owner, Pull, Row, Saves, Vjp};
 use crate::params::{p, Kind};
 use crate::program::{Back, Source};
-use crate::walk::{self, batch::recorded, eval::Runner, Halves};
+use crate::walk::{self, batch::recorded, Halves};
 use crate::{dispatch, Array, Aval, Cx, Error, Params, Program, Result, Tensor, Value, Var};
 
 /// How the operands are divided: the carry, what is scanned, and what every step sees.
@@ -55,7 +56,6 @@ impl Stack {
 
 fn eval(cx: &Cx, params: &Params, xs: Vec<Array>) -> Result<Arrays> {
     let (s, program) = (parts(params)?, params.program("program")?);
-    let runner = Runner::new(program);
     let mut carry = xs[..s.carry].to_vec();
     let (scanned, fixed) = xs[s.carry..].split_at(s.scanned);
     let mut stacks: Vec<Stack> = program.outputs[s.carry..].iter().map(|&v| Stack::new(cx, &s.stacked(program.aval(v)))).collect();
@@ -63,7 +63,7 @@ fn eval(cx: &Cx, params: &Params, xs: Vec<Array>) -> Result<Arrays> {
         let step = if s.reverse { s.length - 1 - k } else { k };
         let slices = scanned.iter().map(|x| x.view(&x.shape[1..], &x.strides[1..], (x.offset as isize + step as isize * x.strides[0]) as usize));
         let inputs: Vec<Array> = std::mem::take(&mut carry).into_iter().chain(slices).chain(fixed.iter().cloned()).collect();
-        let mut outs = runner.run(cx, inputs.into_iter())?.into_iter();
+        let mut outs = run(cx, program, inputs.into_iter())?.into_iter();
         carry = outs.by_ref().take(s.carry).collect();
         for (stack, y) in stacks.iter_mut().zip(outs) { stack.put(step, &y)?; }
     }
@@ -224,7 +224,11 @@ pub static SCAN: Row = Row {
     body: Body::Program(Owner { eval, forward }),
     saves: Saves::BACK,
     vjp: Vjp::Rule(vjp), jvp: Jvp::Derived, batch: Batch::Flags(batch),
-    samples: no_samples,
+    samples: || {
+        let r = |shape: &[usize]| Input::new(shape, Domain::Range(-1.0, 1.0));
+        let p = || program(&[&[2], &[2], &[2]], |cx, t| { let h = cx.add(&cx.mul(&t[0], &t[1])?, &t[2])?; Ok(vec![h.clone(), cx.mul(&h, &t[2])?]) });
+        [(3, false), (4, true), (0, false)].map(|(n, reverse)| Sample::new(vec![r(&[2]), r(&[n, 2]), r(&[2])], vec![p(), 1usize.into(), 1usize.into(), n.into(), reverse.into()])).into()
+    },
 };
 
 impl Cx {

@@ -1,10 +1,11 @@
 //! A program repeated as long as another gives true.
 use std::rc::Rc;
 
-use crate::ops::programs::{fits, part, shared};
-use crate::ops::{no_samples, Arrays, Avals, Batch, Batching, Body, Flagged, Jvp, Lift, Owner, Row, Saves, Vjp};
+use crate::ops::programs::{fits, part, run, shared};
+use crate::ops::samples::{program, Domain, Input, Sample};
+use crate::ops::{Arrays, Avals, Batch, Batching, Body, Flagged, Jvp, Lift, Owner, Row, Saves, Vjp};
 use crate::params::{p, Kind};
-use crate::walk::{self, batch::recorded, eval::Runner};
+use crate::walk::{self, batch::recorded};
 use crate::{Array, Aval, Cx, DType, Error, Params, Program, Result, Tensor, Value};
 
 struct Loop<'a> { test: &'a Rc<Program>, body: &'a Rc<Program>, carry: usize }
@@ -30,12 +31,11 @@ fn shape(xs: &[&Aval], params: &Params) -> Result<Avals> {
 
 fn eval(cx: &Cx, params: &Params, xs: Vec<Array>) -> Result<Arrays> {
     let l = parts(params, xs.len())?;
-    let (test, body) = (Runner::new(l.test), Runner::new(l.body));
     let mut xs = xs;
-    while super::cond::truth(&test.run(cx, l.test(&xs).into_iter())?[0])? {
+    while super::cond::truth(&run(cx, l.test, l.test(&xs).into_iter())?[0])? {
         let inputs = l.body(&xs);
         // The carry's own hold goes first, so that a step may free it.
-        let outs = body.run(cx, inputs.into_iter())?;
+        let outs = run(cx, l.body, inputs.into_iter())?;
         for (x, y) in xs.iter_mut().zip(outs) { *x = y; }
     }
     xs.truncate(l.carry);
@@ -87,5 +87,9 @@ pub static WHILE_LOOP: Row = Row {
     body: Body::Program(Owner { eval, forward }),
     saves: Saves::NONE,
     vjp: Vjp::None("use scan, or foriLoop with static bounds"), jvp: Jvp::None("use scan, or foriLoop with static bounds"), batch: Batch::Flags(batch),
-    samples: no_samples,
+    samples: || {
+        let test = program(&[&[]], |cx, t| Ok(vec![cx.less(&t[0], &cx.full(&[], DType::F64, 10.0)?)?]));
+        let body = program(&[&[]], |cx, t| Ok(vec![cx.add(&t[0], &t[0])?]));
+        vec![Sample::new(vec![Input::new(&[], Domain::Range(1.0, 2.0))], vec![test, body])]
+    },
 };

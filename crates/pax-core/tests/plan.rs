@@ -1,0 +1,95 @@
+//! Random programs: a call, which runs by a plan, against the same operations one by one.
+mod support;
+use std::rc::Rc;
+
+use pax_core::{row, Aval, Cx, DType, Result, Tensor, Value};
+use support::{near, values, Rng};
+
+const UNARY: [&str; 10] = ["neg", "abs", "square", "relu", "exp", "tanh", "sigmoid", "reciprocal", "sin", "sign"];
+const BINARY: [&str; 6] = ["add", "sub", "mul", "maximum", "minimum", "atan2"];
+const COMPARE: [&str; 4] = ["less", "greater_equal", "equal", "not_equal"];
+
+/// One random operation on tensors that are there already.
+fn operation(cx: &Cx, rng: &mut Rng, pool: &[Tensor]) -> Result<Tensor> {
+    let pick = |rng: &mut Rng| pool[rng.int(0, pool.len() as i64) as usize].clone();
+    let name = |rng: &mut Rng, of: &[&'static str]| row(of[rng.int(0, of.len() as i64) as usize]).unwrap();
+    let x = pick(rng);
+    // Kept small, so that no chain of products leaves the range.
+    let small = |t: &Tensor| cx.one(row("tanh").unwrap(), [], &[t]);
+    let alike = |rng: &mut Rng, x: &Tensor| -> Result<Tensor> {
+        let y = pick(rng);
+        if y.shape() == x.shape() { return Ok(y); }
+        // Brought to the shape of x: by a scalar of it, repeated.
+        let s = cx.reduce_sum(&y, &(0..y.ndim()).collect::<Vec<_>>())?;
+        cx.broadcast(&small(&s)?, x.shape(), &[])
+    };
+    match rng.int(0, 14) {
+        0..=3 => cx.one(name(rng, &UNARY), [], &[&small(&x)?]),
+        4..=6 => { let y = alike(rng, &x)?; cx.one(name(rng, &BINARY), [], &[&x, &y]) }
+        7 => {
+            let (a, b) = (alike(rng, &x)?, alike(rng, &x)?);
+            let c = cx.one(name(rng, &COMPARE), [], &[&x, &a])?;
+            let c = if rng.int(0, 2) == 0 { cx.one(row("logical_not").unwrap(), [], &[&c])? } else { c };
+            if rng.int(0, 3) == 0 { cx.cast(&c, DType::F32) } else { cx.select(&c, &x, &b) }
+        }
+        8 => cx.scale(&x, rng.uniform(-2.0, 2.0)),
+        9 => { let order: Vec<usize> = (0..x.ndim()).rev().collect(); cx.transpose(&x, &order) }
+        10 => cx.reshape(&x, &[x.size()]),
+        11 if x.ndim() > 0 && x.shape()[0] > 1 => { let (mut start, limit, stride) = (vec![0; x.ndim()], x.shape().to_vec(), vec![1; x.ndim()]); start[0] = 1; cx.slice(&x, &start, &limit, &stride) }
+        12 if x.ndim() > 0 => { let s = cx.reduce_sum(&x, &[x.ndim() - 1])?; cx.broadcast(&small(&s)?, x.shape(), &(0..x.ndim() - 1).collect::<Vec<_>>()) }
+        13 if x.ndim() == 2 => { let y = cx.transpose(&x, &[1, 0])?; small(&cx.dot(&x, &y, [&[], &[]], [&[1], &[0]])?) }
+        _ => cx.shift(&x, 0.5),
+    }
+}
+
+fn random(cx: &Cx, seed: u64, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+    let mut rng = Rng(seed);
+    let mut pool = inputs.to_vec();
+    for _ in 0..rng.int(3, 60) { let t = operation(cx, &mut rng, &pool)?; pool.push(t); }
+    let n = rng.int(1, 5) as usize;
+    Ok((0..n).map(|_| pool[rng.int(0, pool.len() as i64) as usize].clone()).collect())
+}
+
+#[test]
+fn plans_give_what_the_operations_give() -> Result<()> {
+    let shapes: [&[usize]; 6] = [&[], &[1], &[7], &[3, 5], &[33, 20], &[300]];
+    for seed in 0..400 {
+        let cx = Cx::default();
+        let mut rng = Rng(seed * 7 + 1);
+        let inputs: Vec<Tensor> = (0..3).map(|_| { let s = shapes[rng.int(0, 6) as usize]; cx.from_f64(DType::F32, &rng.normals(s.iter().product()), s) }).collect();
+        let want = random(&cx, seed, &inputs)?;
+        let ts = cx.begin_abstract(&inputs.iter().map(|t| t.aval().clone()).collect::<Vec<_>>());
+        let outs = random(&cx, seed, &ts)?;
+        let program = Rc::new(cx.end_abstract(&outs)?);
+        // Twice: what the first run left in buffers that are used again must not be seen.
+        for run in 0..2 {
+            for (k, (got, want)) in cx.call(&program, &inputs)?.iter().zip(&want).enumerate() {
+                assert_eq!((got.shape(), got.dtype()), (want.shape(), want.dtype()));
+                near(&format!("seed {seed}, run {run}, result {k}: {program}"), &values(&cx, got)?, &values(&cx, want)?, 1e-6, 1e-6).unwrap();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Loops of many chunks and odd sizes, strided and broadcast operands, bools in and out.
+#[test]
+fn large_loops() -> Result<()> {
+    let cx = Cx::default();
+    let mut rng = Rng(4);
+    for (m, n) in [(1, 70_001), (257, 129), (1000, 33)] {
+        let xs = [cx.from_f64(DType::F32, &rng.normals(m * n), &[m, n]), cx.from_f64(DType::F32, &rng.normals(m * n), &[n, m]), cx.from_f64(DType::F32, &rng.normals(n), &[n]), cx.from_f64(DType::Bool, &vec![1.0; m], &[m])];
+        let f = |t: &[Tensor]| -> Result<Vec<Tensor>> {
+            let (row, flags) = (cx.broadcast(&t[2], &[m, n], &[1])?, cx.broadcast(&t[3], &[m, n], &[0])?);
+            let y = cx.mul(&cx.add(&t[0], &cx.transpose(&t[1], &[1, 0])?)?, &row)?;
+            let less = cx.one(pax_core::row("less").unwrap(), [] as [Value; 0], &[&y, &t[0]])?;
+            Ok(vec![cx.select(&flags, &y, &t[0])?, less])
+        };
+        let want = f(&xs)?;
+        let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
+        let outs = f(&ts)?;
+        let program = Rc::new(cx.end_abstract(&outs)?);
+        for (got, want) in cx.call(&program, &xs)?.iter().zip(&want) { near("large", &values(&cx, got)?, &values(&cx, want)?, 0.0, 0.0).unwrap(); }
+    }
+    Ok(())
+}
