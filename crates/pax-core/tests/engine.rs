@@ -397,3 +397,25 @@ fn large_products_and_sums() -> Result<()> {
     assert_eq!(values(&cx, &cx.reduce_sum(&ones, &[0])?)?, [4096.0]);
     Ok(())
 }
+
+/// float32 products of odd sizes and every layout against sums in float64.
+#[test]
+fn products_of_every_layout() -> Result<()> {
+    let cx = Cx::default();
+    let mut rng = Rng(12);
+    for (m, k, n) in [(1, 1, 1), (3, 7, 5), (12, 16, 32), (13, 17, 33), (25, 40, 64), (60, 31, 65), (100, 700, 40), (5, 1100, 3), (130, 64, 200)] {
+        for layout in 0..4 {
+            let (a, b) = (rng.normals(m * k), rng.normals(k * n));
+            let make = |v: &[f64], rows: usize, cols: usize, turned: bool| {
+                let cell = |i: usize, j: usize| v[i * cols + j];
+                let flat: Vec<f64> = if turned { (0..cols).flat_map(|j| (0..rows).map(move |i| cell(i, j))).collect() } else { v.to_vec() };
+                let t = cx.from_f64(DType::F32, &flat, &if turned { [cols, rows] } else { [rows, cols] });
+                if turned { cx.transpose(&t, &[1, 0]) } else { Ok(t) }
+            };
+            let y = cx.dot(&make(&a, m, k, layout & 1 == 1)?, &make(&b, k, n, layout & 2 == 2)?, [&[], &[]], [&[1], &[0]])?;
+            let want: Vec<f64> = (0..m * n).map(|i| (0..k).map(|l| a[i / n * k + l] as f32 as f64 * (b[l * n + i % n] as f32 as f64)).sum()).collect();
+            near(&format!("{m}×{k}×{n}, layout {layout}"), &values(&cx, &y)?, &want, 1e-5, 1e-5 * (k as f64).sqrt()).unwrap();
+        }
+    }
+    Ok(())
+}

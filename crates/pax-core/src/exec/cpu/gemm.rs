@@ -2,6 +2,8 @@
 use half::{bf16, f16};
 
 use crate::dtype::Element;
+#[cfg(target_arch = "x86_64")]
+use crate::exec::cpu::tile::Simd;
 use crate::exec::{Exec, Shared};
 use crate::{Array, DType, Error, Result};
 
@@ -15,6 +17,8 @@ const CHUNK_WORK: usize = 1 << 20;
 /// `a [batch, m, k] × b [batch, k, n] → [batch, m, n]`, operands of any strides.
 pub fn matmul(exec: &Exec, a: &Array, b: &Array) -> Result<Array> {
     match a.dtype {
+        #[cfg(target_arch = "x86_64")]
+        DType::F32 if Simd::detect() == Simd::Avx512 => panels(exec, a, b),
         DType::F32 => product::<f32>(exec, a, b, gemm_tile::<f32>),
         DType::F64 => product::<f64>(exec, a, b, gemm_tile::<f64>),
         DType::F16 => product::<f16>(exec, a, b, gemm_tile::<f16>),
@@ -28,12 +32,46 @@ pub fn matmul(exec: &Exec, a: &Array, b: &Array) -> Result<Array> {
     }
 }
 
+/// Multiply-adds of a chunk of panels; a chunk of less would not pay for waking a thread.
+#[cfg(target_arch = "x86_64")]
+const PIECE_WORK: usize = 1 << 18;
+
+/// The product on our own kernel, in chunks of a panel's rows.
+#[cfg(target_arch = "x86_64")]
+fn panels(exec: &Exec, a: &Array, b: &Array) -> Result<Array> {
+    use super::panel::{piece, Matrix as At, Piece, WIDTH};
+    let ([batch, m, k], n) = (match a.shape[..] { [x, y, z] => [x, y, z], _ => return Err(Error::internal("matmul takes rank 3")) }, b.shape[2]);
+    if k == 0 || batch * m * n == 0 { return Ok(exec.array(vec![0f32; batch * m * n], &[batch, m, n])); }
+    let mut out: Vec<f32> = exec.vec(batch * m * n);
+    let (ra, rb) = (a.raw::<f32>()?, b.raw::<f32>()?);
+    let (la, lb) = (Lay::of(a), Lay::of(b));
+    let (pa, pb, shared) = (SyncPtr(ra.as_ptr()), SyncPtr(rb.as_ptr()), Shared::new(&mut out));
+    let count = n.div_ceil(WIDTH);
+    // Rows of a chunk: all of a panel's, unless panels are few and long.
+    let rows = if count * batch >= 16 { m } else { (PIECE_WORK / (k * WIDTH)).max(12).div_ceil(12) * 12 };
+    let strips = m.div_ceil(rows);
+    let per_chunk = (PIECE_WORK / (rows.min(m) * k * WIDTH)).max(1);
+    exec.chunks(batch * count * strips, per_chunk, &|from, to| for i in from..to {
+        let (g, rest) = (i / (count * strips), i % (count * strips));
+        let (column, strip) = (rest / strips * WIDTH, rest % strips);
+        let (ma, mb) = (la.matrix(g), lb.matrix(g));
+        let p = Piece { from: strip * rows, to: ((strip + 1) * rows).min(m), column, width: WIDTH.min(n - column), depth: k };
+        // SAFETY: offsets and strides come from the arrays' own layouts; pieces of the result are disjoint.
+        unsafe {
+            let a = At { data: pa.at(ma.offset), rows: ma.row, cols: ma.col };
+            let b = At { data: pb.at(mb.offset), rows: mb.row, cols: mb.col };
+            piece(p, a, b, shared.ptr().add(g * m * n), n);
+        }
+    });
+    Ok(exec.array(out, &[batch, m, n]))
+}
+
 type Tile<T> = fn(usize, (*const T, isize, isize), (*const T, isize, isize), *mut T, usize, usize, usize);
 
 fn product<T: Element>(exec: &Exec, a: &Array, b: &Array, tile: Tile<T>) -> Result<Array> {
     let ([batch, m, k], n) = (match a.shape[..] { [x, y, z] => [x, y, z], _ => return Err(Error::internal("matmul takes rank 3")) }, b.shape[2]);
     let (ra, rb) = (a.raw::<T>()?, b.raw::<T>()?);
-    let mut out = vec![T::from_i64(0); batch * m * n];
+    let mut out: Vec<T> = if k == 0 { vec![T::from_i64(0); batch * m * n] } else { exec.vec(batch * m * n) };
     if k > 0 && !out.is_empty() {
         // Whole matrices a chunk when they are small, else strips of rows (or of columns, where those are more).
         let work = m * n * k;

@@ -72,12 +72,14 @@ fn grad(p: &Pull, which: usize) -> Result<Tensor> {
     // The other operand's contracted axes come out in its own order; match them with mine.
     let mut contract: Vec<usize> = (0..y.contract.len()).collect();
     contract.sort_by_key(|&i| y.contract[i]);
-    let d = p.cx.dot(g, p.x(1 - which)?, [&g_batch, &y.batch], [&g_other, &y.free])?;
-    // d's axes: batch, my free axes, then the contracted ones in the other's order.
+    // In the order of operands that leaves the axes of a plain product where they belong: my free axes come before the
+    // contracted ones in the first operand, after them in the second.
+    let (d, before) = if which == 0 { (p.cx.dot(g, p.x(1)?, [&g_batch, &y.batch], [&g_other, &y.free])?, [0, x.free.len()]) }
+        else { (p.cx.dot(p.x(0)?, g, [&y.batch, &g_batch], [&y.free, &g_other])?, [y.contract.len(), 0]) };
     let mut at = vec![0; p.x_avals[which].ndim()];
     for (i, &a) in x.batch.iter().enumerate() { at[a] = i; }
-    for (i, &a) in x.free.iter().enumerate() { at[a] = batch + i; }
-    for (i, &c) in contract.iter().enumerate() { at[x.contract[c]] = batch + x.free.len() + i; }
+    for (i, &a) in x.free.iter().enumerate() { at[a] = batch + before[0] + i; }
+    for (i, &c) in contract.iter().enumerate() { at[x.contract[c]] = batch + before[1] + i; }
     p.cx.transpose(&d, &at)
 }
 
