@@ -114,7 +114,7 @@ impl Loop {
         for Load { id, from } in &self.loads {
             sources.push(match from {
                 From::Constant(c) => Source::Constant(*id, *c),
-                From::Splat(v) => Source::Constant(*id, if size == 0 { 0.0 } else { values.view(v)?.to_slice::<f32>()?[0] }),
+                From::Splat(v) => { let a = values.at(v.slot)?; Source::Constant(*id, a.raw::<f32>()?[(a.offset as isize + v.offset) as usize]) }
                 From::Direct(v) => Source::Direct(*id, pointer(&values.view(v)?)?),
                 From::Gather(v, d) => { let a = values.view(v)?; Source::Walk(*id, Walk::new(pointer(&a)?, v, *d == DType::Bool)) }
             });
