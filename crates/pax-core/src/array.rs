@@ -23,7 +23,7 @@ struct Spare { storage: HashMap<(DType, usize), Vec<CpuStorage>>, bytes: usize }
 
 /// Buffers from this size on are kept, up to so many bytes in all.
 const KEEP_FROM: usize = 1 << 12;
-const KEEP_BYTES: usize = 96 << 20;
+const KEEP_BYTES: usize = 64 << 20;
 
 impl Meter {
     /// Memory for `n` elements, whose values are of no meaning.
@@ -61,10 +61,11 @@ impl Meter {
             _ => return,
         };
         let mut spare = self.spare.borrow_mut();
-        if spare.bytes + bytes > KEEP_BYTES {
-            // Shapes that are made no more would stay for good.
-            spare.storage.clear();
-            spare.bytes = 0;
+        // Others make room, so that shapes that are made no more do not stay for good.
+        while spare.bytes + bytes > KEEP_BYTES {
+            let Some(&key) = spare.storage.iter().find(|(k, v)| **k != (dtype, n) && !v.is_empty()).map(|(k, _)| k) else { return };
+            let gone = spare.storage.remove(&key).unwrap_or_default();
+            spare.bytes -= gone.len() * key.0.size() * key.1;
         }
         spare.bytes += bytes;
         spare.storage.entry((dtype, n)).or_default().push(storage);
@@ -165,7 +166,19 @@ impl Array {
     /// The same values in a contiguous buffer.
     pub fn to_contiguous(&self, meter: &Rc<Meter>) -> Result<Array> {
         if self.is_contiguous() { return Ok(self.clone()); }
-        dispatch!(self.dtype, T => Ok(Array::new(meter, self.dtype, self.to_slice::<T>()?.into_owned(), &self.shape)))
+        dispatch!(self.dtype, T => {
+            let raw = self.raw::<T>()?;
+            let mut out: Vec<T> = meter.take(self.size());
+            let mut rest = &mut out[..];
+            for run in runs(&self.shape, &[&self.strides]) {
+                let (start, stride) = (self.offset as isize + run.offsets[0], run.strides[0]);
+                let (row, next) = rest.split_at_mut(run.len);
+                if stride == 1 { row.copy_from_slice(&raw[start as usize..start as usize + run.len]); }
+                else { for (i, o) in row.iter_mut().enumerate() { *o = raw[(start + i as isize * stride) as usize]; } }
+                rest = next;
+            }
+            Ok(Array::new(meter, self.dtype, out, &self.shape))
+        })
     }
 
     /// The contiguous elements for writing, if this view is the only one.

@@ -101,12 +101,13 @@ impl Faults {
 pub fn forward<T: Product>(exec: &Exec, s: &Geometry, x: &[T], kernel: &[T]) -> Result<Vec<T>> {
     let zero = T::from_i64(0);
     let (pixels, wide, image) = (s.pixels(), s.taps() * s.cg(), s.input[0] * s.input[1] * s.c);
-    let mut out = vec![zero; s.n * pixels * s.o];
-    if out.is_empty() || wide == 0 { return Ok(out); }
+    if s.n * pixels * s.o == 0 || wide == 0 { return Ok(vec![zero; s.n * pixels * s.o]); }
+    let mut out = exec.vec(s.n * pixels * s.o);
     let (shared, faults) = (Shared::new(&mut out), Faults::none());
     exec.chunks(s.n, 1, &|n, _| {
         // SAFETY: an image's result belongs to its chunk.
         let y = unsafe { shared.range(n * pixels * s.o, (n + 1) * pixels * s.o) };
+        y.fill(zero);
         let mut cols = vec![zero; pixels * wide];
         for g in 0..s.groups {
             s.gather(&x[n * image..(n + 1) * image], g, zero, &mut cols);
@@ -120,12 +121,13 @@ pub fn forward<T: Product>(exec: &Exec, s: &Geometry, x: &[T], kernel: &[T]) -> 
 pub fn input_grad<T: Product>(exec: &Exec, s: &Geometry, dy: &[T], kernel: &[T]) -> Result<Vec<T>> {
     let zero = T::from_i64(0);
     let (pixels, wide, image, cg) = (s.pixels(), s.taps() * s.cg(), s.input[0] * s.input[1] * s.c, s.cg());
-    let mut out = vec![zero; s.n * image];
-    if out.is_empty() || wide == 0 || pixels * s.o == 0 { return Ok(out); }
+    if s.n * image == 0 || wide == 0 || pixels * s.o == 0 { return Ok(vec![zero; s.n * image]); }
+    let mut out: Vec<T> = exec.vec(s.n * image);
     let (shared, faults) = (Shared::new(&mut out), Faults::none());
     exec.chunks(s.n, 1, &|n, _| {
         // SAFETY: an image's gradient belongs to its chunk.
         let dx = unsafe { shared.range(n * image, (n + 1) * image) };
+        dx.fill(zero);
         let mut cols = vec![zero; pixels * wide];
         for g in 0..s.groups {
             cols.fill(zero);
@@ -159,6 +161,5 @@ pub fn kernel_grad<T: Product>(exec: &Exec, s: &Geometry, x: &[T], dy: &[T]) -> 
     });
     let (sum, rest) = parts.split_at_mut(size);
     for part in rest.chunks(size) { for (a, &b) in sum.iter_mut().zip(part) { *a = a.add(b); } }
-    parts.truncate(size);
-    faults.result(parts)
+    faults.result(parts[..size].to_vec())
 }

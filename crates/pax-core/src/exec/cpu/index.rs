@@ -22,18 +22,17 @@ const CHUNK: usize = 1 << 15;
 pub fn gather<T: Element>(exec: &Exec, dtype: DType, x: &Array, at: &[usize], lay: Lay, shape: &[usize]) -> Result<Array> {
     let x = x.to_slice::<T>()?;
     let Lay { outer, n, inner, places, .. } = lay;
-    let mut out = vec![T::from_i64(0); lay.batch * outer * places * inner];
+    let mut out: Vec<T> = exec.vec(lay.batch * outer * places * inner);
     let shared = Shared::new(&mut out);
     if inner > 0 {
         exec.chunks(lay.batch * outer * places, (CHUNK / inner).max(1), &|from, to| {
             for r in from..to {
                 let (bo, k) = (r / places, r % places);
                 let place = at[bo / outer * places + k];
-                if place < n {
-                    let start = (bo * n + place) * inner;
-                    // SAFETY: each row of the result belongs to one chunk.
-                    unsafe { shared.range(r * inner, (r + 1) * inner) }.copy_from_slice(&x[start..start + inner]);
-                }
+                // SAFETY: each row of the result belongs to one chunk.
+                let row = unsafe { shared.range(r * inner, (r + 1) * inner) };
+                let start = (bo * n + place) * inner;
+                if place < n { row.copy_from_slice(&x[start..start + inner]) } else { row.fill(T::from_i64(0)) }
             }
         });
     }

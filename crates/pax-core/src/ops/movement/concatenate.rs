@@ -34,11 +34,14 @@ fn eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let inner: usize = shape[axis + 1..].iter().product();
     dispatch!(first.dtype, T => {
         let parts = xs.iter().map(|x| x.to_slice::<T>()).collect::<Result<Vec<_>>>()?;
-        let mut out: Vec<T> = Vec::with_capacity(shape.iter().product());
+        let mut out: Vec<T> = exec.vec(shape.iter().product());
+        let mut rest = &mut out[..];
         for o in 0..outer {
             for (x, part) in xs.iter().zip(&parts) {
                 let block = x.shape[axis] * inner;
-                out.extend_from_slice(&part[o * block..(o + 1) * block]);
+                let (to, next) = rest.split_at_mut(block);
+                to.copy_from_slice(&part[o * block..(o + 1) * block]);
+                rest = next;
             }
         }
         Ok(smallvec![exec.array_as(first.dtype, out, &shape)])

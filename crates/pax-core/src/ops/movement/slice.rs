@@ -90,7 +90,8 @@ fn pad_eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     dispatch!(x.dtype, T => {
         let raw = x.raw::<T>()?;
         let value = xs[1].to_slice::<T>()?.first().copied().ok_or_else(|| Error::internal("no padding value"))?;
-        let mut out = vec![value; shape.iter().product()];
+        let mut out: Vec<T> = exec.vec(shape.iter().product());
+        out.fill(value);
         for r in runs(&kept, &[&x.strides, &to_strides]) {
             for i in 0..r.len as isize { out[(to_at + r.offsets[1] + i * r.strides[1]) as usize] = raw[(from_at + r.offsets[0] + i * r.strides[0]) as usize]; }
         }
