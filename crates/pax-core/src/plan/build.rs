@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use smallvec::SmallVec;
 
 use super::loops::{From, Id, Instr, Load, Loop, Store, ROOM};
-use super::{Place, Plan, Slot, Step, View};
+use super::{Call, Place, Plan, Slot, Step, View};
 use crate::exec::cpu::tile::{self, Simd, TileFn};
 use crate::ops::Body;
 use crate::program::Equation;
-use crate::{DType, Dims, Params, Program, Result, Row, Var};
+use crate::{DType, Dims, Program, Result, Var};
 
 /// The function of a row that loops run on f32, if it has one.
 fn tile_of(name: &str, simd: Simd) -> Option<TileFn> {
@@ -97,7 +97,7 @@ struct Group { shape: Dims, exprs: Vec<Expr>, step: usize, loads: usize }
 const EXPRS: usize = 32;
 const LOADS: usize = 14;
 
-enum Draft { Group(usize), Row { row: &'static Row, params: Params, inputs: SmallVec<[Place; 3]>, outputs: SmallVec<[Slot; 1]> } }
+enum Draft { Group(usize), Row(Box<Call>) }
 
 struct Builder {
     simd: Simd,
@@ -205,7 +205,7 @@ impl Builder {
             self.values[v as usize] = Some(Value::Place(Place::View(View::whole(slot, &self.avals[v as usize].shape.clone()))));
             slot
         }).collect();
-        self.drafts.push(Draft::Row { row: e.row, params: e.params.clone(), inputs, outputs });
+        self.drafts.push(Draft::Row(Box::new(Call { row: e.row, params: e.params.clone(), inputs, outputs })));
         Ok(())
     }
 }
@@ -285,7 +285,7 @@ pub fn build(program: &Program) -> Plan {
             let places = e.inputs.iter().map(|&v| b.place(v)).collect();
             let step = b.drafts.len();
             let outputs: SmallVec<[Slot; 1]> = e.outputs.iter().map(|_| b.slot(Some(step))).collect();
-            b.drafts.push(Draft::Row { row: e.row, params: e.params.clone(), inputs: places, outputs });
+            b.drafts.push(Draft::Row(Box::new(Call { row: e.row, params: e.params.clone(), inputs: places, outputs })));
         }
     }
     let outputs: Vec<Place> = flat.outputs.iter().map(|&v| b.place(v)).collect();
@@ -294,7 +294,7 @@ pub fn build(program: &Program) -> Plan {
     let mut steps: Vec<Step> = Vec::with_capacity(b.drafts.len());
     for d in b.drafts {
         match d {
-            Draft::Row { row, params, inputs, outputs } => steps.push(Step::Row { row, params, inputs, outputs }),
+            Draft::Row(c) => steps.push(Step::Row(c)),
             Draft::Group(g) => if let Some(g) = groups[g].take() { steps.push(Step::Loop(finish(g))) },
         }
     }
@@ -302,7 +302,7 @@ pub fn build(program: &Program) -> Plan {
     let mut read = |p: &Place, i: usize| if let Place::View(v) = p { last[v.slot] = Some(i) };
     for (i, s) in steps.iter().enumerate() {
         match s {
-            Step::Row { inputs, .. } => inputs.iter().for_each(|p| read(p, i)),
+            Step::Row(c) => c.inputs.iter().for_each(|p| read(p, i)),
             Step::Loop(l) => for load in &l.loads {
                 if let From::Splat(v) | From::Direct(v) | From::Gather(v, _) = &load.from { read(&Place::View(v.clone()), i) }
             },
@@ -315,7 +315,7 @@ pub fn build(program: &Program) -> Plan {
     }
     // What nobody reads dies where it is made.
     for (i, s) in steps.iter().enumerate() {
-        if let Step::Row { outputs, .. } = s { for &o in outputs { if last[o].is_none() { drops[i].push(o); } } }
+        if let Step::Row(c) = s { for &o in &c.outputs { if last[o].is_none() { drops[i].push(o); } } }
     }
     let inputs = inputs.into_iter().map(|s| last[s].map(|_| s)).collect();
     Plan { steps, drops, slots, inputs, outputs }

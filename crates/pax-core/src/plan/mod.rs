@@ -28,10 +28,10 @@ impl View {
 #[derive(Clone, Debug)]
 enum Place { View(View), Constant { value: f64, dtype: DType, shape: Dims } }
 
-enum Step {
-    Loop(Loop),
-    Row { row: &'static Row, params: Params, inputs: SmallVec<[Place; 3]>, outputs: SmallVec<[Slot; 1]> },
-}
+/// A row that runs by itself.
+struct Call { row: &'static Row, params: Params, inputs: SmallVec<[Place; 3]>, outputs: SmallVec<[Slot; 1]> }
+
+enum Step { Loop(Loop), Row(Box<Call>) }
 
 pub struct Plan {
     steps: Vec<Step>,
@@ -77,9 +77,9 @@ impl Plan {
         for (step, drops) in self.steps.iter().zip(&self.drops) {
             match step {
                 Step::Loop(l) => { cx.count_evaluated(); l.run(&exec, &mut values)? }
-                Step::Row { row, params, inputs, outputs } => {
-                    let args: Result<SmallVec<[Array; 3]>> = inputs.iter().map(|p| values.place(cx, p)).collect();
-                    for (&slot, a) in outputs.iter().zip(cx.eval(row, params, args?)?) { values.arrays[slot] = Some(a.to_contiguous(&exec.meter)?); }
+                Step::Row(c) => {
+                    let args: Result<SmallVec<[Array; 3]>> = c.inputs.iter().map(|p| values.place(cx, p)).collect();
+                    for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) { values.arrays[slot] = Some(a.to_contiguous(&exec.meter)?); }
                 }
             }
             for &slot in drops { values.arrays[slot] = None; }

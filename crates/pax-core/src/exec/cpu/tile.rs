@@ -1,5 +1,6 @@
 //! Element-wise functions over tiles of f32: what fused loops run, compiled for each level of vector instructions.
 //! Bools are 0 and 1 in a tile.
+#![allow(clippy::excessive_precision)] // coefficients as they were published
 
 /// `dst[i] = f(a[i], b[i], c[i])` for `n` elements; operands that a function does not have are not read.
 ///
@@ -33,7 +34,7 @@ const ROUND: f32 = 12_582_912.0;
 /// e^x within 1.3 units in the last place, denormals included; NaN stays NaN.
 #[inline(always)]
 fn exp<const F: bool>(x: f32) -> f32 {
-    let x = if x < -104.0 { -104.0 } else if x > 89.0 { 89.0 } else { x };
+    let x = x.clamp(-104.0, 89.0);
     let t = fma::<F>(x, std::f32::consts::LOG2_E, ROUND);
     let (n, whole) = ((t.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32), t - ROUND);
     let r = fma::<F>(whole, -1.428_606_8e-6, fma::<F>(whole, -0.693_145_75, x));
