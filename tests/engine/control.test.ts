@@ -116,6 +116,16 @@ test("checkpoint gives the same and keeps only its operands", () => {
   };
   const [plain, again] = [peak(block), peak(pax.checkpoint(block))];
   assert.ok(again < 0.8 * plain, `${again} bytes at the peak with checkpoint, ${plain} without`);
+  const compiled = (f: (w: T, h: T) => T): number => {
+    const step = pax.jit(pax.grad(loss(f)));
+    step(w);
+    const before = pax.memory().bytes;
+    pax.memory();
+    step(w);
+    return pax.memory().peakBytes - before;
+  };
+  const [plainStep, againStep] = [compiled(block), compiled(pax.checkpoint(block))];
+  assert.ok(againStep < 0.8 * plainStep, `${againStep} bytes at the peak of the compiled step with checkpoint, ${plainStep} without`);
 });
 test("customVjp", () => {
   // Gradient clipping: the identity, whose cotangent is clipped.

@@ -5,7 +5,7 @@ import { currentFrame } from "../module/index.js";
 import type { Tensor } from "../tensor.js";
 import { quotePath } from "../tree/path.js";
 import { identityId } from "../tree/statics.js";
-import { firstDifference } from "../tree/structure.js";
+import { firstDifference, surelySame } from "../tree/structure.js";
 import { flattenTensors, pathOf, unflattenTree, type AnyStructure, type Flat } from "./frame.js";
 import { rebuilder, Recorded, specOf, trace, type AnyFn } from "./trace.js";
 import type { Args, Argnums, Loose, LooseBut, TreeOfTensors } from "./types.js";
@@ -25,6 +25,22 @@ const RETRACES = 3;
 
 /** The structure of a call's arguments; a static one is its key. */
 type Structures = readonly (AnyStructure | string)[];
+
+/** The program that ran last, and the structures that it ran on. */
+interface Recent { readonly program: Recorded; readonly structures: Structures }
+
+/** True only if a call has the key of the last one. */
+function fits({ program, structures }: Recent, now: Structures, leaves: readonly Tensor[]): boolean {
+  if (leaves.length !== program.specs.length || now.length !== structures.length) return false;
+  for (const [i, b] of now.entries()) {
+    const a = structures[i]!;
+    if (typeof a === "string" || typeof b === "string" ? a !== b : !surelySame(a.node, b.node)) return false;
+  }
+  return leaves.every((t, i) => {
+    const { dtype, weak, shape } = program.specs[i]!;
+    return t.dtype === dtype && t.weak === weak && t.shape.length === shape.length && shape.every((n, d) => n === t.shape[d]);
+  });
+}
 
 /** Where two calls with the same shapes differ, in the words of a warning. */
 function change(before: Structures, now: Structures): string {
@@ -63,6 +79,7 @@ export function jit<A extends Args = Tensor[], const R = unknown, const S extend
   const programs = new Map<string, Recorded>();
   let [retraces, warned] = [0, false];
   let last: { readonly avals: string; readonly structures: Structures } | null = null;
+  let recent: Recent | null = null;
 
   const record = (leaves: readonly Tensor[], flats: readonly (Flat | null)[], args: readonly unknown[]): Recorded => {
     let reads: ReadonlyMap<object, string> | null = null;
@@ -75,25 +92,28 @@ export function jit<A extends Args = Tensor[], const R = unknown, const S extend
     return program;
   };
 
-  const jitted = (...args: unknown[]): unknown => {
-    const flats: (Flat | null)[] = args.map((a, i) => (statics.includes(i) ? null : flattenTensors(a)));
-    const leaves = flats.flatMap((f) => f?.leaves ?? []);
-    const structures = flats.map((f, i) => f?.structure ?? staticKey(args[i], i));
+  /** The program of this key, recorded if there is none. */
+  const find = (leaves: readonly Tensor[], flats: readonly (Flat | null)[], structures: Structures, args: readonly unknown[]): Recorded => {
     const avals = leaves.map((t) => `${t.dtype}${t.weak ? "*" : ""}[${t.shape.join(",")}]`).join(";");
     const key = `${structures.map((s) => (typeof s === "string" ? s : s.key())).join("|")}#${avals}`;
     let program = programs.get(key);
     if (program === undefined) {
       program = record(leaves, flats, args);
-      if (program.lasting) {
-        programs.set(key, program);
-        if (last !== null && last.avals === avals && ++retraces === RETRACES) console.warn(`paxjs: ${name} was traced ${RETRACES + 1} times for the same shapes: ${change(last.structures, structures)}`);
-        last = { avals, structures };
-      }
-      if (programs.size > KEPT) programs.delete(programs.keys().next().value!);
-    } else {
-      programs.delete(key);
-      programs.set(key, program);
-    }
+      if (!program.lasting) return program;
+      if (last !== null && last.avals === avals && ++retraces === RETRACES) console.warn(`paxjs: ${name} was traced ${RETRACES + 1} times for the same shapes: ${change(last.structures, structures)}`);
+      last = { avals, structures };
+    } else programs.delete(key);
+    programs.set(key, program);
+    if (programs.size > KEPT) programs.delete(programs.keys().next().value!);
+    recent = { program, structures };
+    return program;
+  };
+
+  const jitted = (...args: unknown[]): unknown => {
+    const flats: (Flat | null)[] = args.map((a, i) => (statics.includes(i) ? null : flattenTensors(a)));
+    const leaves = flats.flatMap((f) => f?.leaves ?? []);
+    const structures = flats.map((f, i) => f?.structure ?? staticKey(args[i], i));
+    const program = recent !== null && fits(recent, structures, leaves) ? recent.program : find(leaves, flats, structures, args);
     const out = runProgram(program, leaves);
     if (donated.length > 0) consume(name, flats, donated, new Set(out.filter((t) => leaves.includes(t))));
     return unflattenTree(program.structure, out);

@@ -103,7 +103,7 @@ impl Session {
         let mut out = Writer::new(scratch);
         for h in handles {
             let free = self.handles.tensor(h)?.is_unshared();
-            if free { drop(self.handles.free(h)); }
+            if free { let meter = self.cx.meter.clone(); meter.steadily(|| drop(self.handles.free(h))); }
             out.number(f64::from(u8::from(free)))?;
         }
         Ok(())

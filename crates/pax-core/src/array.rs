@@ -19,11 +19,13 @@ pub struct Meter {
 
 /// Storage of dead buffers, by dtype and length: a step makes the same shapes again, and fresh memory costs page faults.
 #[derive(Default, Debug)]
-struct Spare { storage: HashMap<(DType, usize), Vec<CpuStorage>>, bytes: usize }
+struct Spare { storage: HashMap<(DType, usize), Vec<CpuStorage>>, bytes: usize, steady: bool }
 
-/// Buffers from this size on are kept, up to so many bytes in all.
+/// Buffers from this size on are kept, up to so many bytes in all: many of those that a compiled step frees, which come in
+/// the same order each time, few of those that the collector frees in bursts.
 const KEEP_FROM: usize = 1 << 12;
-const KEEP_BYTES: usize = 64 << 20;
+const KEEP_STEADY: usize = 64 << 20;
+const KEEP_BURST: usize = 6 << 20;
 
 impl Meter {
     /// Memory for `n` elements, whose values are of no meaning.
@@ -47,6 +49,14 @@ impl Meter {
         vec![T::from_i64(0); n]
     }
 
+    /// Runs what frees buffers that the next step makes again.
+    pub fn steadily<R>(&self, f: impl FnOnce() -> R) -> R {
+        let before = std::mem::replace(&mut self.spare.borrow_mut().steady, true);
+        let out = f();
+        self.spare.borrow_mut().steady = before;
+        out
+    }
+
     fn keep(&self, storage: CpuStorage, bytes: usize) {
         if bytes < KEEP_FROM { return; }
         let (dtype, n) = match &storage {
@@ -62,7 +72,8 @@ impl Meter {
         };
         let mut spare = self.spare.borrow_mut();
         // Others make room, so that shapes that are made no more do not stay for good.
-        while spare.bytes + bytes > KEEP_BYTES {
+        if !spare.steady && spare.bytes + bytes > KEEP_BURST { return; }
+        while spare.bytes + bytes > KEEP_STEADY {
             let Some(&key) = spare.storage.iter().find(|(k, v)| **k != (dtype, n) && !v.is_empty()).map(|(k, _)| k) else { return };
             let gone = spare.storage.remove(&key).unwrap_or_default();
             spare.bytes -= gone.len() * key.0.size() * key.1;

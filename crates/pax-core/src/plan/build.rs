@@ -39,7 +39,8 @@ fn inline(flat: &mut Flat, program: &Program, inputs: &[Var]) -> Vec<Var> {
     let mut to: HashMap<Var, Var> = program.inputs.iter().copied().zip(inputs.iter().copied()).collect();
     for e in &program.equations {
         let args: SmallVec<[Var; 3]> = e.inputs.iter().map(|v| to.get(v).copied().unwrap_or_default()).collect();
-        let called = matches!(e.row.name, "call" | "checkpoint").then(|| e.params.programs().next()).flatten();
+        // A checkpoint stays by itself: its equations must not be found equal to those that compute it again.
+        let called = (e.row.name == "call").then(|| e.params.programs().next()).flatten();
         if let Some(p) = called {
             let outs = inline(flat, p, &args);
             to.extend(e.outputs.iter().copied().zip(outs));
@@ -96,6 +97,9 @@ struct Group { shape: Dims, exprs: Vec<Expr>, step: usize, loads: usize }
 /// Most expressions and loads of a group: they have to fit into a chunk's room and the pointer table.
 const EXPRS: usize = 32;
 const LOADS: usize = 14;
+
+/// Loops that an equation may join: the last ones, so that long programs are planned in linear time.
+const RECENT: usize = 256;
 
 enum Draft { Group(usize), Row(Box<Call>) }
 
@@ -170,7 +174,7 @@ impl Builder {
     /// Adds an equation to the last loop of its shape that comes after all it reads, or to a new one.
     fn fuse(&mut self, e: &Equation, f: TileFn, dtype: DType) {
         let shape = self.avals[e.outputs[0] as usize].shape.clone();
-        let candidates: Vec<usize> = (0..self.groups.len()).rev().filter(|&g| self.groups[g].shape == shape && self.groups[g].exprs.len() < EXPRS && self.groups[g].loads + e.inputs.len() <= LOADS).take(16).collect();
+        let candidates: SmallVec<[usize; 16]> = (0..self.groups.len()).rev().take(RECENT).filter(|&g| self.groups[g].shape == shape && self.groups[g].exprs.len() < EXPRS && self.groups[g].loads + e.inputs.len() <= LOADS).collect();
         let group = candidates.into_iter().find(|&g| e.inputs.iter().all(|&v| match &self.values[v as usize] {
             Some(Value::Expr { group, .. }) => *group == g || self.groups[*group].step < self.groups[g].step,
             Some(Value::Place(p)) => self.step_of(p).is_none_or(|s| s < self.groups[g].step),

@@ -69,6 +69,10 @@ impl Plan {
 
     pub fn run(&self, cx: &Cx, inputs: impl ExactSizeIterator<Item = Array>) -> Result<SmallVec<[Array; 1]>> {
         if inputs.len() != self.inputs.len() { return Err(Error::internal("a program was run with another number of inputs")); }
+        cx.meter.steadily(|| self.steps(cx, inputs))
+    }
+
+    fn steps(&self, cx: &Cx, inputs: impl ExactSizeIterator<Item = Array>) -> Result<SmallVec<[Array; 1]>> {
         let exec = cx.exec();
         let mut values = Values { arrays: vec![None; self.slots] };
         for (a, slot) in inputs.zip(&self.inputs) {
