@@ -91,7 +91,7 @@ fn simplify(flat: &mut Flat) {
 enum Value { Place(Place), Expr { group: usize, index: usize } }
 
 enum Arg { Expr(usize), Place(Place, DType) }
-struct Expr { f: TileFn, args: SmallVec<[Arg; 3]>, dtype: DType, slot: Option<Slot> }
+struct Expr { name: &'static str, f: TileFn, args: SmallVec<[Arg; 3]>, dtype: DType, slot: Option<Slot> }
 struct Group { shape: Dims, exprs: Vec<Expr>, step: usize, loads: usize }
 
 /// Most expressions and loads of a group: they have to fit into a chunk's room and the pointer table.
@@ -188,7 +188,7 @@ impl Builder {
             Some(Value::Expr { group: g, index }) if g == group => Arg::Expr(index),
             _ => { self.groups[group].loads += 1; Arg::Place(self.place(v), self.avals[v as usize].dtype) }
         }).collect();
-        self.groups[group].exprs.push(Expr { f, args, dtype, slot: None });
+        self.groups[group].exprs.push(Expr { name: e.row.name, f, args, dtype, slot: None });
         let index = self.groups[group].exprs.len() - 1;
         self.values[e.outputs[0] as usize] = Some(Value::Expr { group, index });
     }
@@ -214,9 +214,37 @@ impl Builder {
     }
 }
 
+/// Takes products that are only added to something, or taken from it, into that: one instruction instead of two.
+fn join_products(exprs: &mut Vec<Expr>, simd: Simd) {
+    let mut uses = vec![0usize; exprs.len()];
+    for e in exprs.iter() { for a in &e.args { if let Arg::Expr(k) = a { uses[*k] += 1; } } }
+    let mut gone = vec![false; exprs.len()];
+    for i in 0..exprs.len() {
+        let product = |k: usize| match exprs[i].args.get(k) { Some(Arg::Expr(p)) if exprs[*p].name == "mul" && exprs[*p].slot.is_none() && uses[*p] == 1 && !gone[*p] => Some(*p), _ => None };
+        let (k, f): (usize, fn(Simd) -> TileFn) = match exprs[i].name {
+            "add" if product(1).is_some() => (1, tile::add_product),
+            "add" if product(0).is_some() => (0, tile::add_product),
+            "sub" if product(1).is_some() => (1, tile::sub_product),
+            _ => continue,
+        };
+        let Some(p) = product(k) else { continue };
+        let mut args = std::mem::take(&mut exprs[p].args);
+        args.push(exprs[i].args.remove(1 - k));
+        gone[p] = true;
+        (exprs[i].args, exprs[i].f, exprs[i].name) = (args, f(simd), "product");
+    }
+    let mut at: Vec<usize> = vec![0; exprs.len()];
+    let mut next = 0;
+    for (i, g) in gone.iter().enumerate() { at[i] = next; next += usize::from(!g); }
+    let mut flags = gone.iter();
+    exprs.retain(|_| !*flags.next().unwrap_or(&false));
+    for e in exprs { for a in &mut e.args { if let Arg::Expr(k) = a { *k = at[*k]; } } }
+}
+
 /// Gives registers to a group's values, each as long as it is read.
-fn finish(group: Group) -> Loop {
-    let Group { shape, exprs, .. } = group;
+fn finish(group: Group, simd: Simd) -> Loop {
+    let Group { shape, mut exprs, .. } = group;
+    join_products(&mut exprs, simd);
     let size: usize = shape.iter().product();
     let mut last = vec![0usize; exprs.len()];
     for (i, e) in exprs.iter().enumerate() { for a in &e.args { if let Arg::Expr(k) = a { last[*k] = i; } } }
@@ -293,13 +321,13 @@ pub fn build(program: &Program) -> Plan {
         }
     }
     let outputs: Vec<Place> = flat.outputs.iter().map(|&v| b.place(v)).collect();
-    let slots = b.made.len();
+    let (slots, simd) = (b.made.len(), b.simd);
     let mut groups: Vec<Option<Group>> = b.groups.into_iter().map(Some).collect();
     let mut steps: Vec<Step> = Vec::with_capacity(b.drafts.len());
     for d in b.drafts {
         match d {
             Draft::Row(c) => steps.push(Step::Row(c)),
-            Draft::Group(g) => if let Some(g) = groups[g].take() { steps.push(Step::Loop(finish(g))) },
+            Draft::Group(g) => if let Some(g) = groups[g].take() { steps.push(Step::Loop(finish(g, simd))) },
         }
     }
     let mut last: Vec<Option<usize>> = vec![None; slots];

@@ -151,6 +151,9 @@ tiles! {
     logical_not(x) = 1.0 - x;
     select(p, x, y) = if p != 0.0 { x } else { y };
     pow(x, y) = x.powf(y);
+    // A product added to, or taken from, the third: rounded once where the instruction set can.
+    add_product(x, y, z) = fma::<F>(x, y, z);
+    sub_product(x, y, z) = fma::<F>(-x, y, z);
 }
 
 #[cfg(test)]

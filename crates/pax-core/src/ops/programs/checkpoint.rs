@@ -2,7 +2,6 @@
 use std::rc::Rc;
 
 use crate::ops::programs::{fits, pull_call, results, with_program};
-use crate::ops::samples::{program, Domain, Input, Sample};
 use crate::ops::{Avals, Batch, Batching, Body, Flagged, Jvp, Lift, Owner, Row, Saves, Vjp};
 use crate::params::{p, Kind};
 use crate::program::{Back, Source};
@@ -41,9 +40,5 @@ pub static CHECKPOINT: Row = Row {
     body: Body::Program(Owner { eval: super::call::eval, forward }),
     saves: Saves::BACK,
     vjp: Vjp::Rule(pull_call), jvp: Jvp::Derived, batch: Batch::Flags(batch),
-    samples: || {
-        let x = || Input::new(&[3], Domain::Range(-2.0, 2.0));
-        let p = program(&[&[3], &[3]], |cx, t| { let y = cx.mul(&t[0], &t[1])?; Ok(vec![cx.mul(&y, &t[0])?, cx.sin(&y)?]) });
-        vec![Sample::new(vec![x(), x()], vec![p])]
-    },
+    samples: super::samples,
 };

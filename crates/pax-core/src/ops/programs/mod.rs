@@ -9,6 +9,7 @@ pub mod while_loop;
 
 use std::rc::Rc;
 
+use crate::ops::samples::{program, Domain, Input, Sample};
 use crate::ops::{Arrays, Avals, Grads, Pull, Row};
 use crate::plan::Plan;
 use crate::program::{Back, Source};
@@ -69,4 +70,11 @@ fn part<T: Clone>(xs: &[T], shared: usize, program: &Program, second: bool) -> V
 fn with_program(params: &Params, program: Rc<Program>) -> Result<Params> {
     let values: Vec<_> = params.values().iter().map(|v| if let crate::Value::Program(_) = v { program.clone().into() } else { v.clone() }).collect();
     Params::new(params.spec(), values)
+}
+
+/// A program of two operands and two results, for rows that run one as it is.
+fn samples() -> Vec<Sample> {
+    let x = || Input::new(&[3], Domain::Range(-2.0, 2.0));
+    let p = program(&[&[3], &[3]], |cx, t| { let y = cx.mul(&t[0], &t[1])?; Ok(vec![cx.mul(&y, &t[0])?, cx.sin(&y)?]) });
+    vec![Sample::new(vec![x(), x()], vec![p])]
 }
