@@ -227,12 +227,15 @@ export function asTensor(x: TensorLike, op?: string): Tensor {
   throw new PaxError("value", `${op === undefined ? "" : `${op}: `}expected a tensor or scalar, got ${kind}`, op === undefined ? {} : { op });
 }
 
+/** True for the dtypes that have gradients. */
+export const isFloatDType = (dtype: DType): boolean => dtype.startsWith("float") || dtype === "bfloat16";
+
 /** Indices: numbers become int32. @throws PaxError `value` for NaN or fractions, `dtype` for a float tensor. */
 export function asIndex(x: Index | Nested<number>, op?: string): Tensor {
   const details = op === undefined ? {} : { op };
   const prefix = op === undefined ? "" : `${op}: `;
   if (x instanceof Tensor) {
-    if (x.dtype.startsWith("float") || x.dtype === "bfloat16" || x.dtype === "bool") throw new PaxError("dtype", `${prefix}an index of dtype ${x.dtype}: cast it, \`i.astype("int32")\``, details);
+    if (isFloatDType(x.dtype) || x.dtype === "bool") throw new PaxError("dtype", `${prefix}an index of dtype ${x.dtype}: cast it, \`i.astype("int32")\``, details);
     return x;
   }
   const check = (v: unknown, path: string): void => {

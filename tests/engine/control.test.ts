@@ -3,6 +3,7 @@ import * as pax from "paxjs";
 import { stats } from "paxjs/internal";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { fails } from "../support/fails.js";
 import { near } from "../support/near.js";
 
 const { np, nn } = pax;
@@ -10,14 +11,6 @@ const test = suite("control flow");
 type T = pax.Tensor;
 const f64 = (data: pax.ArrayData): T => np.array(data, { dtype: "float64" });
 const close = (a: T, b: pax.ArrayData, what = "value"): void => near(a, f64(b), what, { rtol: 1e-5, atol: 1e-6 });
-function fails(code: pax.ErrorCode, fact: RegExp, f: () => unknown): void {
-  let error: unknown;
-  try { f(); } catch (e) { error = e; }
-  assert.instance(error, pax.PaxError, String(error));
-  assert.is((error as pax.PaxError).code, code, String(error));
-  assert.match((error as Error).message, fact);
-  assert.is(stats().depth, 0);
-}
 /** The gradient of a scalar function of a float64 tensor, by central differences. */
 function differences(f: (x: T) => T, x: T): number[] {
   const v = Array.from(x.dataSync(), Number);

@@ -2,11 +2,11 @@
 import { checked, reserve, scratch, verbs } from "../engine.js";
 import { PaxError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
-import type { Tensor } from "../tensor.js";
+import { isFloatDType, type Tensor } from "../tensor.js";
 import { pathsOf } from "../tree/flatten.js";
 import { quotePath } from "../tree/path.js";
 import { firstDifference, differenceError } from "../tree/structure.js";
-import { flattenTensors, isFloatDType, unflattenTree } from "./frame.js";
+import { flattenTensors, unflattenTree } from "./frame.js";
 import { rebuilder, specOf, subProgram, type AnyFn } from "./trace.js";
 import type { Args, Loose, TreeOfTensors } from "./types.js";
 

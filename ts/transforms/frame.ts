@@ -28,8 +28,6 @@ export function assertSameStructure(op: string, a: AnyStructure, b: AnyStructure
   if (found !== null) throw differenceError(op, found, sides);
 }
 
-export const isFloatDType = (dtype: DType): boolean => dtype.startsWith("float") || dtype === "bfloat16";
-
 export interface Spec { readonly shape: Shape; readonly dtype: DType; readonly weak: boolean }
 
 /** Opens a level, runs `body` and closes it; a throw leaves depth and live tensors as they were. */

@@ -1,8 +1,8 @@
 /** Derivatives: the function runs once on a recording level, and the recording is walked. */
 import { checked, collect, freeHandles, reserve, scratch, use, verbs, writeHandles } from "../engine.js";
 import { PaxError } from "../errors.js";
-import { Tensor } from "../tensor.js";
-import { assertSameStructure, flattenTensors, inFrame, isFloatDType, pathOf, promote, readInputs, synchronous, unflattenTree, type AnyStructure, type Flat } from "./frame.js";
+import { isFloatDType, Tensor } from "../tensor.js";
+import { assertSameStructure, flattenTensors, inFrame, pathOf, promote, readInputs, synchronous, unflattenTree, type AnyStructure, type Flat } from "./frame.js";
 import { noteWritten } from "../module/index.js";
 import { leaves } from "../tree/index.js";
 import { warnOfDropped } from "./dropped.js";

@@ -115,7 +115,7 @@ export function jit<A extends Args = Tensor[], const R = unknown, const S extend
     const structures = flats.map((f, i) => f?.structure ?? staticKey(args[i], i));
     const program = recent !== null && fits(recent, structures, leaves) ? recent.program : find(leaves, flats, structures, args);
     const out = runProgram(program, leaves);
-    if (donated.length > 0) consume(name, flats, donated, new Set(out.filter((t) => leaves.includes(t))));
+    if (donated.length > 0) consume(name, flats, donated, new Set(program.results.flatMap((r) => ("input" in r ? [leaves[r.input]!] : []))));
     return unflattenTree(program.structure, out);
   };
   Object.defineProperty(jitted, "name", { value: fn.name });

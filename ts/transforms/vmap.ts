@@ -1,7 +1,7 @@
 /** Mapping a function over an axis of its arguments. */
 import { collect, reserve, scratch, use, verbs, writeText } from "../engine.js";
 import { PaxError } from "../errors.js";
-import { transpose } from "../ops/generated/rows.js";
+import { moveaxis } from "../ops/shape.js";
 import type { Tensor } from "../tensor.js";
 import { flattenTensors, pathOf, unflattenTree } from "./frame.js";
 import { rebuilder, specOf, trace, type AnyFn, type Recorded } from "./trace.js";
@@ -89,17 +89,11 @@ function runBatch(program: Recorded, leaves: readonly Tensor[], axes: readonly n
       throw new PaxError("value", "vmap: an argument that is not mapped was returned as it came: give its outAxes null");
     }
     if (to === null || to === undefined) throw dependent(program, i);
-    return from === to ? t : moveAxis(t, from, to < 0 ? to + t.ndim : to);
+    return from === to ? t : moveaxis(t, from, to);
   });
 }
 
 function dependent(program: Recorded, result: number): PaxError {
   const path = pathOf(program.structure, result);
   return new PaxError("trace", `vmap: ${path ? `\`${path}\` of the result` : "the result"} depends on a mapped argument, so its outAxes cannot be null: map it, or make it the same for all examples (\`crossReplicaAxis\` of BatchNorm averages over them, \`eval()\` keeps its state)`, { op: "vmap", path });
-}
-
-function moveAxis(t: Tensor, from: number, to: number): Tensor {
-  const order = t.shape.map((_, d) => d).filter((d) => d !== from);
-  order.splice(to, 0, from);
-  return transpose(t, order);
 }

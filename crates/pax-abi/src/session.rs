@@ -100,13 +100,12 @@ impl Session {
     pub fn donate(&mut self, scratch: &mut [f64]) -> Result<()> {
         let mut r = Reader::new(scratch);
         let handles: Vec<Handle> = (0..r.count()?).map(|_| r.handle()).collect::<Result<_>>()?;
-        let mut out = Writer::new(scratch);
-        for h in handles {
+        let (mut out, meter) = (Writer::new(scratch), self.cx.meter.clone());
+        meter.steadily(|| handles.into_iter().try_for_each(|h| {
             let free = self.handles.tensor(h)?.is_unshared();
-            if free { let meter = self.cx.meter.clone(); meter.steadily(|| drop(self.handles.free(h))); }
-            out.number(f64::from(u8::from(free)))?;
-        }
-        Ok(())
+            if free { drop(self.handles.free(h)); }
+            out.number(f64::from(u8::from(free)))
+        }))
     }
 
     // ---- rows

@@ -25,7 +25,7 @@ struct Spare { storage: HashMap<(DType, usize), Vec<CpuStorage>>, bytes: usize, 
 /// the same order each time, few of those that the collector frees in bursts.
 const KEEP_FROM: usize = 1 << 12;
 const KEEP_STEADY: usize = 64 << 20;
-const KEEP_BURST: usize = 6 << 20;
+const KEEP_BURST: usize = 1 << 20;
 
 impl Meter {
     /// Memory for `n` elements, whose values are of no meaning.
@@ -57,35 +57,27 @@ impl Meter {
         out
     }
 
-    fn keep(&self, storage: CpuStorage, bytes: usize) {
+    fn keep(&self, storage: CpuStorage, key: (DType, usize)) {
+        let bytes = key.0.size() * key.1;
         if bytes < KEEP_FROM { return; }
-        let (dtype, n) = match &storage {
-            CpuStorage::F32(v) => (DType::F32, v.len()),
-            CpuStorage::F64(v) => (DType::F64, v.len()),
-            CpuStorage::F16(v) => (DType::F16, v.len()),
-            CpuStorage::BF16(v) => (DType::BF16, v.len()),
-            CpuStorage::I32(v) => (DType::I32, v.len()),
-            CpuStorage::I64(v) => (DType::I64, v.len()),
-            CpuStorage::U8(v) => (DType::U8, v.len()),
-            CpuStorage::U32(v) => (DType::U32, v.len()),
-            _ => return,
-        };
         let mut spare = self.spare.borrow_mut();
-        // Others make room, so that shapes that are made no more do not stay for good.
         if !spare.steady && spare.bytes + bytes > KEEP_BURST { return; }
+        // Others make room, so that shapes that are made no more do not stay for good.
         while spare.bytes + bytes > KEEP_STEADY {
-            let Some(&key) = spare.storage.iter().find(|(k, v)| **k != (dtype, n) && !v.is_empty()).map(|(k, _)| k) else { return };
-            let gone = spare.storage.remove(&key).unwrap_or_default();
-            spare.bytes -= gone.len() * key.0.size() * key.1;
+            let Some(&other) = spare.storage.iter().find(|(k, v)| **k != key && !v.is_empty()).map(|(k, _)| k) else { return };
+            let gone = spare.storage.remove(&other).unwrap_or_default();
+            spare.bytes -= gone.len() * other.0.size() * other.1;
         }
         spare.bytes += bytes;
-        spare.storage.entry((dtype, n)).or_default().push(storage);
+        spare.storage.entry(key).or_default().push(storage);
     }
 }
 
 /// Storage that its views share.
 pub struct Buffer {
     storage: CpuStorage,
+    /// The element type in memory and the number of elements.
+    key: (DType, usize),
     bytes: usize,
     meter: Rc<Meter>,
 }
@@ -93,7 +85,7 @@ pub struct Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         self.meter.bytes.set(self.meter.bytes.get() - self.bytes);
-        self.meter.keep(std::mem::replace(&mut self.storage, CpuStorage::U8(Vec::new())), self.bytes);
+        self.meter.keep(std::mem::replace(&mut self.storage, CpuStorage::U8(Vec::new())), self.key);
     }
 }
 
@@ -123,7 +115,7 @@ impl Array {
         let bytes = data.len() * std::mem::size_of::<T>();
         meter.bytes.set(meter.bytes.get() + bytes);
         meter.peak.set(meter.peak.get().max(meter.bytes.get()));
-        let buffer = Rc::new(Buffer { storage: T::storage(data), bytes, meter: meter.clone() });
+        let buffer = Rc::new(Buffer { key: (T::DTYPE, data.len()), storage: T::storage(data), bytes, meter: meter.clone() });
         Array { dtype, shape: shape.into(), strides: row_major(shape), offset: 0, buffer }
     }
 

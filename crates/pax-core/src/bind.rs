@@ -170,7 +170,7 @@ impl Cx {
         }
         let avals: SmallVec<[&Aval; 3]> = inputs.iter().map(|t| t.aval()).collect();
         let shapes = (row.shape)(&avals, &params).map_err(|e| e.at(row.name))?;
-        if let Body::Program(o) = &row.body { return self.bind_owner(row, o, params, inputs, shapes.len()); }
+        if let Body::Program(o) = &row.body { return self.bind_owner(row, o, params, inputs, shapes); }
         let outputs = self.results(row, &params, inputs, shapes)?;
         self.record(row, &params, inputs, &outputs);
         if self.queue.borrow().len() >= QUEUE { self.flush()?; }
@@ -179,11 +179,11 @@ impl Cx {
 
     /// Each level that differentiates the row records a form with residuals of its own. What an inner level keeps is
     /// a result to the outer ones (second derivatives run through it), so each form is made of the one before.
-    fn bind_owner(&self, row: &'static Row, owner: &ops::Owner, mut params: Params, inputs: &[Tensor], wanted: usize) -> Result<Tensors> {
+    fn bind_owner(&self, row: &'static Row, owner: &ops::Owner, mut params: Params, inputs: &[Tensor], mut shapes: SmallVec<[Aval; 1]>) -> Result<Tensors> {
         let avals: SmallVec<[&Aval; 3]> = inputs.iter().map(|t| t.aval()).collect();
-        let shapes = |params: &Params| (row.shape)(&avals, params).map_err(|e| e.at(row.name));
-        let float = shapes(&params)?.iter().any(|a| a.dtype.is_float());
-        let mut records: SmallVec<[(usize, Params); 2]> = SmallVec::new();
+        let (wanted, float) = (shapes.len(), shapes.iter().any(|a| a.dtype.is_float()));
+        // The level, and how many results the form that it records has.
+        let mut records: SmallVec<[(usize, Params, usize); 2]> = SmallVec::new();
         for at in (0..self.depth()).rev() {
             let (mode, active): (Mode, Vec<bool>) = {
                 let level = &self.levels.borrow()[at];
@@ -192,14 +192,14 @@ impl Cx {
             if mode == Mode::Diff {
                 if !float || !active.contains(&true) { continue; }
                 params = (owner.forward)(self, &params, &active).map_err(|e| e.at(row.name))?;
+                shapes = (row.shape)(&avals, &params).map_err(|e| e.at(row.name))?;
             }
-            records.push((at, params.clone()));
+            records.push((at, params.clone(), shapes.len()));
             if mode == Mode::Abstract { break; }
         }
-        let mut outputs = self.results(row, &params, inputs, shapes(&params)?)?;
-        for (at, p) in &records {
-            let n = shapes(p)?.len();
-            self.levels.borrow_mut()[*at].record(row, p, inputs, &outputs[..n]);
+        let mut outputs = self.results(row, &params, inputs, shapes)?;
+        for (at, p, n) in &records {
+            self.levels.borrow_mut()[*at].record(row, p, inputs, &outputs[..*n]);
             self.recorded.set(self.recorded.get() + 1);
         }
         if self.queue.borrow().len() >= QUEUE { self.flush()?; }
