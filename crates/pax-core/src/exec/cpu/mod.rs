@@ -10,4 +10,5 @@ pub mod panel;
 pub mod reduce;
 pub mod threefry;
 pub mod tile;
+pub mod tile_int;
 pub mod window;

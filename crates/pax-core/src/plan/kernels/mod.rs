@@ -1,0 +1,62 @@
+//! What the chunks of a phase run: kernels without allocation, on bases that the plan gives. Each takes a range of units:
+//! equal parts of its result. See `docs/engine.md`.
+pub mod dot;
+pub mod index;
+pub mod loops;
+pub mod reduce;
+
+pub use super::view::{Slot, View};
+
+/// Where each slot lies in this run; in a chunk, where a slot of its own would lie if it were whole.
+#[derive(Clone, Copy)]
+pub struct Bases<'a>(pub &'a [*mut u8]);
+
+impl Bases<'_> {
+    #[inline(always)]
+    pub fn at<T>(self, slot: Slot) -> *mut T { self.0[slot].cast() }
+}
+
+/// Part `i` of `n` of `total` things.
+pub fn part(total: usize, i: usize, n: usize) -> usize { total * i / n.max(1) }
+
+pub enum Kernel {
+    Loop(loops::Loop),
+    Dot(dot::Dot),
+    /// A product by panels of columns, with a loop over each block behind it.
+    Product(dot::Product),
+    Pack(dot::Pack),
+    Reduce(reduce::Reduce),
+    Gather(index::Gather),
+    Scatter(index::Scatter),
+}
+
+impl Kernel {
+    /// Floats that it works in besides its operands.
+    pub fn room(&self) -> usize {
+        match self {
+            Kernel::Dot(d) => d.room(),
+            Kernel::Product(p) => p.room(),
+            _ => 0,
+        }
+    }
+
+    /// Runs units `from..to` of `of`, as chunk `chunk`.
+    /// # Safety
+    /// The bases are those of the plan that the kernel belongs to, `room` has the floats it asked for, and no two calls at
+    /// one time share a unit.
+    #[inline]
+    pub unsafe fn run(&self, bases: Bases, (from, to, of): (usize, usize, usize), chunk: usize, room: *mut f32) {
+        // SAFETY: the caller's.
+        unsafe {
+            match self {
+                Kernel::Loop(l) => l.range(bases, part(l.size, from, of), part(l.size, to, of)),
+                Kernel::Dot(d) => d.run(bases, from, to, of, room),
+                Kernel::Product(p) => p.run(bases, from, to, of, room),
+                Kernel::Pack(p) => p.run(bases, part(p.panels(), from, of), part(p.panels(), to, of)),
+                Kernel::Reduce(r) => r.run(bases, from, to, of, chunk),
+                Kernel::Gather(g) => g.run(bases, part(g.rows(), from, of), part(g.rows(), to, of)),
+                Kernel::Scatter(s) => s.run(bases, from, to, of),
+            }
+        }
+    }
+}
