@@ -2,14 +2,10 @@
 use half::{bf16, f16};
 
 use crate::dtype::Element;
-#[cfg(target_arch = "x86_64")]
+use crate::exec::cpu::panel::{Matrix, Micro, Piece, DEPTH};
 use crate::exec::cpu::tile::Simd;
 use crate::exec::{Exec, Shared};
 use crate::{Array, DType, Error, Result};
-
-/// Where a matrix lies: element offset, row and column stride.
-#[derive(Clone, Copy)]
-struct Matrix { offset: isize, row: isize, col: isize }
 
 /// Multiply-adds of a chunk: large enough to pay for waking a thread, small enough to balance.
 const CHUNK_WORK: usize = 1 << 20;
@@ -17,10 +13,8 @@ const CHUNK_WORK: usize = 1 << 20;
 /// `a [batch, m, k] × b [batch, k, n] → [batch, m, n]`, operands of any strides.
 pub fn matmul(exec: &Exec, a: &Array, b: &Array) -> Result<Array> {
     match a.dtype {
-        #[cfg(target_arch = "x86_64")]
-        DType::F32 if Simd::detect() == Simd::Avx512 => panels(exec, a, b),
-        DType::F32 => product::<f32>(exec, a, b, gemm_tile::<f32>),
-        DType::F64 => product::<f64>(exec, a, b, gemm_tile::<f64>),
+        DType::F32 => panels(exec, a, b, Micro::f32(Simd::detect())),
+        DType::F64 => panels(exec, a, b, Micro::f64(Simd::detect())),
         DType::F16 => product::<f16>(exec, a, b, gemm_tile::<f16>),
         // The crate has no bfloat16: accumulate in float32, round once.
         DType::BF16 => product::<bf16>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0f32, |s, p: bf16, q: bf16| s + p.to_f32() * q.to_f32(), bf16::from_f32)),
@@ -33,34 +27,45 @@ pub fn matmul(exec: &Exec, a: &Array, b: &Array) -> Result<Array> {
 }
 
 /// Multiply-adds of a chunk of panels; a chunk of less would not pay for waking a thread.
-#[cfg(target_arch = "x86_64")]
 const PIECE_WORK: usize = 1 << 18;
 
-/// The product on our own kernel, in chunks of a panel's rows.
-#[cfg(target_arch = "x86_64")]
-fn panels(exec: &Exec, a: &Array, b: &Array) -> Result<Array> {
-    use super::panel::{piece, Matrix as At, Piece, WIDTH};
+/// The product on our own kernels, in chunks of a panel's rows.
+fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Result<Array> {
     let ([batch, m, k], n) = (match a.shape[..] { [x, y, z] => [x, y, z], _ => return Err(Error::internal("matmul takes rank 3")) }, b.shape[2]);
-    if k == 0 || batch * m * n == 0 { return Ok(exec.array(vec![0f32; batch * m * n], &[batch, m, n])); }
-    let mut out: Vec<f32> = exec.vec(batch * m * n);
-    let (ra, rb) = (a.raw::<f32>()?, b.raw::<f32>()?);
+    if k == 0 || batch * m * n == 0 { return Ok(exec.array(vec![T::from_i64(0); batch * m * n], &[batch, m, n])); }
+    let mut out: Vec<T> = exec.vec(batch * m * n);
+    let (ra, rb) = (a.raw::<T>()?, b.raw::<T>()?);
     let (la, lb) = (Lay::of(a), Lay::of(b));
     let (pa, pb, shared) = (SyncPtr(ra.as_ptr()), SyncPtr(rb.as_ptr()), Shared::new(&mut out));
-    let count = n.div_ceil(WIDTH);
+    let width = micro.width;
+    let count = n.div_ceil(width);
     // Rows of a chunk: all of a panel's, unless panels are few and long.
-    let rows = if count * batch >= 16 { m } else { (PIECE_WORK / (k * WIDTH)).max(12).div_ceil(12) * 12 };
+    let rows = if count * batch >= 16 { m } else { (PIECE_WORK / (k * width)).max(micro.rows).next_multiple_of(micro.rows) };
     let strips = m.div_ceil(rows);
-    let per_chunk = (PIECE_WORK / (rows.min(m) * k * WIDTH)).max(1);
-    exec.chunks(batch * count * strips, per_chunk, &|from, to| for i in from..to {
-        let (g, rest) = (i / (count * strips), i % (count * strips));
-        let (column, strip) = (rest / strips * WIDTH, rest % strips);
-        let (ma, mb) = (la.matrix(g), lb.matrix(g));
-        let p = Piece { from: strip * rows, to: ((strip + 1) * rows).min(m), column, width: WIDTH.min(n - column), depth: k };
-        // SAFETY: offsets and strides come from the arrays' own layouts; pieces of the result are disjoint.
-        unsafe {
-            let a = At { data: pa.at(ma.offset), rows: ma.row, cols: ma.col };
-            let b = At { data: pb.at(mb.offset), rows: mb.row, cols: mb.col };
-            piece(p, a, b, shared.ptr().add(g * m * n), n);
+    let per_chunk = (PIECE_WORK / (rows.min(m) * k * width)).max(1);
+    // Rows of whole panels may be read where they lie, unless they are far apart and read often.
+    let near = lb.strides[2] == 1 && (rows.min(m) <= 4 * micro.rows || lb.strides[1].unsigned_abs() <= 4 * width);
+    exec.chunks(batch * count * strips, per_chunk, &|from, to| {
+        let mut packed: Vec<T> = Vec::new();
+        for i in from..to {
+            let (g, rest) = (i / (count * strips), i % (count * strips));
+            let (column, strip) = (rest / strips * width, rest % strips);
+            let whole = Piece { from: strip * rows, to: ((strip + 1) * rows).min(m), column, width: width.min(n - column), depth: k };
+            // SAFETY: offsets and strides come from the arrays' own layouts; pieces of the result are disjoint.
+            unsafe {
+                let (a, b) = (la.matrix(pa, g), lb.matrix(pb, g).from(0, column));
+                let out = shared.ptr().add(g * m * n);
+                if near {
+                    micro.run(whole, a, b.data, b.rows as usize, out, n, false);
+                    continue;
+                }
+                packed.reserve(DEPTH.min(k) * width);
+                for l in (0..k).step_by(DEPTH) {
+                    let depth = DEPTH.min(k - l);
+                    micro.pack(b.from(l, 0), depth, whole.width, 0, 1, packed.as_mut_ptr());
+                    micro.run(Piece { depth, ..whole }, a.from(0, l), packed.as_ptr(), width, out, n, l > 0);
+                }
+            }
         }
     });
     Ok(exec.array(out, &[batch, m, n]))
@@ -82,12 +87,10 @@ fn product<T: Element>(exec: &Exec, a: &Array, b: &Array, tile: Tile<T>) -> Resu
         let (pa, pb) = (SyncPtr(ra.as_ptr()), SyncPtr(rb.as_ptr()));
         let (la, lb) = (Lay::of(a), Lay::of(b));
         let one = |g: usize, r0: usize, r1: usize, c0: usize, c1: usize| {
-            let (ma, mb) = (la.matrix(g), lb.matrix(g));
             // SAFETY: offsets and strides come from the arrays' own layouts; strips of the result are disjoint.
             unsafe {
-                let x = pa.at(ma.offset + r0 as isize * ma.row);
-                let y = pb.at(mb.offset + c0 as isize * mb.col);
-                tile(k, (x, ma.row, ma.col), (y, mb.row, mb.col), shared.ptr().add(g * m * n + r0 * n + c0), r1 - r0, c1 - c0, n);
+                let (x, y) = (la.matrix(pa, g).from(r0, 0), lb.matrix(pb, g).from(0, c0));
+                tile(k, (x.data, x.rows, x.cols), (y.data, y.rows, y.cols), shared.ptr().add(g * m * n + r0 * n + c0), r1 - r0, c1 - c0, n);
             }
         };
         if parts == 1 {
@@ -120,8 +123,8 @@ impl<T> SyncPtr<T> {
 struct Lay { offset: isize, strides: [isize; 3] }
 impl Lay {
     fn of(x: &Array) -> Lay { Lay { offset: x.offset as isize, strides: [x.strides[0], x.strides[1], x.strides[2]] } }
-    fn matrix(self, batch: usize) -> Matrix {
-        Matrix { offset: self.offset + batch as isize * self.strides[0], row: self.strides[1], col: self.strides[2] }
+    unsafe fn matrix<T: Copy>(self, data: SyncPtr<T>, batch: usize) -> Matrix<T> {
+        Matrix { data: data.at(self.offset + batch as isize * self.strides[0]), rows: self.strides[1], cols: self.strides[2] }
     }
 }
 

@@ -5,7 +5,6 @@ pub mod gemm;
 pub mod index;
 pub mod map;
 pub mod math;
-#[cfg(target_arch = "x86_64")]
 pub mod panel;
 pub mod reduce;
 pub mod threefry;
