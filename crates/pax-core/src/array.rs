@@ -138,6 +138,11 @@ impl Array {
         T::slice(&self.buffer.storage).ok_or_else(|| Error::internal(format!("a {} array read as {}", self.dtype.name(), T::DTYPE.name())))
     }
 
+    /// Where its first element lies; not written through, unless the buffer is known to be nobody else's.
+    pub fn address(&self) -> Result<*mut u8> {
+        dispatch!(self.dtype, T => { let raw = self.raw::<T>()?; Ok(raw[self.offset.min(raw.len())..].as_ptr().cast_mut().cast()) })
+    }
+
     /// The elements in order if they lie so in memory.
     pub fn contiguous<T: Element>(&self) -> Result<Option<&[T]>> {
         let raw = self.raw::<T>()?;

@@ -90,7 +90,7 @@ impl Builder<'_> {
 
     fn express(&mut self, name: &'static str, f: TileFn, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> Value {
         let early = |a: &Operand| match a {
-            Operand::Floating(i) => self.floats[*i].shape == *shape,
+            Operand::Floating(i) => self.floats[*i].shape[..] == *shape,
             Operand::Source(Source::Place(Place::View(v), _)) => self.early(v.slot),
             Operand::Source(Source::Place(..)) => true,
             _ => false,
@@ -161,7 +161,7 @@ impl Builder<'_> {
     /// is made before the group runs.
     fn joins(&self, draft: usize, args: &[Operand], shape: &[usize]) -> Option<usize> {
         let g = self.group(draft)?;
-        if g.shape != *shape { return None; }
+        if g.shape[..] != *shape { return None; }
         let (exprs, loads) = args.iter().fold((1, 0), |(e, l), a| { let (x, y) = self.added(draft, a); (e + x, l + y) });
         if g.exprs.len() + exprs > EXPRS || g.loads + loads > LOADS { return None; }
         let phase = self.drafts[draft].phase;

@@ -17,7 +17,7 @@ use super::{Call, Plan};
 use crate::exec::cpu::panel::Micro;
 use crate::exec::cpu::tile::Simd;
 use crate::program::Equation;
-use crate::{Array, Aval, Cx, DType, Dims, Program, Result, Var};
+use crate::{Array, Aval, Cx, DType, Program, Result, Var};
 use flat::{flatten, simplify};
 use fuse::{Float, Group};
 use rows::DotDraft;

@@ -3,7 +3,7 @@ use smallvec::SmallVec;
 
 use super::loops::{Loop, TILE};
 use super::{part, Bases, Slot};
-use crate::exec::cpu::panel::{Matrix, Micro};
+use crate::exec::cpu::panel::{Matrix, Micro, Piece};
 use crate::Dims;
 
 /// A matrix for each index of the batch axes.
@@ -43,7 +43,7 @@ impl Dot {
             if b.cols == 1 && whole && b.rows >= 0 && (rows <= 4 * self.micro.rows || b.rows <= 128) {
                 return (b.data.wrapping_add(panel * width), b.rows as usize);
             }
-            self.micro.pack(b, self.k, self.n, panel, panel + 1, room);
+            self.micro.pack(b.from(0, panel * width), self.k, width.min(self.n - panel * width), 0, 1, room);
             (room, width)
         }
     }
@@ -65,8 +65,8 @@ impl Dot {
                 for p in 0..self.panels() {
                     let (panel, ldb) = self.panel(bases, b, p, last - first, room);
                     let (column, width) = (p * self.micro.width, self.micro.width.min(self.n - p * self.micro.width));
-                    let a = Matrix { data: a.data.wrapping_offset(first as isize * a.rows), ..a };
-                    self.micro.run(last - first, width, self.k, a, panel, ldb, out.wrapping_add(row * self.n + column), self.n, false);
+                    let piece = Piece { from: first, to: last, column, width, depth: self.k };
+                    self.micro.run(piece, a, panel, ldb, out.wrapping_add((row - first) * self.n), self.n, false);
                 }
             }
             row += last - first;
@@ -99,15 +99,14 @@ impl Product {
                 let (panel, ldb) = match packed { Some((q, at)) if q == p => at, _ => d.panel(bases, b, p, last - first, room) };
                 packed = Some((p, (panel, ldb)));
                 let (column, columns) = (p * width, width.min(d.n - p * width));
-                let left = |row: usize| Matrix { data: a.data.wrapping_offset(row as isize * a.rows), ..a };
                 let Some(behind) = &self.behind else {
-                    d.micro.run(last - first, columns, d.k, left(first), panel, ldb, bases.at::<f32>(d.out).wrapping_add(first * d.n + column), d.n, false);
+                    d.micro.run(Piece { from: first, to: last, column, width: columns, depth: d.k }, a, panel, ldb, bases.at::<f32>(d.out), d.n, false);
                     continue;
                 };
                 let mut row = first;
                 while row < last {
                     let end = last.min(row + BLOCK);
-                    d.micro.run(end - row, columns, d.k, left(row), panel, ldb, tile, width, false);
+                    d.micro.run(Piece { from: 0, to: end - row, column: 0, width: columns, depth: d.k }, a.from(row, 0), panel, ldb, tile, width, false);
                     behind.block(bases, (row, end), (column, columns), d.n, tile, width, tile.add(BLOCK * width));
                     row = end;
                 }
@@ -124,8 +123,7 @@ impl Pack {
     /// # Safety
     /// As `Kernel::run`.
     pub unsafe fn run(&self, bases: Bases, from: usize, to: usize) {
-        let out = bases.at::<f32>(self.out).wrapping_add(from * self.k * self.micro.width);
         // SAFETY: the caller's.
-        unsafe { self.micro.pack(self.b.matrix(bases, &[], 0), self.k, self.n, from, to, out) };
+        unsafe { self.micro.pack(self.b.matrix(bases, &[], 0), self.k, self.n, from, to, bases.at(self.out)) };
     }
 }

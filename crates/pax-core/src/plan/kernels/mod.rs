@@ -5,7 +5,7 @@ pub mod index;
 pub mod loops;
 pub mod reduce;
 
-pub use super::view::{Slot, View};
+pub use super::view::Slot;
 
 /// Where each slot lies in this run; in a chunk, where a slot of its own would lie if it were whole.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 use smallvec::SmallVec;
 
 use super::{part, Bases, Slot};
-use crate::exec::cpu::reduce::{self, Fold};
+use crate::exec::cpu::reduce::Fold;
 
 /// Kept and reduced axes as `(size, stride)`, merged where they lie together; the last kept axis may lie together with the
 /// result's, and is then reduced row by row.
@@ -51,19 +51,19 @@ impl Reduce {
                     }
                 }
                 (_, Some((&(len, 1), more))) => for i in from..to {
-                    let start = x.wrapping_offset(offset(&self.kept, i));
-                    let mut acc = self.fold.start();
+                    let src = x.wrapping_offset(offset(&self.kept, i));
+                    let mut acc = start(self.fold);
                     let mut at = first;
                     while at < last {
                         let n = (len - at % len).min(last - at);
-                        acc = self.fold.join(acc, reduce::row(self.fold, start.wrapping_offset(offset(more, at / len) + (at % len) as isize), n));
+                        acc = join(self.fold, acc, row(self.fold, src.wrapping_offset(offset(more, at / len) + (at % len) as isize), n));
                         at += n;
                     }
                     *out.wrapping_add(i) = acc;
                 },
                 _ => for i in from..to {
-                    let start = x.wrapping_offset(offset(&self.kept, i));
-                    *out.wrapping_add(i) = (first..last).fold(self.fold.start(), |acc, k| self.fold.join(acc, *start.wrapping_offset(offset(&self.over, k))));
+                    let src = x.wrapping_offset(offset(&self.kept, i));
+                    *out.wrapping_add(i) = (first..last).fold(start(self.fold), |acc, k| join(self.fold, acc, *src.wrapping_offset(offset(&self.over, k))));
                 },
             }
         }
@@ -75,12 +75,40 @@ impl Reduce {
         unsafe {
             let (inner, outer) = self.over.split_last().map_or(((1, 0), &[][..]), |(i, o)| (*i, o));
             let mut at = first;
-            if first >= last { std::slice::from_raw_parts_mut(out, n).fill(self.fold.start()); }
+            if first >= last { std::slice::from_raw_parts_mut(out, n).fill(start(self.fold)); }
             while at < last {
                 let rows = (inner.0 - at % inner.0).min(last - at);
-                reduce::columns(self.fold, x.wrapping_offset(offset(outer, at / inner.0) + (at % inner.0) as isize * inner.1), rows, n, inner.1, out, at > first);
+                columns(self.fold, x.wrapping_offset(offset(outer, at / inner.0) + (at % inner.0) as isize * inner.1), rows, n, inner.1, out, at > first);
                 at += rows;
             }
         }
+    }
+}
+
+fn start(f: Fold) -> f32 { match f { Fold::Sum => 0.0, Fold::Prod => 1.0, Fold::Max => f32::NEG_INFINITY, Fold::Min => f32::INFINITY } }
+#[inline(always)]
+fn join(f: Fold, a: f32, b: f32) -> f32 {
+    match f {
+        Fold::Sum => a + b,
+        Fold::Prod => a * b,
+        Fold::Max => if a > b || a.is_nan() { a } else { b },
+        Fold::Min => if a < b || a.is_nan() { a } else { b },
+    }
+}
+unsafe fn row(f: Fold, x: *const f32, n: usize) -> f32 {
+    unsafe {
+        let x = std::slice::from_raw_parts(x, n);
+        let mut acc = [start(f); 16];
+        let chunks = x.chunks_exact(16);
+        for (a, &v) in acc.iter_mut().zip(chunks.remainder()) { *a = join(f, *a, v); }
+        for c in chunks { for l in 0..16 { acc[l] = join(f, acc[l], c[l]); } }
+        acc.into_iter().fold(start(f), |a, b| join(f, a, b))
+    }
+}
+unsafe fn columns(f: Fold, x: *const f32, rows: usize, n: usize, stride: isize, out: *mut f32, add: bool) {
+    unsafe {
+        let out = std::slice::from_raw_parts_mut(out, n);
+        if !add { out.fill(start(f)); }
+        for r in 0..rows { for (o, &v) in out.iter_mut().zip(std::slice::from_raw_parts(x.offset(r as isize * stride), n)) { *o = join(f, *o, v); } }
     }
 }
