@@ -2,6 +2,7 @@
 //! part of the data, buffers lie in one arena and die with their last use. See `docs/compiler.md`.
 mod build;
 mod kernels;
+mod show;
 mod view;
 
 use std::cell::RefCell;
@@ -25,12 +26,13 @@ struct Chunks { units: usize, chunks: usize, kernels: Vec<Kernel>, locals: Vec<L
 enum Step { Chunks(Chunks), Row(Box<Call>) }
 
 /// `drops`: arrays that nobody reads any more behind it.
-struct Phase { step: Step, drops: SmallVec<[Slot; 2]>, work: f64, fixed: bool }
+/// `label`: what its kernels do, for people.
+struct Phase { step: Step, drops: SmallVec<[Slot; 2]>, label: String }
 
 /// Where a slot lies.
 #[derive(Clone)]
 enum Home {
-    Input(usize),
+    Input,
     Constant(Array),
     /// In an array of its own: results, and what rows that run by themselves make or read.
     Array,
@@ -48,6 +50,7 @@ pub struct Plan {
     inputs: Vec<Option<Slot>>,
     outputs: Vec<Place>,
     arena: usize,
+    profile: show::Profile,
 }
 
 /// What the slots hold while a plan runs.
@@ -148,8 +151,8 @@ impl Plan {
                 _ => {}
             }
         }
-        for phase in &self.phases {
-            match &phase.step {
+        for (i, phase) in self.phases.iter().enumerate() {
+            self.profile.time(i, || match &phase.step {
                 Step::Chunks(c) => {
                     cx.count_evaluated();
                     for &slot in &c.makes {
@@ -157,14 +160,17 @@ impl Plan {
                         values.make(&exec, slot, size, dtype);
                     }
                     c.run(&exec, &values.bases);
+                    Ok(())
                 }
                 Step::Row(c) => {
                     let args: Result<SmallVec<[Array; 3]>> = c.inputs.iter().map(|p| values.place(&exec, p)).collect();
                     for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) { values.put(slot, a.to_contiguous(&exec.meter)?)?; }
+                    Ok::<(), Error>(())
                 }
-            }
+            })?;
             for &slot in &phase.drops { values.arrays[slot] = None; }
         }
+        self.profile.end(self);
         self.outputs.iter().map(|p| values.place(&exec, p)).collect()
     }
 }

@@ -27,7 +27,8 @@ impl Group {
     pub fn behind(shape: &[usize], simd: Simd) -> Group {
         Group { exprs: vec![Expr { name: "tile", f: tile::copy(simd), args: SmallVec::new(), dtype: DType::F32, slot: None }], tile: true, ..Group::new(shape) }
     }
-    pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ { self.exprs.iter().filter_map(|e| e.slot) }
+    /// The rows that it runs.
+    pub fn names(&self) -> String { self.exprs.iter().skip(usize::from(self.tile)).map(|e| e.name).collect::<Vec<_>>().join(" ") }
     /// The slot of the product itself, if nothing comes behind it.
     pub fn only_tile(&self) -> Option<Slot> { if self.tile && self.exprs.len() == 1 { self.exprs[0].slot } else { None } }
     pub fn reads(&self) -> impl Iterator<Item = Slot> + '_ {

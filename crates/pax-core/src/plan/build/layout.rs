@@ -2,7 +2,7 @@
 use smallvec::SmallVec;
 
 use super::fuse;
-use super::{Body, Builder, Kind};
+use super::{Body, Builder};
 use crate::plan::kernels::dot::{Dot, Product};
 use crate::plan::kernels::Kernel;
 use crate::plan::view::{Place, Slot};
@@ -78,7 +78,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
     for (i, d) in drafts.iter().enumerate() { order[d.phase].push(i); }
     let bytes = |s: Slot| sizes[s].0 * sizes[s].1.size();
     let mut homes: Vec<Home> = vec![Home::Array; slots];
-    for (i, &s) in inputs.iter().enumerate() { if last[s].is_some() { homes[s] = Home::Input(i); } }
+    for &s in &inputs { if last[s].is_some() { homes[s] = Home::Input; } }
     for (s, a) in constants.drain() { if last[s].is_some() { homes[s] = Home::Constant(a); } }
 
     let mut arena = Ranges::default();
@@ -91,7 +91,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
         let per = units.div_ceil(chunks[p]);
         let (mut locals, mut local, mut kernels, mut room, mut makes) = (Vec::new(), Ranges::default(), Vec::new(), 0, SmallVec::<[Slot; 2]>::new());
         let mut local_ends: Vec<(usize, Slot, usize, usize)> = Vec::new();
-        let mut row = None;
+        let (mut row, mut label) = (None, Vec::new());
         for &i in &order[p] {
             let Some(d) = drafts[i].take() else { continue };
             for &s in &d.writes {
@@ -109,6 +109,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
                     local_ends.push((last[s].map_or(i, |l| l.1), s, at, unit * per));
                 }
             }
+            label.push(d.body.label());
             match d.body {
                 Body::Row(call) => row = Some(call),
                 Body::Kernel(k) => kernels.push(k),
@@ -131,10 +132,9 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
         for &s in &drops { if let Home::Arena(at) = homes[s] { arena.give(at, bytes(s)); } }
         let step = match row { Some(call) => Step::Row(call), None => Step::Chunks(Chunks { units, chunks: chunks[p], kernels, locals, scratch: local.end, room, makes }) };
         let drops = drops.into_iter().filter(|&s| matches!(homes[s], Home::Array)).collect();
-        steps.push(Phase { step, drops, work: phase.work, fixed: false });
-        debug_assert!(phase.kind != Kind::Row || steps.len() <= phases.len());
+        steps.push(Phase { step, drops, label: label.join("; ") });
     }
     // Inputs die with their last use too.
     let inputs = inputs.into_iter().map(|s| last[s].map(|_| s)).collect();
-    Plan { phases: steps, homes, sizes, inputs, outputs, arena: arena.end }
+    Plan { phases: steps, homes, sizes, inputs, outputs, arena: arena.end, profile: Default::default() }
 }

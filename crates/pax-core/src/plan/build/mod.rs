@@ -41,6 +41,19 @@ enum Body {
     Row(Box<Call>),
 }
 
+impl Body {
+    /// What it does, for people.
+    fn label(&self) -> String {
+        match self {
+            Body::Loop(g) => format!("{:?} {}", g.shape.as_slice(), g.names()),
+            Body::Product(d, g) => format!("product {}×{}×{} {}", d.dot.m, d.dot.k, d.dot.n, g.names()),
+            Body::Kernel(k) => k.label(),
+            Body::Across { .. } => "sum of chunks".into(),
+            Body::Row(c) => c.row.name.into(),
+        }
+    }
+}
+
 struct Draft { phase: usize, body: Body, reads: SmallVec<[Slot; 4]>, writes: SmallVec<[Slot; 1]> }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -63,6 +76,9 @@ const CONSTANT: usize = 1 << 18;
 /// The phase that packs.
 const PACKS: usize = 1;
 
+/// Slot, offset, strides and sizes of what is packed.
+type PackKey = (Slot, isize, [isize; 2], [usize; 2]);
+
 struct Builder<'a> {
     cx: &'a Cx,
     simd: Simd,
@@ -77,7 +93,7 @@ struct Builder<'a> {
     sizes: Vec<(usize, DType)>,
     constants: HashMap<Slot, Array>,
     /// Right operands of products that lie in panels.
-    packs: Vec<(View, usize, Slot)>,
+    packs: Vec<(PackKey, Slot)>,
     /// Results of chunks: slot, elements of one, phase.
     partials: Vec<(Slot, usize, usize)>,
 }

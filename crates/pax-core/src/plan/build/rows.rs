@@ -77,7 +77,7 @@ impl Builder<'_> {
         let rowwise = !dot.batch.is_empty() || work < super::TINY / 2.0 || (m >= ROWS && (m >= 2 * k || self.last_phase(&reads).is_some_and(|p| p > PACKS && self.fits(p, &reads, m, work).is_some())));
         if rowwise {
             // What many chunks read is packed once.
-            if dot.batch.is_empty() && m >= ROWS && self.early(b.slot) { dot.right = Right::Packed(self.packed(&dot, &b)); }
+            if dot.batch.is_empty() && m >= ROWS && self.early(b.slot) { dot.right = Right::Packed(self.packed(&dot)); }
             let phase = self.choose(&reads, items * m, work);
             let panels = if let Right::Packed(slot) = dot.right { Some((slot, 1)) } else { None };
             let reads: SmallVec<[(Slot, usize); 3]> = reads.into_iter().chain(panels).collect();
@@ -95,13 +95,14 @@ impl Builder<'_> {
     }
 
     /// The right operand in panels, packed in a phase near the start.
-    fn packed(&mut self, dot: &Dot, b: &View) -> Slot {
-        if let Some((.., slot)) = self.packs.iter().find(|(v, n, _)| v == b && *n == dot.n) { return *slot; }
+    fn packed(&mut self, dot: &Dot) -> Slot {
+        let key = (dot.b.slot, dot.b.offset, [dot.b.row, dot.b.col], [dot.k, dot.n]);
+        if let Some((_, slot)) = self.packs.iter().find(|p| p.0 == key) { return *slot; }
         self.phases[PACKS].work += (dot.k * dot.n) as f64 * 0.2;
         let source = Operand { slot: dot.b.slot, offset: dot.b.offset, batch: SmallVec::new(), row: dot.b.row, col: dot.b.col };
         let (micro, k, n) = (dot.micro, dot.k, dot.n);
-        let slot = self.draft(PACKS, |s| Body::Kernel(Kernel::Pack(Pack { micro, k, n, b: source, out: s[0] })), [b.slot], &[(self.micro.packed(k, n), DType::F32)])[0];
-        self.packs.push((b.clone(), n, slot));
+        let slot = self.draft(PACKS, |s| Body::Kernel(Kernel::Pack(Pack { micro, k, n, b: source, out: s[0] })), [dot.b.slot], &[(self.micro.packed(k, n), DType::F32)])[0];
+        self.packs.push((key, slot));
         slot
     }
 

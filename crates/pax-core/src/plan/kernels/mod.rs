@@ -40,6 +40,19 @@ impl Kernel {
         }
     }
 
+    /// What it does, for people.
+    pub fn label(&self) -> String {
+        match self {
+            Kernel::Loop(l) => format!("loop of {}", l.size),
+            Kernel::Dot(d) => format!("{:?} products {}×{}×{}", d.batch.as_slice(), d.m, d.k, d.n),
+            Kernel::Product(p) => format!("product {}×{}×{}", p.dot.m, p.dot.k, p.dot.n),
+            Kernel::Pack(p) => format!("pack {}×{}", p.k, p.n),
+            Kernel::Reduce(r) => format!("{:?} {:?} over {:?}{}", r.fold, r.kept.as_slice(), r.over.as_slice(), if r.across { ", a chunk" } else { "" }),
+            Kernel::Gather(g) => format!("gather {} of {}", g.rows(), g.lay.inner),
+            Kernel::Scatter(s) => format!("scatter {} of {}", s.lay.places, s.lay.inner),
+        }
+    }
+
     /// Runs units `from..to` of `of`, as chunk `chunk`.
     /// # Safety
     /// The bases are those of the plan that the kernel belongs to, `room` has the floats it asked for, and no two calls at
