@@ -15,6 +15,8 @@ pub struct Meter {
     pub peak: Cell<usize>,
     pub tensors: Cell<usize>,
     spare: RefCell<Spare>,
+    /// Memory of plans that do not run now: one for each depth that plans were nested to.
+    arenas: RefCell<Vec<Vec<f32>>>,
 }
 
 /// Storage of dead buffers, by dtype and length: a step makes the same shapes again, and fresh memory costs page faults.
@@ -47,6 +49,20 @@ impl Meter {
             }
         }
         vec![T::from_i64(0); n]
+    }
+
+    /// Runs `f` with so many floats, which every plan uses in turn; a plan within a plan has others. Values are of no meaning.
+    pub fn with_arena<R>(&self, floats: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+        if floats == 0 { return f(&mut []); }
+        let mut arena = self.arenas.borrow_mut().pop().unwrap_or_default();
+        if arena.len() < floats { arena = vec![0.0; floats]; }
+        if cfg!(debug_assertions) { arena.fill(f32::NAN); }
+        self.bytes.set(self.bytes.get() + 4 * floats);
+        self.peak.set(self.peak.get().max(self.bytes.get()));
+        let out = f(&mut arena[..floats]);
+        self.bytes.set(self.bytes.get() - 4 * floats);
+        self.arenas.borrow_mut().push(arena);
+        out
     }
 
     /// Runs what frees buffers that the next step makes again.

@@ -133,20 +133,19 @@ impl Plan {
 
     pub fn run(&self, cx: &Cx, inputs: impl ExactSizeIterator<Item = Array>) -> Result<SmallVec<[Array; 1]>> {
         if inputs.len() != self.inputs.len() { return Err(Error::internal("a program was run with another number of inputs")); }
-        cx.meter.steadily(|| self.steps(cx, inputs))
+        let floats = if self.arena > 0 { self.arena / 4 + 16 } else { 0 };
+        cx.meter.steadily(|| cx.meter.with_arena(floats, |arena| self.steps(cx, inputs, aligned(arena))))
     }
 
-    fn steps(&self, cx: &Cx, inputs: impl ExactSizeIterator<Item = Array>) -> Result<SmallVec<[Array; 1]>> {
+    fn steps(&self, cx: &Cx, inputs: impl ExactSizeIterator<Item = Array>, arena: *mut u8) -> Result<SmallVec<[Array; 1]>> {
         let exec = cx.exec();
         let mut values = Values { arrays: vec![None; self.homes.len()], bases: vec![std::ptr::null_mut(); self.homes.len()] };
         for (a, slot) in inputs.zip(&self.inputs) {
             if let Some(s) = slot { values.put(*s, a.to_contiguous(&exec.meter)?)?; }
         }
-        let mut arena: Array = exec.array(exec.vec::<f32>(if self.arena > 0 { self.arena / 4 + 16 } else { 0 }), &[if self.arena > 0 { self.arena / 4 + 16 } else { 0 }]);
-        let start = aligned(arena.unique_mut::<f32>().unwrap_or_default());
         for (slot, home) in self.homes.iter().enumerate() {
             match home {
-                Home::Arena(at) => values.bases[slot] = start.wrapping_add(*at),
+                Home::Arena(at) => values.bases[slot] = arena.wrapping_add(*at),
                 Home::Constant(a) => values.put(slot, a.clone())?,
                 _ => {}
             }

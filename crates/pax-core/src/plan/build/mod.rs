@@ -71,10 +71,14 @@ struct Phase { kind: Kind, units: usize, work: f64 }
 const TINY: f64 = 5000.0;
 /// A phase with more work is divided into at least so many units.
 const UNITS: usize = 8;
+/// Phases that a kernel without operands from other kernels may join: the last ones.
+const NOW: usize = 4;
 /// Most bytes of a result that is computed while the plan is built.
 const CONSTANT: usize = 1 << 18;
 /// The phase that packs.
 const PACKS: usize = 1;
+/// The phase of integers that are taken from inputs.
+const INTEGERS: usize = 2;
 
 /// Slot, offset, strides and sizes of what is packed.
 type PackKey = (Slot, isize, [isize; 2], [usize; 2]);
@@ -137,7 +141,9 @@ impl Builder<'_> {
         let last = self.last_phase(reads);
         let small = if work < TINY / 8.0 { last.map_or(0, |p| p + 1)..self.phases.len() } else { 0..0 };
         let place = last.into_iter().chain(small.filter(|&p| self.phases[p].work < TINY)).find_map(|p| self.fits(p, reads, limit, work).map(|u| (p, u)));
-        match place {
+        // What needs only inputs goes where the program is now: who reads it is there.
+        let now = if last.is_none_or(|p| p <= INTEGERS) && work >= TINY / 8.0 { (INTEGERS + 1..self.phases.len()).rev().take(NOW).find_map(|p| self.fits(p, reads, limit, work).filter(|&u| u >= UNITS).map(|u| (p, u))) } else { None };
+        match place.or(now) {
             Some((p, units)) => {
                 self.phases[p].units = units;
                 self.phases[p].work += work;
@@ -278,9 +284,11 @@ pub fn build(cx: &Cx, program: &Program) -> Plan {
         cx, simd, micro: Micro::f32(simd), values: vec![None; flat.avals.len()], avals: std::mem::take(&mut flat.avals), floats: vec![], drafts: vec![], phases: vec![],
         made: vec![], sizes: vec![], constants: HashMap::new(), packs: vec![], partials: vec![],
     };
-    // The first phase is for what needs nothing but inputs and is small: counters, schedules. The second packs right operands.
+    // The first phase is for what needs nothing but inputs and is small: counters, schedules. The second packs
+    // right operands, the third takes integers from inputs: neither is in the way of a phase that needs them.
     b.phase(Kind::Chunks, 1, 0.0);
-    b.phase(Kind::Alone, rows::PIECES, 0.0);
+    b.phase(Kind::Alone, rows::MANY, 0.0);
+    b.phase(Kind::Alone, rows::MANY, 0.0);
     let mut inputs = Vec::new();
     for &v in &flat.inputs {
         let (shape, dtype) = (b.aval(v).shape.clone(), b.aval(v).dtype);

@@ -2,7 +2,7 @@
 use smallvec::SmallVec;
 
 use super::fuse::Group;
-use super::{Body, Builder, Kind, Value, PACKS};
+use super::{Body, Builder, Kind, Value, INTEGERS, PACKS};
 use crate::exec::cpu::reduce::Fold;
 use crate::ops::index::gather::{lay, Place as At, CLAMP};
 use crate::plan::kernels::dot::{Dot, Operand, Pack, Right};
@@ -20,9 +20,11 @@ pub(super) struct DotDraft { pub dot: Dot, pub strips: usize }
 const MULTIPLY_ADD: f64 = 0.019;
 /// A product with as many rows goes by rows, in chunks that go on with them; another by panels of columns.
 const ROWS: usize = 256;
-/// Pieces of a product take about so many nanoseconds, and are at most so many.
+/// Pieces of a product take about so many nanoseconds, and are about so many where panels alone are fewer.
 const PIECE: f64 = 4000.0;
-pub(super) const PIECES: usize = 64;
+const PIECES: usize = 12;
+/// Units of phases whose kernels divide them as they like.
+pub(super) const MANY: usize = 64;
 
 impl Builder<'_> {
     /// Gives a row that has a kernel its place; false where it has none for these operands.
@@ -74,7 +76,7 @@ impl Builder<'_> {
         let right = if batch.is_empty() { (b.slot, 1) } else { self.units_of(&b.permuted(&order([&b_batch, &b_sum, &b_free])), b_sum.len() + b_free.len()) };
         let reads = [left, right];
         let mut dot = Dot { micro: self.micro, batch, m, k, n, a: operand(&a, &a_batch, &a_free, &a_sum), b: operand(&b, &b_batch, &b_sum, &b_free), right: Right::Own, out: 0 };
-        let rowwise = !dot.batch.is_empty() || work < super::TINY / 2.0 || (m >= ROWS && (m >= 2 * k || self.last_phase(&reads).is_some_and(|p| p > PACKS && self.fits(p, &reads, m, work).is_some())));
+        let rowwise = !dot.batch.is_empty() || work < super::TINY / 2.0 || (m >= ROWS && (m >= 2 * k || self.last_phase(&reads).is_some_and(|p| p > INTEGERS && self.fits(p, &reads, m, work).is_some())));
         if rowwise {
             // What many chunks read is packed once.
             if dot.batch.is_empty() && m >= ROWS && self.early(b.slot) { dot.right = Right::Packed(self.packed(&dot)); }
@@ -151,7 +153,8 @@ impl Builder<'_> {
             else { [(x.slot, 1), (i.slot, if lay.outer == 1 { self.units_of(&i, 0).1 } else { 1 })] };
         let rows = lay.batch * lay.outer * lay.places;
         let limit = if at.batch > 0 { lay.batch } else { rows };
-        let phase = self.choose(&reads, limit, (rows * (4 + lay.inner)) as f64 * 0.3);
+        let work = (rows * (4 + lay.inner)) as f64 * 0.3;
+        let phase = if dtype == DType::I32 && work > super::TINY / 8.0 && self.early(x.slot) && self.early(i.slot) { INTEGERS } else { self.choose(&reads, limit, work) };
         self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Gather(Gather { x: (x.slot, x.offset), indices: (i.slot, i.offset), out, lay, clamp: at.outside == CLAMP })));
         Ok(true)
     }

@@ -77,12 +77,17 @@ impl Dot {
 /// Rows that are finished by the loop before the next are made: they stay in the first cache.
 const BLOCK: usize = 48;
 
+/// Elements of a row of the left operand that lie further apart than this are copied together first: each would be in another page.
+const APART: isize = 256;
+
 /// A product cut into pieces: panels of columns, and strips of rows where panels are few.
 pub struct Product { pub dot: Dot, pub strips: usize, pub behind: Option<Loop> }
 
 impl Product {
     pub fn pieces(&self) -> usize { self.dot.panels() * self.strips }
-    pub fn room(&self) -> usize { self.dot.room() + self.behind.as_ref().map_or(0, |l| BLOCK * self.dot.micro.width + l.tiles * TILE) }
+    pub fn room(&self) -> usize { self.dot.room() + self.left() + self.behind.as_ref().map_or(0, |l| BLOCK * self.dot.micro.width + l.tiles * TILE) }
+    /// Floats of the copy of a block of rows of the left operand.
+    fn left(&self) -> usize { if self.dot.a.row == 1 && self.dot.a.col >= APART { BLOCK * self.dot.k } else { 0 } }
 
     /// # Safety
     /// As `Kernel::run`.
@@ -92,22 +97,29 @@ impl Product {
         // SAFETY: operands lie as their strides say; the pieces of the result are this call's.
         unsafe {
             let (a, b) = (d.a.matrix(bases, &[], 0), d.b.matrix(bases, &[], 0));
-            let tile = room.add(d.room());
+            let (left, tile) = (room.add(d.room()), room.add(d.room() + self.left()));
             for piece in part(self.pieces(), from, of)..part(self.pieces(), to, of) {
                 let (p, strip) = (piece / self.strips, piece % self.strips);
                 let (first, last) = (part(d.m, strip, self.strips), part(d.m, strip + 1, self.strips));
                 let (panel, ldb) = match packed { Some((q, at)) if q == p => at, _ => d.panel(bases, b, p, last - first, room) };
                 packed = Some((p, (panel, ldb)));
                 let (column, columns) = (p * width, width.min(d.n - p * width));
-                let Some(behind) = &self.behind else {
-                    d.micro.run(Piece { from: first, to: last, column, width: columns, depth: d.k }, a, panel, ldb, bases.at::<f32>(d.out), d.n, false);
-                    continue;
-                };
                 let mut row = first;
                 while row < last {
                     let end = last.min(row + BLOCK);
-                    d.micro.run(Piece { from: 0, to: end - row, column: 0, width: columns, depth: d.k }, a.from(row, 0), panel, ldb, tile, width, false);
-                    behind.block(bases, (row, end), (column, columns), d.n, tile, width, tile.add(BLOCK * width));
+                    let mut a = a.from(row, 0);
+                    if self.left() > 0 {
+                        for l in 0..d.k { std::ptr::copy_nonoverlapping(a.at(0, l), left.add(l * BLOCK), end - row); }
+                        a = Matrix { data: left, rows: 1, cols: BLOCK as isize };
+                    }
+                    let piece = |column| Piece { from: 0, to: end - row, column, width: columns, depth: d.k };
+                    match &self.behind {
+                        None => d.micro.run(piece(column), a, panel, ldb, bases.at::<f32>(d.out).wrapping_add(row * d.n), d.n, false),
+                        Some(behind) => {
+                            d.micro.run(piece(0), a, panel, ldb, tile, width, false);
+                            behind.block(bases, (row, end), (column, columns), d.n, tile, width, tile.add(BLOCK * width));
+                        }
+                    }
                     row = end;
                 }
             }
