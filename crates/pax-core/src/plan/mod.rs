@@ -20,8 +20,9 @@ struct Call { row: &'static Row, params: Params, inputs: SmallVec<[Place; 3]>, o
 /// A slot that each chunk has for itself: where its units lie in the chunk's memory, and bytes of one.
 struct Local { slot: Slot, offset: usize, unit: usize }
 
-/// Kernels that each chunk runs one after the other on its own units.
-struct Chunks { units: usize, chunks: usize, kernels: Vec<Kernel>, locals: Vec<Local>, scratch: usize, room: usize, makes: SmallVec<[Slot; 2]> }
+/// Kernels that each chunk runs one after the other on its own units. `makes`: arrays that it fills, each over an input if
+/// nobody else holds that.
+struct Chunks { units: usize, chunks: usize, kernels: Vec<Kernel>, locals: Vec<Local>, scratch: usize, room: usize, makes: SmallVec<[(Slot, Option<Slot>); 2]> }
 
 enum Step { Chunks(Chunks), Row(Box<Call>) }
 
@@ -154,9 +155,12 @@ impl Plan {
             self.profile.time(i, || match &phase.step {
                 Step::Chunks(c) => {
                     cx.count_evaluated();
-                    for &slot in &c.makes {
+                    for &(slot, over) in &c.makes {
                         let (size, dtype) = self.sizes[slot];
-                        values.make(&exec, slot, size, dtype);
+                        match over.and_then(|i| values.arrays[i].take_if(|a| a.is_unique() && a.size() == size)) {
+                            Some(a) => values.put(slot, a)?,
+                            None => values.make(&exec, slot, size, dtype),
+                        }
                     }
                     c.run(&exec, &values.bases);
                     Ok(())

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use super::tiles::{cost, tile_of};
 use super::{gcd, Body, Builder, Kind, Value, UNITS};
 use crate::exec::cpu::tile::{self, Simd, TileFn};
-use crate::plan::kernels::loops::{Axis, From, Id, Instr, Load, Loop, Store, Walk, ROOM};
+use crate::plan::kernels::loops::{Axis, From, How, Id, Instr, Load, Loop, Store, Walk, ROOM};
 use crate::plan::view::{Place, Slot, View};
 use crate::program::Equation;
 use crate::{DType, Dims, Result};
@@ -31,6 +31,11 @@ impl Group {
     pub fn names(&self) -> String { self.exprs.iter().skip(usize::from(self.tile)).map(|e| e.name).collect::<Vec<_>>().join(" ") }
     /// The slot of the product itself, if nothing comes behind it.
     pub fn only_tile(&self) -> Option<Slot> { if self.tile && self.exprs.len() == 1 { self.exprs[0].slot } else { None } }
+    /// Slots that it reads in its own order only, from their beginning: a result may lie over them.
+    pub fn direct(&self) -> SmallVec<[Slot; 4]> {
+        let sources = || self.exprs.iter().flat_map(|e| &e.args).filter_map(|a| match a { Arg::Source(Source::Place(Place::View(v), _)) => Some((v.slot, v.is_contiguous() && v.offset == 0)), Arg::Source(Source::Padded { view, .. }) => Some((view.slot, false)), _ => None });
+        sources().filter(|s| s.1 && sources().all(|o| o.0 != s.0 || o.1)).map(|s| s.0).collect()
+    }
     pub fn reads(&self) -> impl Iterator<Item = Slot> + '_ {
         self.exprs.iter().flat_map(|e| &e.args).filter_map(|a| match a { Arg::Source(Source::Place(Place::View(v), _) | Source::Padded { view: v, .. }) => Some(v.slot), _ => None })
     }
@@ -65,10 +70,22 @@ impl Builder<'_> {
         let args = e.inputs.iter().map(|&v| match self.values[v as usize].clone() {
             Some(Value::Expr { draft, index }) => Operand::Expr { draft, index },
             Some(Value::Floating(i)) => Operand::Floating(i),
-            _ => { let dtype = self.aval(v).dtype; Operand::Source(Source::Place(self.place(v), dtype)) }
+            _ => { let dtype = self.aval(v).dtype; let place = self.place(v); Operand::Source(self.as_floats(place, dtype)) }
         }).collect();
         self.values[out as usize] = Some(self.express(e.row.name, f, args, dtype, &shape));
         Ok(true)
+    }
+
+    /// Constant bools as the floats that tiles have for them.
+    fn as_floats(&mut self, place: Place, dtype: DType) -> Source {
+        if let (Place::View(v), DType::Bool) = (&place, dtype) {
+            if let Some(Ok(bits)) = self.constants.get(&v.slot).map(|a| a.to_slice::<u8>().map(|b| b.iter().map(|&b| f32::from(b)).collect::<Vec<f32>>())) {
+                let (exec, n) = (self.cx.exec(), bits.len());
+                let twin = self.constant(exec.array(bits, &[n]));
+                return Source::Place(Place::View(View { slot: twin.slot, ..v.clone() }), DType::F32);
+            }
+        }
+        Source::Place(place, dtype)
     }
 
     /// Padding on the outside only, of four-byte elements or bools.
@@ -291,7 +308,8 @@ fn join_products(exprs: &mut Vec<Expr>, simd: Simd) {
 }
 
 /// Gives registers to a group's values, each as long as it is read.
-pub(super) fn finish(group: Group, simd: Simd) -> Loop {
+/// `over`: results that may lie over an operand.
+pub(super) fn finish(group: Group, simd: Simd, over: &[Slot]) -> Loop {
     let Group { shape, mut exprs, tile, .. } = group;
     join_products(&mut exprs, simd);
     let mut last = vec![0usize; exprs.len()];
@@ -322,11 +340,11 @@ pub(super) fn finish(group: Group, simd: Simd) -> Loop {
         } else {
             let mut src: [Id; 3] = [0; 3];
             for (k, a) in e.args.iter().enumerate() { src[k] = match a { Arg::Expr(x) => ids[*x], Arg::Source(_) => source_ids[&(i, k)] }; }
-            let stored = e.slot.is_some() && e.dtype != DType::Bool;
+            let stored = e.slot.is_some_and(|s| !over.contains(&s)) && e.dtype != DType::Bool;
             ids[i] = if stored { pointers += 1; (pointers - 1) as Id } else { free.pop().unwrap_or_else(|| { registers += 1; (registers - 1) as Id }) };
             instrs.push(Instr { f: e.f, dst: ids[i], src });
         }
-        if let Some(slot) = e.slot { stores.push(Store { id: ids[i], slot, bools: e.dtype == DType::Bool }); }
+        if let Some(slot) = e.slot { stores.push(Store { id: ids[i], slot, how: if e.dtype == DType::Bool { How::Bools } else if over.contains(&slot) { How::Late } else { How::There } }); }
         for (k, x) in exprs.iter().enumerate().take(i + 1) {
             // Freed after the instruction, so that no result lies over an operand. Stored bools stay until the tile is done.
             let dies = last[k] == i && k < i || (k == i && last[k] <= i);

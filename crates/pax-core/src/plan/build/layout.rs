@@ -48,6 +48,8 @@ impl Ranges {
     }
 }
 
+fn only_tile(b: &Body) -> bool { matches!(b, Body::Product(_, g) if g.only_tile().is_some()) }
+
 pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan {
     let Builder { simd, mut drafts, phases, made, mut sizes, mut constants, partials, .. } = b;
     let slots = made.len();
@@ -81,6 +83,21 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
     for &s in &inputs { if last[s].is_some() { homes[s] = Home::Input; } }
     for (s, a) in constants.drain() { if last[s].is_some() { homes[s] = Home::Constant(a); } }
 
+    // A result may lie over an input of its size that dies in the loop which makes it, or before: where the caller gave it away.
+    let mut over: Vec<Option<Slot>> = vec![None; slots];
+    let mut taken = vec![false; slots];
+    let is_output: Vec<bool> = { let mut t = vec![false; slots]; for p in &outputs { if let Place::View(v) = p { t[v.slot] = true; } } t };
+    for d in &drafts {
+        let (Body::Loop(g) | Body::Product(_, g)) = &d.body else { continue };
+        let direct = g.direct();
+        for &o in d.writes.iter().filter(|&&o| is_output[o] && !only_tile(&d.body)) {
+            let dies = |i: Slot| last[i].is_some_and(|(p, _)| p < d.phase || (p == d.phase && direct.contains(&i) && drafts.iter().enumerate().all(|(k, e)| e.phase != d.phase || std::ptr::eq(e, d) || !e.reads.contains(&i) || k == usize::MAX)));
+            over[o] = direct.iter().copied().chain(inputs.iter().copied()).find(|&i| inputs.contains(&i) && !taken[i] && sizes[i] == sizes[o] && dies(i));
+            if let Some(i) = over[o] { taken[i] = true; }
+        }
+    }
+    let laid_over: Vec<Slot> = (0..slots).filter(|&s| over[s].is_some()).collect();
+
     let mut arena = Ranges::default();
     let mut ends: Vec<Vec<Slot>> = vec![vec![]; phases.len()];
     let mut drafts: Vec<Option<super::Draft>> = drafts.into_iter().map(Some).collect();
@@ -89,14 +106,14 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
         if order[p].is_empty() { continue; }
         let units = phase.units;
         let per = units.div_ceil(chunks[p]);
-        let (mut locals, mut local, mut kernels, mut room, mut makes) = (Vec::new(), Ranges::default(), Vec::new(), 0, SmallVec::<[Slot; 2]>::new());
+        let (mut locals, mut local, mut kernels, mut room, mut makes) = (Vec::new(), Ranges::default(), Vec::new(), 0, SmallVec::<[(Slot, Option<Slot>); 2]>::new());
         let mut local_ends: Vec<(usize, Slot, usize, usize)> = Vec::new();
         let (mut row, mut label) = (None, Vec::new());
         for &i in &order[p] {
             let Some(d) = drafts[i].take() else { continue };
             for &s in &d.writes {
                 if row_touched[s] {
-                    if !matches!(d.body, Body::Row(_)) { makes.push(s); }
+                    if !matches!(d.body, Body::Row(_)) { makes.push((s, over[s])); }
                     ends.get_mut(last[s].map_or(p, |l| l.0)).into_iter().for_each(|e| e.push(s));
                 } else if shared[s] {
                     homes[s] = Home::Arena(arena.take(bytes(s)));
@@ -113,12 +130,12 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
             match d.body {
                 Body::Row(call) => row = Some(call),
                 Body::Kernel(k) => kernels.push(k),
-                Body::Loop(g) => kernels.push(Kernel::Loop(fuse::finish(g, simd))),
+                Body::Loop(g) => kernels.push(Kernel::Loop(fuse::finish(g, simd, &laid_over))),
                 Body::Product(dot, g) => {
                     let only = g.only_tile();
                     let dot_draft = *dot;
                     let dot = Dot { out: only.unwrap_or(0), ..dot_draft.dot };
-                    kernels.push(Kernel::Product(Product { dot, strips: dot_draft.strips, behind: only.is_none().then(|| fuse::finish(g, simd)) }));
+                    kernels.push(Kernel::Product(Product { dot, strips: dot_draft.strips, behind: only.is_none().then(|| fuse::finish(g, simd, &laid_over)) }));
                 }
                 Body::Across { mut partial, phase } => {
                     partial.over[0].0 = chunks[phase];

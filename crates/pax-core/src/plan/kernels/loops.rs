@@ -40,6 +40,27 @@ impl Walk {
         Walk { slot, offset, axes: merged, bools, fill }
     }
 
+    /// True if every tile from `start` on is the same.
+    fn repeats(&self, start: usize) -> bool {
+        let Some((inner, outer)) = self.axes.split_last() else { return false };
+        !inner.padded() && TILE % inner.n == 0 && start % inner.n == 0 && outer.iter().all(|a| a.stride == 0 && !a.padded())
+    }
+
+    /// Where `n` elements from the linear index `start` on lie, if they lie together.
+    #[inline]
+    fn there(&self, base: *mut u8, start: usize, n: usize) -> Option<*mut f32> {
+        let (inner, outer) = self.axes.split_last()?;
+        let at = start % inner.n;
+        if self.bools || inner.stride != 1 || inner.padded() || at + n > inner.n { return None; }
+        let (mut rest, mut offset) = (start / inner.n, self.offset + at as isize);
+        for a in outer.iter().rev() {
+            if a.padded() { return None; }
+            offset += (rest % a.n) as isize * a.stride;
+            rest /= a.n;
+        }
+        Some(base.cast::<f32>().wrapping_offset(offset))
+    }
+
     /// Copies `n` elements from the linear index `start` on.
     /// # Safety
     /// They lie in the source, and `dst` has room for them.
@@ -103,8 +124,17 @@ pub enum From {
     Tile,
 }
 pub struct Load { pub id: Id, pub from: From }
-/// Bools are 0 and 1 in a tile and bytes in memory.
-pub struct Store { pub id: Id, pub slot: Slot, pub bools: bool }
+/// How a result gets into memory.
+#[derive(Clone, Copy, PartialEq)]
+pub enum How {
+    /// Made where it lies.
+    There,
+    /// Copied when the tile is done: it may lie over an operand.
+    Late,
+    /// 0 and 1 in a tile, bytes in memory.
+    Bools,
+}
+pub struct Store { pub id: Id, pub slot: Slot, pub how: How }
 
 /// `tiles`: with those that a block uses for what a range reads and writes where it lies.
 pub struct Loop { pub size: usize, pub registers: usize, pub tiles: usize, pub loads: Vec<Load>, pub instrs: Vec<Instr>, pub stores: Vec<Store> }
@@ -117,22 +147,34 @@ impl Loop {
     pub unsafe fn range(&self, bases: Bases, from: usize, to: usize) {
         let mut room = std::mem::MaybeUninit::<[f32; ROOM * TILE]>::uninit();
         let mut at: Table = [std::ptr::null_mut(); 256];
+        let room = room.as_mut_ptr().cast::<f32>();
+        let own = |room: *mut f32, id: Id| room.wrapping_add(id as usize * TILE);
+        // Operands that every tile sees alike are read once.
+        let mut repeats = [false; ROOM];
+        for l in &self.loads { if let From::Walk(w) = &l.from { repeats[l.id as usize] = w.repeats(from); } }
         // SAFETY: registers are apart from each other and from every buffer; the rest is the caller's.
         unsafe {
-            self.begin(bases, &mut at, room.as_mut_ptr().cast(), self.registers);
+            self.begin(bases, &mut at, room, self.registers);
             let mut start = from;
             while start < to {
                 let n = TILE.min(to - start);
                 for l in &self.loads {
                     match &l.from {
                         From::Direct(slot, offset) => at[l.id as usize] = bases.at::<f32>(*slot).wrapping_offset(*offset + start as isize),
-                        From::Walk(w) => w.copy(bases.at(w.slot), start, n, at[l.id as usize]),
+                        From::Walk(w) if repeats[l.id as usize] => { if start == from { w.copy(bases.at(w.slot), start, TILE.min(self.size), own(room, l.id)); at[l.id as usize] = own(room, l.id); } }
+                        From::Walk(w) => at[l.id as usize] = match w.there(bases.at(w.slot), start, n) { Some(p) => p, None => { w.copy(bases.at(w.slot), start, n, own(room, l.id)); own(room, l.id) } },
                         _ => {}
                     }
                 }
-                for s in &self.stores { if !s.bools { at[s.id as usize] = bases.at::<f32>(s.slot).wrapping_add(start); } }
+                for s in &self.stores { if s.how == How::There { at[s.id as usize] = bases.at::<f32>(s.slot).wrapping_add(start); } }
                 self.tile(&at, n);
-                for s in &self.stores { if s.bools { to_bools(at[s.id as usize], bases.at::<u8>(s.slot).wrapping_add(start), n); } }
+                for s in &self.stores {
+                    match s.how {
+                        How::There => {}
+                        How::Late => std::ptr::copy_nonoverlapping(at[s.id as usize].cast_const(), bases.at::<f32>(s.slot).wrapping_add(start), n),
+                        How::Bools => to_bools(at[s.id as usize], bases.at::<u8>(s.slot).wrapping_add(start), n),
+                    }
+                }
                 start += n;
             }
         }
@@ -170,7 +212,7 @@ impl Loop {
                 for s in &self.stores {
                     let src = at[s.id as usize].cast_const();
                     for i in 0..rows {
-                        if s.bools { to_bools(src.add(i * width), bases.at::<u8>(s.slot).wrapping_add(index(i)), width) }
+                        if s.how == How::Bools { to_bools(src.add(i * width), bases.at::<u8>(s.slot).wrapping_add(index(i)), width) }
                         else { std::ptr::copy_nonoverlapping(src.add(i * width), bases.at::<f32>(s.slot).wrapping_add(index(i)), width) }
                     }
                 }
