@@ -7,6 +7,7 @@ pub mod map;
 pub mod math;
 pub mod panel;
 pub mod reduce;
+pub mod rows;
 pub mod threefry;
 pub mod tile;
 pub mod window;
