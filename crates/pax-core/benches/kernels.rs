@@ -1,11 +1,13 @@
-//! Kernels on one thread, at every level of the machine: `cargo bench -p pax-core --bench kernels -- matmul`.
-//! Products print multiply-adds times two a second, the others bytes that must move.
+//! Kernels on one thread: `cargo bench -p pax-core --features bench --bench kernels -- matmul`. Products print multiply-adds
+//! times two a second, folds and norms bytes that must move. Folds and norms run at the level that PAX_SIMD names.
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 use pax_core::exec::cpu::panel::{Matrix, Micro, Piece};
-use pax_core::exec::cpu::tile::Simd;
+use pax_core::exec::cpu::reduce::Fold;
+use pax_core::exec::cpu::rows::{self, Norm};
+use pax_core::exec::cpu::tile::{self, Simd};
 
 fn numbers(n: usize) -> Vec<f32> { (0..n).map(|i| (i * 7919 % 1009) as f32 / 1009.0 - 0.5).collect() }
 
@@ -54,7 +56,49 @@ fn matmul(c: &mut Criterion) {
     }
 }
 
+fn folds(c: &mut Criterion) {
+    let mut group = c.benchmark_group("fold");
+    for (rows, len) in [(4096, 1024), (512, 64), (2048, 1024), (128, 512), (100_000, 10)] {
+        let (x, mut across, mut down) = (numbers(rows * len), vec![0f32; rows], vec![0f32; len]);
+        group.throughput(Throughput::Bytes(4 * (rows * len) as u64));
+        for fold in [Fold::Sum, Fold::Max] {
+            let name = |of: &str| format!("{fold:?} of {of} {rows}x{len}");
+            // SAFETY: the vectors are as large as the rows say.
+            group.bench_function(name("rows"), |b| b.iter(|| unsafe { rows::rows(fold, x.as_ptr(), rows, len, len as isize, across.as_mut_ptr()) }));
+            group.bench_function(name("columns"), |b| b.iter(|| unsafe { rows::columns(fold, x.as_ptr(), rows, len, len as isize, down.as_mut_ptr(), false) }));
+        }
+        black_box((&mut across, &mut down));
+    }
+}
+
+fn norms(c: &mut Criterion) {
+    let mut group = c.benchmark_group("norm");
+    for (rows, len) in [(4096, 1024), (64, 1024), (512, 64), (128, 10)] {
+        let (x, mut out) = (numbers(rows * len), vec![0f32; rows * len]);
+        group.throughput(Throughput::Bytes(8 * (rows * len) as u64));
+        for norm in [Norm::Softmax, Norm::LogSoftmax, Norm::LayerNorm { eps: 1e-5 }] {
+            // SAFETY: both hold the rows.
+            group.bench_function(format!("{norm:?} {rows}x{len}"), |b| b.iter(|| unsafe { rows::norm_rows(norm, x.as_ptr(), out.as_mut_ptr(), rows, len) }));
+        }
+        black_box(&mut out);
+    }
+}
+
+fn tiles(c: &mut Criterion) {
+    let mut group = c.benchmark_group("tile");
+    let (x, mut out) = (numbers(256), vec![0f32; 256]);
+    group.throughput(Throughput::Elements(256));
+    for (name, f) in [("exp", tile::exp_ as fn(Simd) -> tile::TileFn), ("tanh", tile::tanh_), ("sigmoid", tile::sigmoid_), ("log", tile::log_), ("relu", tile::relu)] {
+        for simd in Simd::levels() {
+            let f = f(simd);
+            // SAFETY: all hold 256 numbers.
+            group.bench_function(BenchmarkId::new(name, format!("{simd:?}")), |b| b.iter(|| unsafe { f(out.as_mut_ptr(), x.as_ptr(), x.as_ptr(), x.as_ptr(), 256) }));
+        }
+    }
+    black_box(&mut out);
+}
+
 fn settings() -> Criterion { Criterion::default().warm_up_time(Duration::from_millis(50)).measurement_time(Duration::from_millis(250)).sample_size(10).without_plots() }
 
-criterion_group! { name = kernels; config = settings(); targets = matmul }
+criterion_group! { name = kernels; config = settings(); targets = matmul, folds, norms, tiles }
 criterion_main!(kernels);
