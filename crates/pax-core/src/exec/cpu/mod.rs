@@ -11,3 +11,5 @@ pub mod rows;
 pub mod threefry;
 pub mod tile;
 pub mod window;
+#[cfg(test)]
+mod tests;

@@ -246,7 +246,8 @@ mod tests {
         match fold { Fold::Sum => xs.sum(), Fold::Prod => xs.product(), Fold::Max => xs.fold(f64::NEG_INFINITY, f64::max), Fold::Min => xs.fold(f64::INFINITY, f64::min) }
     }
     const FOLDS: [Fold; 4] = [Fold::Sum, Fold::Prod, Fold::Max, Fold::Min];
-    fn loops(simd: Simd, fold: Fold) -> [unsafe fn(*const f32, usize, usize, isize, *mut f32); 2] {
+    type Loop = unsafe fn(*const f32, usize, usize, isize, *mut f32);
+    fn loops(simd: Simd, fold: Fold) -> [Loop; 2] {
         match fold {
             Fold::Sum => [rows_of::<f32, 0>(simd), columns_of::<f32, 0>(simd)],
             Fold::Prod => [rows_of::<f32, 1>(simd), columns_of::<f32, 1>(simd)],
