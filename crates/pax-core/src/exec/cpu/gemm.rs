@@ -1,7 +1,8 @@
-//! Batched matrix products in fixed chunks: floats by the `gemm` crate on one thread a chunk, integers by a plain loop.
+//! Batched matrix products in fixed chunks: floats by the kernels of `panel`, integers by a plain loop.
 use half::{bf16, f16};
 
 use crate::dtype::Element;
+use crate::exec::cpu::map::map1;
 use crate::exec::cpu::panel::{Matrix, Micro, Piece, DEPTH};
 use crate::exec::cpu::tile::Simd;
 use crate::exec::{Exec, Shared};
@@ -15,14 +16,20 @@ pub fn matmul(exec: &Exec, a: &Array, b: &Array) -> Result<Array> {
     match a.dtype {
         DType::F32 => panels(exec, a, b, Micro::f32(Simd::detect())),
         DType::F64 => panels(exec, a, b, Micro::f64(Simd::detect())),
-        DType::F16 => product::<f16>(exec, a, b, gemm_tile::<f16>),
-        // The crate has no bfloat16: accumulate in float32, round once.
-        DType::BF16 => product::<bf16>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0f32, |s, p: bf16, q: bf16| s + p.to_f32() * q.to_f32(), bf16::from_f32)),
-        DType::I32 => product::<i32>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0i32, |s, p: i32, q: i32| s.wrapping_add(p.wrapping_mul(q)), |s| s)),
-        DType::I64 => product::<i64>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0i64, |s, p: i64, q: i64| s.wrapping_add(p.wrapping_mul(q)), |s| s)),
-        DType::U8 => product::<u8>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0u8, |s, p: u8, q: u8| s.wrapping_add(p.wrapping_mul(q)), |s| s)),
-        DType::U32 => product::<u32>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0u32, |s, p: u32, q: u32| s.wrapping_add(p.wrapping_mul(q)), |s| s)),
-        DType::Bool => product::<u8>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0u8, |s, p: u8, q: u8| s | (p & q), |s| s)),
+        // Halves accumulate in float32 and are rounded once.
+        DType::F16 => {
+            let wide = |x: &Array| map1(exec, DType::F32, x, f16::to_f32);
+            map1(exec, DType::F16, &panels(exec, &wide(a)?, &wide(b)?, Micro::f32(Simd::detect()))?, f16::from_f32)
+        }
+        DType::BF16 => {
+            let wide = |x: &Array| map1(exec, DType::F32, x, bf16::to_f32);
+            map1(exec, DType::BF16, &panels(exec, &wide(a)?, &wide(b)?, Micro::f32(Simd::detect()))?, bf16::from_f32)
+        }
+        DType::I32 => product::<i32>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))),
+        DType::I64 => product::<i64>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))),
+        DType::U8 => product::<u8>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))),
+        DType::U32 => product::<u32>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))),
+        DType::Bool => product::<u8>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s | (p & q))),
     }
 }
 
@@ -43,8 +50,19 @@ fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Res
     let rows = if count * batch >= 16 { m } else { (PIECE_WORK / (k * width)).max(micro.rows).next_multiple_of(micro.rows) };
     let strips = m.div_ceil(rows);
     let per_chunk = (PIECE_WORK / (rows.min(m) * k * width)).max(1);
-    // Rows of whole panels may be read where they lie, unless they are far apart and read often.
-    let near = lb.strides[2] == 1 && (rows.min(m) <= 4 * micro.rows || lb.strides[1].unsigned_abs() <= 4 * width);
+    // Rows may be read where they lie by few rows, and by more if whole panels of them are not far apart.
+    let near = lb.strides[2] == 1 && (rows.min(m) <= 4 * micro.rows || (n % width == 0 && lb.strides[1].unsigned_abs() <= 4 * width));
+    // Panels that many chunks read are packed before, all others by their chunk.
+    let size = micro.packed(k, n);
+    let mut before: Vec<T> = exec.vec(if near || strips == 1 { 0 } else { batch * size });
+    let ready = Shared::new(&mut before);
+    if !before.is_empty() {
+        exec.chunks(batch * count, (PIECE_WORK / 8 / (k * width)).max(1), &|from, to| for i in from..to {
+            let (g, p) = (i / count, i % count);
+            // SAFETY: as below; the panels are disjoint.
+            unsafe { micro.pack(lb.matrix(pb, g), k, n, p, p + 1, ready.ptr().add(g * size)) };
+        });
+    }
     exec.chunks(batch * count * strips, per_chunk, &|from, to| {
         let mut packed: Vec<T> = Vec::new();
         for i in from..to {
@@ -59,6 +77,10 @@ fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Res
                     micro.run(whole, a, b.data, b.rows as usize, out, n, false);
                     continue;
                 }
+                if strips > 1 {
+                    micro.run(whole, a, ready.ptr().add(g * size + column * k), width, out, n, false);
+                    continue;
+                }
                 packed.reserve(DEPTH.min(k) * width);
                 for l in (0..k).step_by(DEPTH) {
                     let depth = DEPTH.min(k - l);
@@ -68,10 +90,12 @@ fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Res
             }
         }
     });
+    let packed = before.len();
+    drop(exec.array(before, &[packed])); // the next product uses its memory again
     Ok(exec.array(out, &[batch, m, n]))
 }
 
-type Tile<T> = fn(usize, (*const T, isize, isize), (*const T, isize, isize), *mut T, usize, usize, usize);
+type Tile<T> = fn(usize, Matrix<T>, Matrix<T>, *mut T, usize, usize, usize);
 
 fn product<T: Element>(exec: &Exec, a: &Array, b: &Array, tile: Tile<T>) -> Result<Array> {
     let ([batch, m, k], n) = (match a.shape[..] { [x, y, z] => [x, y, z], _ => return Err(Error::internal("matmul takes rank 3")) }, b.shape[2]);
@@ -89,8 +113,7 @@ fn product<T: Element>(exec: &Exec, a: &Array, b: &Array, tile: Tile<T>) -> Resu
         let one = |g: usize, r0: usize, r1: usize, c0: usize, c1: usize| {
             // SAFETY: offsets and strides come from the arrays' own layouts; strips of the result are disjoint.
             unsafe {
-                let (x, y) = (la.matrix(pa, g).from(r0, 0), lb.matrix(pb, g).from(0, c0));
-                tile(k, (x.data, x.rows, x.cols), (y.data, y.rows, y.cols), shared.ptr().add(g * m * n + r0 * n + c0), r1 - r0, c1 - c0, n);
+                tile(k, la.matrix(pa, g).from(r0, 0), lb.matrix(pb, g).from(0, c0), shared.ptr().add(g * m * n + r0 * n + c0), r1 - r0, c1 - c0, n);
             }
         };
         if parts == 1 {
@@ -128,26 +151,16 @@ impl Lay {
     }
 }
 
-fn gemm_tile<T: Element>(k: usize, a: (*const T, isize, isize), b: (*const T, isize, isize), out: *mut T, rows: usize, cols: usize, stride: usize) {
-    // SAFETY: the caller gives matrices that lie in their buffers; the destination is written, not read.
-    unsafe {
-        gemm::gemm(rows, cols, k, out, 1, stride as isize, false, a.0, a.2, a.1, b.0, b.2, b.1,
-            T::from_i64(0), T::from_i64(1), false, false, false, gemm::Parallelism::None);
-    }
-}
-
 #[allow(clippy::too_many_arguments)]
-fn plain_tile<T: Element, S: Copy>(k: usize, a: (*const T, isize, isize), b: (*const T, isize, isize), out: *mut T, rows: usize, cols: usize, stride: usize,
-    zero: S, add: impl Fn(S, T, T) -> S, done: impl Fn(S) -> T) {
-    for i in 0..rows as isize {
-        for j in 0..cols as isize {
+fn plain_tile<T: Element>(k: usize, a: Matrix<T>, b: Matrix<T>, out: *mut T, rows: usize, cols: usize, stride: usize, zero: T, add: impl Fn(T, T, T) -> T) {
+    for i in 0..rows {
+        for j in 0..cols {
             let mut sum = zero;
-            for l in 0..k as isize {
-                // SAFETY: as for `gemm_tile`.
-                unsafe { sum = add(sum, *a.0.offset(i * a.1 + l * a.2), *b.0.offset(l * b.1 + j * b.2)) };
+            // SAFETY: the caller gives matrices that lie in their buffers; this tile is the only writer of its elements.
+            unsafe {
+                for l in 0..k { sum = add(sum, *a.at(i, l), *b.at(l, j)); }
+                *out.add(i * stride + j) = sum;
             }
-            // SAFETY: as above; this tile is the only writer of its elements.
-            unsafe { *out.offset(i * stride as isize + j) = done(sum) };
         }
     }
 }

@@ -7,7 +7,10 @@ pub mod map;
 pub mod math;
 pub mod panel;
 pub mod reduce;
+pub mod rows;
 pub mod threefry;
 pub mod tile;
 pub mod tile_int;
 pub mod window;
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ const ROUND: f32 = 12_582_912.0;
 
 /// e^x within 1.3 units in the last place, denormals included; NaN stays NaN.
 #[inline(always)]
-fn exp<const F: bool>(x: f32) -> f32 {
+pub(super) fn exp<const F: bool>(x: f32) -> f32 {
     let x = x.clamp(-104.0, 89.0);
     let t = fma::<F>(x, std::f32::consts::LOG2_E, ROUND);
     let (n, whole) = ((t.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32), t - ROUND);
