@@ -221,6 +221,17 @@ const PUBLIC: Readonly<Record<string, string>> = {
   select: "where", reduceSum: "sum", reduceMax: "max", reduceMin: "min", reduceProd: "prod", gather: "take", randomBits: "bits", randomSplit: "split", randomFoldIn: "foldIn",
 };
 
+/** Runs `f`; an error of a row that it uses names `op`, the function that the user called. */
+export function calledAs<R>(op: string, f: () => R): R {
+  try {
+    return f();
+  } catch (e) {
+    if (!(e instanceof PaxError) || e.op === undefined || e.op === op) throw e;
+    const text = e.message.startsWith(`${e.op}: `) ? e.message.slice(e.op.length + 2) : e.message;
+    throw new PaxError(e.code, `${op}: ${text}`, { op, cause: e });
+  }
+}
+
 /** Throws the engine's last error. */
 export function fail(): never {
   const [code, op, ...message] = verbs.lastError().split("\n");
