@@ -17,6 +17,7 @@ export type { Params, State } from "./module/index.js";
 export type { LeafOf, TensorTree, Traced } from "./tree/index.js";
 export { grad, jvp, valueAndGrad, vjp } from "./transforms/grad.js";
 export { jit, makeProgram } from "./transforms/jit.js";
+export { explainRetrace } from "./transforms/retrace.js";
 export { vmap } from "./transforms/vmap.js";
 export { cond, foriLoop, scan, whileLoop } from "./transforms/control.js";
 export { checkpoint, customVjp } from "./transforms/checkpoint.js";
