@@ -2,12 +2,14 @@
 //! stay in the first cache, buffers die with their last use and are used again. See `docs/engine.md`.
 mod build;
 mod loops;
+mod rewrite;
 
 use smallvec::SmallVec;
 
 use crate::array::row_major;
 use crate::{dispatch, Array, Cx, DType, Dims, Error, Params, Program, Result, Row};
 use loops::Loop;
+pub use rewrite::rewrite;
 
 /// A buffer of one run.
 type Slot = usize;
