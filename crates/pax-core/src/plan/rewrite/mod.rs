@@ -3,6 +3,7 @@
 mod algebra;
 mod before;
 pub(super) mod flat;
+mod gather;
 mod invariant;
 mod scan;
 mod sums;
@@ -22,6 +23,8 @@ pub fn rewrite(program: &Program) -> Program {
         if scans(&mut p).is_err() { p = flatten(program); }
         tidy(&mut p);
     }
+    gather::commute(&mut p);
+    tidy(&mut p);
     p
 }
 
