@@ -41,6 +41,7 @@ fn instead(p: &mut Program, index: &Index, e: &Equation) -> Option<Var> {
         "add" if nothing(p, x, true) => Some(y),
         "sub" if nothing(p, y, false) => Some(x),
         "neg" => Some(index.made_by(p, x, "neg")?.inputs[0]),
+        "select" if e.inputs.get(1) == e.inputs.get(2) => Some(y),
         "cast" if p.aval(x).dtype == aval.dtype => Some(x),
         // A small number is the same in every dtype.
         "cast" => {

@@ -58,7 +58,11 @@ pub struct Same(Vec<Var>);
 
 impl Same {
     pub fn new(p: &Program) -> Same { Same((0..p.avals.len() as Var).collect()) }
-    pub fn of(&self, v: Var) -> Var { self.0.get(v as usize).copied().unwrap_or(v) }
+    pub fn of(&self, v: Var) -> Var {
+        let mut v = v;
+        while let Some(&w) = self.0.get(v as usize) { if w == v { break; } v = w; }
+        v
+    }
     pub fn put(&mut self, v: Var, by: Var) {
         if v as usize >= self.0.len() { self.0.extend(self.0.len() as Var..=v); }
         self.0[v as usize] = by;
@@ -108,7 +112,9 @@ impl Index {
     }
     /// How many equations and outputs read it.
     pub fn reads(&self, v: Var) -> u32 { self.reads.get(v as usize).copied().unwrap_or(0) }
-    pub fn maker<'a>(&self, p: &'a Program, v: Var) -> Option<&'a Equation> { self.made.get(v as usize).copied().flatten().map(|i| &p.equations[i]) }
+    /// The place of the equation that makes it.
+    pub fn at(&self, v: Var) -> Option<usize> { self.made.get(v as usize).copied().flatten() }
+    pub fn maker<'a>(&self, p: &'a Program, v: Var) -> Option<&'a Equation> { self.at(v).map(|i| &p.equations[i]) }
     /// The equation of this row that makes it.
     pub fn made_by<'a>(&self, p: &'a Program, v: Var, row: &str) -> Option<&'a Equation> { self.maker(p, v).filter(|e| e.row.name == row) }
     /// The number that all its elements are, if that is known.

@@ -1,10 +1,12 @@
 //! Programs made into others that give the same and are less work, before a plan is made of them.
 //! Float results may differ by the order of sums, nothing else.
+mod after;
 mod algebra;
 mod before;
 pub(super) mod flat;
 mod gather;
 mod invariant;
+mod pads;
 mod scan;
 mod sums;
 mod trim;
@@ -30,6 +32,7 @@ pub fn rewrite(program: &Program) -> Program {
 
 fn tidy(p: &mut Program) {
     algebra::algebra(p);
+    pads::concatenate(p);
     simplify(p);
 }
 
@@ -47,8 +50,7 @@ fn scans(p: &mut Program) -> Result<()> {
                 trim::sink(p, &index, &mut s);
                 s.within(tidy);
                 trim::merge(p, &mut s, &mut same);
-                invariant::hoist(p, &mut s);
-                trim::merge(p, &mut s, &mut same);
+                invariant::hoist(p, &mut s, &mut same);
                 before::products(p, &mut s);
                 let at = p.equations.len();
                 sums::sums(p, &index, &mut s, &mut same);

@@ -3,7 +3,7 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 
-use super::flat::{flatten, Index, Same};
+use super::flat::{flatten, fresh, Index, Same};
 use crate::program::Equation;
 use crate::{walk, Aval, Params, Program, Result, Row, Value, Var};
 
@@ -67,6 +67,18 @@ impl Scan {
     pub fn over(&self, inner: Var) -> Aval { walk::batch::in_front(self.body.aval(inner), self.length) }
     /// Where all steps of a value of the body stand together outside, if they do.
     pub fn all(&self, inner: Var) -> Option<Var> { self.scanned.iter().chain(&self.stacked).find(|p| p.inner == inner).map(|p| p.outer) }
+    /// True if these may be stacked: they have no more than `most` elements a step, and little beside what the scan holds.
+    pub fn may_stack(&self, vs: impl Iterator<Item = Var> + Clone, most: usize) -> bool {
+        vs.clone().map(|v| self.body.aval(v).size()).sum::<usize>() <= most && affordable(vs.map(|v| bytes(&self.over(v))).sum(), self.bytes())
+    }
+    /// A value of all steps, stacked if it is not there.
+    pub fn stack(&mut self, p: &mut Program, inner: Var) -> Var {
+        self.all(inner).unwrap_or_else(|| {
+            let outer = fresh(p, &self.over(inner));
+            self.stacked.push(Pair { outer, inner });
+            outer
+        })
+    }
     /// What the scan holds over all its steps, in bytes.
     pub fn bytes(&self) -> usize {
         let steps = self.scanned.iter().chain(&self.stacked).map(|p| bytes(self.body.aval(p.inner)) * self.length);

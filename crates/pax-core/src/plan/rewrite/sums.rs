@@ -1,7 +1,8 @@
 //! What a scan only adds up is added up after it: `carry + a·b` in each step is one product over all steps, of which time
 //! is one more summed axis.
+use super::after;
 use super::flat::{emit, fresh, Index, Same};
-use super::scan::{affordable, bytes, Pair, Scan};
+use super::scan::Scan;
 use crate::ops::contract::dot::DOT;
 use crate::ops::elementwise::binary::ADD;
 use crate::ops::movement::create::FULL;
@@ -11,11 +12,15 @@ use crate::{DType, Dims, Program, Value, Var};
 
 /// Writes what comes after the scan at the end of the program.
 pub fn sums(p: &mut Program, around: &Index, s: &mut Scan, outside: &mut Same) {
-    let mut at = 0;
+    let (mut at, start) = (0, p.equations.len());
     while at < s.carries.len() {
         if carry(p, around, s, outside, at).is_none() { at += 1; }
         s.drop_dead();
     }
+    // They stand right after the scan, since totals read them.
+    let totals = p.equations.split_off(start);
+    after::products(p, s);
+    p.equations.extend(totals);
 }
 
 /// Takes the terms of a carry that can be summed later out of the body. `None` if it stays a carry.
@@ -137,13 +142,7 @@ impl Totals<'_> {
     /// elements in each step, and little beside what the scan holds.
     fn stacks(&mut self, vs: [Var; 2], size: usize) -> Option<[Var; 2]> {
         let new = vs.iter().filter(|&&v| self.s.all(v).is_none());
-        let more: usize = new.clone().map(|&v| bytes(&self.s.over(v))).sum();
-        let elements: usize = new.map(|&v| self.s.body.aval(v).size()).sum();
-        if elements > 4 * size || !affordable(more, self.s.bytes()) { return None; }
-        Some(vs.map(|v| self.s.all(v).unwrap_or_else(|| {
-            let outer = fresh(self.p, &self.s.over(v));
-            self.s.stacked.push(Pair { outer, inner: v });
-            outer
-        })))
+        if !self.s.may_stack(new.copied(), 4 * size) { return None; }
+        Some(vs.map(|v| self.s.stack(self.p, v)))
     }
 }

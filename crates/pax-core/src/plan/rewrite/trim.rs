@@ -67,15 +67,20 @@ pub fn merge(p: &mut Program, s: &mut Scan, outside: &mut Same) {
         let known = s.scanned.iter().chain(&first).find(|f| f.inner == q.inner).map(|f| f.outer);
         let fixed = s.fixed.iter().find(|f| f.inner == q.inner).map(|f| f.outer);
         let stands = known.or_else(|| {
-            let shape = s.over(q.inner).shape;
-            if let Some(c) = index.constant(&s.body, q.inner) { return emit(p, &FULL, [shape.as_slice().into(), Value::DType(s.body.aval(q.inner).dtype), Value::Float(c)], &[]); }
-            emit(p, &BROADCAST, [shape.as_slice().into(), (1..shape.len()).collect::<Vec<_>>().as_slice().into()], &[fixed?])
+            let aval = s.over(q.inner);
+            match index.constant(&s.body, q.inner) {
+                Some(c) => emit(p, &FULL, [aval.shape.as_slice().into(), Value::DType(aval.dtype), Value::Float(c)], &[]),
+                None => over_steps(p, &aval.shape, fixed?),
+            }
         });
         match stands { Some(v) => outside.put(q.outer, v), None => first.push(q) }
     }
     s.stacked = first;
     s.drop_dead();
 }
+
+/// What is the same in every step, over all steps.
+pub fn over_steps(p: &mut Program, shape: &[usize], v: Var) -> Option<Var> { emit(p, &BROADCAST, [shape.into(), (1..shape.len()).collect::<Vec<_>>().as_slice().into()], &[v]) }
 
 /// Takes constants, and what only repeats or transposes, into the body: there they cost nothing, and as operands they would
 /// be copied in each step.
