@@ -1,5 +1,5 @@
 //! Programs made into others that give the same and are less work, before a plan is made of them.
-//! Float results may differ by the order of sums, nothing else.
+//! Float results may differ by the order of sums and by the sign of a zero, nothing else.
 mod after;
 mod algebra;
 mod before;
