@@ -2,6 +2,7 @@
 //! part of the data, buffers lie in one arena and die with their last use. See `docs/compiler.md`.
 mod build;
 mod kernels;
+mod rewrite;
 mod show;
 mod view;
 
@@ -12,6 +13,7 @@ use smallvec::SmallVec;
 use crate::exec::Exec;
 use crate::{dispatch, Array, Cx, DType, Error, Params, Program, Result, Row};
 use kernels::{part, Bases, Kernel};
+pub use rewrite::rewrite;
 use view::{Place, Slot, View};
 
 /// A row that runs by itself.

@@ -1,7 +1,6 @@
 //! From a program to a plan. Equations become kernels; kernels that a chunk can run one after the other, each on its own
 //! part of the data, share a phase; chains of element-wise equations share a loop, behind a product where one makes their
 //! operand.
-mod flat;
 mod fuse;
 mod layout;
 mod rows;
@@ -18,7 +17,6 @@ use crate::exec::cpu::panel::Micro;
 use crate::exec::cpu::tile::Simd;
 use crate::program::Equation;
 use crate::{Array, Aval, Cx, DType, Program, Result, Var};
-use flat::{flatten, simplify};
 use fuse::{Float, Group};
 use rows::DotDraft;
 
@@ -277,8 +275,7 @@ fn reshaped(x: &View, shape: &[usize]) -> Option<Strides> {
 }
 
 pub fn build(cx: &Cx, program: &Program) -> Plan {
-    let mut flat = flatten(program);
-    simplify(&mut flat);
+    let mut flat = super::rewrite(program);
     let simd = Simd::detect();
     let mut b = Builder {
         cx, simd, micro: Micro::f32(simd), values: vec![None; flat.avals.len()], avals: std::mem::take(&mut flat.avals), floats: vec![], drafts: vec![], phases: vec![],

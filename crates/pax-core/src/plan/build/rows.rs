@@ -6,7 +6,8 @@ use super::{Body, Builder, Kind, Value, INTEGERS, PACKS};
 use crate::exec::cpu::reduce::Fold;
 use crate::ops::index::gather::{lay, Place as At, CLAMP};
 use crate::plan::kernels::dot::{Dot, Operand, Pack, Right};
-use crate::plan::kernels::index::{Gather, Scatter};
+use crate::plan::kernels::index::{Concat, Gather, Scatter};
+use crate::plan::kernels::loops::{Axis, Walk};
 use crate::plan::kernels::reduce::Reduce;
 use crate::plan::kernels::Kernel;
 use crate::plan::view::{merge, Place, Slot, View};
@@ -38,6 +39,7 @@ impl Builder<'_> {
             "reduce_max" if float(self, e.inputs[0]) => self.reduce(e, Fold::Max),
             "reduce_min" if float(self, e.inputs[0]) => self.reduce(e, Fold::Min),
             "gather" => self.gather(e),
+            "concatenate" if matches!(self.aval(e.outputs[0]).dtype, DType::F32 | DType::I32) => self.concatenate(e),
             "scatter" if float(self, e.inputs[0]) && e.params.choice("mode")? == "add" => self.scatter(e),
             _ => Ok(false),
         }
@@ -156,6 +158,18 @@ impl Builder<'_> {
         let work = (rows * (4 + lay.inner)) as f64 * 0.3;
         let phase = if dtype == DType::I32 && work > super::TINY / 8.0 && self.early(x.slot) && self.early(i.slot) { INTEGERS } else { self.choose(&reads, limit, work) };
         self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Gather(Gather { x: (x.slot, x.offset), indices: (i.slot, i.offset), out, lay, clamp: at.outside == CLAMP })));
+        Ok(true)
+    }
+
+    fn concatenate(&mut self, e: &Equation) -> Result<bool> {
+        let axis = usize::try_from(e.params.int("axis")?).unwrap_or(0);
+        let parts: Vec<View> = e.inputs.iter().map(|&v| self.view_of(v)).collect::<Result<_>>()?;
+        let reads: SmallVec<[(Slot, usize); 4]> = parts.iter().map(|v| self.units_of(v, v.shape.len() - axis)).collect();
+        let shape = &self.aval(e.outputs[0]).shape;
+        let (rows, size) = (shape[..axis].iter().product::<usize>(), shape.iter().product::<usize>());
+        let walks = parts.iter().map(|v| (Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &s)| Axis::whole(n, s)), false, 0), v.shape[axis..].iter().product())).collect();
+        let phase = self.choose(&reads, rows, size as f64 * 0.1);
+        self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Concat(Concat { parts: walks, rows, out })));
         Ok(true)
     }
 

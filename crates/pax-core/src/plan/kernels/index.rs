@@ -1,4 +1,5 @@
 //! Slices at places that integers name, inside plans: four-byte elements, int32 indices.
+use super::loops::Walk;
 use super::{part, Bases, Slot};
 use crate::exec::cpu::index::{place, Lay};
 
@@ -50,6 +51,25 @@ impl Scatter {
                     let u = std::slice::from_raw_parts(updates.wrapping_add((bo * places + k) * inner + low), high - low);
                     for (o, v) in row.iter_mut().zip(u) { *o += v; }
                 }
+            }
+        }
+    }
+}
+
+/// Parts behind one another in each row: four-byte elements, with how many of a row each part has.
+pub struct Concat { pub parts: Vec<(Walk, usize)>, pub rows: usize, pub out: Slot }
+
+impl Concat {
+    /// # Safety
+    /// As `Kernel::run`.
+    pub unsafe fn run(&self, bases: Bases, from: usize, to: usize) {
+        let width: usize = self.parts.iter().map(|p| p.1).sum();
+        for row in from..to {
+            let mut at = bases.at::<f32>(self.out).wrapping_add(row * width);
+            for (walk, n) in &self.parts {
+                // SAFETY: parts lie as their strides say; the rows of the result are this call's.
+                unsafe { walk.copy(bases.at(walk.slot), row * n, *n, at) };
+                at = at.wrapping_add(*n);
             }
         }
     }

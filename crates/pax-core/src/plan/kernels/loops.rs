@@ -20,7 +20,7 @@ pub struct Instr { pub f: TileFn, pub dst: Id, pub src: [Id; 3] }
 pub struct Axis { pub n: usize, pub stride: isize, pub low: usize, pub size: usize }
 
 impl Axis {
-    fn whole(n: usize, stride: isize) -> Axis { Axis { n, stride, low: 0, size: n } }
+    pub fn whole(n: usize, stride: isize) -> Axis { Axis { n, stride, low: 0, size: n } }
     fn padded(&self) -> bool { self.low != 0 || self.size != self.n }
 }
 
@@ -64,7 +64,7 @@ impl Walk {
     /// Copies `n` elements from the linear index `start` on.
     /// # Safety
     /// They lie in the source, and `dst` has room for them.
-    unsafe fn copy(&self, base: *const u8, start: usize, n: usize, dst: *mut f32) {
+    pub unsafe fn copy(&self, base: *const u8, start: usize, n: usize, dst: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
             let Some((inner, outer)) = self.axes.split_last() else { return self.run(base, self.offset, 0, n, dst) };

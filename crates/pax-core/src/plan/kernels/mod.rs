@@ -28,6 +28,7 @@ pub enum Kernel {
     Reduce(reduce::Reduce),
     Gather(index::Gather),
     Scatter(index::Scatter),
+    Concat(index::Concat),
 }
 
 impl Kernel {
@@ -49,6 +50,7 @@ impl Kernel {
             Kernel::Pack(p) => format!("pack {}×{}", p.k, p.n),
             Kernel::Reduce(r) => format!("{:?} {:?} over {:?}{}", r.fold, r.kept.as_slice(), r.over.as_slice(), if r.across { ", a chunk" } else { "" }),
             Kernel::Gather(g) => format!("gather {} of {}", g.rows(), g.lay.inner),
+            Kernel::Concat(c) => format!("{} parts in {} rows", c.parts.len(), c.rows),
             Kernel::Scatter(s) => format!("scatter {} of {}", s.lay.places, s.lay.inner),
         }
     }
@@ -69,6 +71,7 @@ impl Kernel {
                 Kernel::Reduce(r) => r.run(bases, from, to, of, chunk),
                 Kernel::Gather(g) => g.run(bases, part(g.rows(), from, of), part(g.rows(), to, of)),
                 Kernel::Scatter(s) => s.run(bases, from, to, of),
+                Kernel::Concat(c) => c.run(bases, part(c.rows, from, of), part(c.rows, to, of)),
             }
         }
     }

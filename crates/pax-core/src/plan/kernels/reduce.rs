@@ -2,7 +2,8 @@
 use smallvec::SmallVec;
 
 use super::{part, Bases, Slot};
-use crate::exec::cpu::reduce::Fold;
+use crate::exec::cpu::reduce::{Accumulate, Fold};
+use crate::exec::cpu::rows;
 
 /// Kept and reduced axes as `(size, stride)`, merged where they lie together; the last kept axis may lie together with the
 /// result's, and is then reduced row by row.
@@ -50,20 +51,24 @@ impl Reduce {
                         at += n;
                     }
                 }
+                (None | Some((_, [])), Some((&(len, 1), []))) if (first, last) == (0, len) => {
+                    let stride = self.kept.first().map_or(0, |d| d.1);
+                    rows::rows(self.fold, x.wrapping_offset(from as isize * stride), to - from, len, stride, out.wrapping_add(from));
+                }
                 (_, Some((&(len, 1), more))) => for i in from..to {
                     let src = x.wrapping_offset(offset(&self.kept, i));
-                    let mut acc = start(self.fold);
+                    let mut acc = f32::start(self.fold);
                     let mut at = first;
                     while at < last {
                         let n = (len - at % len).min(last - at);
-                        acc = join(self.fold, acc, row(self.fold, src.wrapping_offset(offset(more, at / len) + (at % len) as isize), n));
+                        acc = f32::join(self.fold, acc, { let mut one = 0f32; rows::rows(self.fold, src.wrapping_offset(offset(more, at / len) + (at % len) as isize), 1, n, 0, &mut one); one });
                         at += n;
                     }
                     *out.wrapping_add(i) = acc;
                 },
                 _ => for i in from..to {
                     let src = x.wrapping_offset(offset(&self.kept, i));
-                    *out.wrapping_add(i) = (first..last).fold(start(self.fold), |acc, k| join(self.fold, acc, *src.wrapping_offset(offset(&self.over, k))));
+                    *out.wrapping_add(i) = (first..last).fold(f32::start(self.fold), |acc, k| f32::join(self.fold, acc, *src.wrapping_offset(offset(&self.over, k))));
                 },
             }
         }
@@ -75,40 +80,12 @@ impl Reduce {
         unsafe {
             let (inner, outer) = self.over.split_last().map_or(((1, 0), &[][..]), |(i, o)| (*i, o));
             let mut at = first;
-            if first >= last { std::slice::from_raw_parts_mut(out, n).fill(start(self.fold)); }
+            if first >= last { std::slice::from_raw_parts_mut(out, n).fill(f32::start(self.fold)); }
             while at < last {
                 let rows = (inner.0 - at % inner.0).min(last - at);
-                columns(self.fold, x.wrapping_offset(offset(outer, at / inner.0) + (at % inner.0) as isize * inner.1), rows, n, inner.1, out, at > first);
+                rows::columns(self.fold, x.wrapping_offset(offset(outer, at / inner.0) + (at % inner.0) as isize * inner.1), rows, n, inner.1, out, at > first);
                 at += rows;
             }
         }
-    }
-}
-
-fn start(f: Fold) -> f32 { match f { Fold::Sum => 0.0, Fold::Prod => 1.0, Fold::Max => f32::NEG_INFINITY, Fold::Min => f32::INFINITY } }
-#[inline(always)]
-fn join(f: Fold, a: f32, b: f32) -> f32 {
-    match f {
-        Fold::Sum => a + b,
-        Fold::Prod => a * b,
-        Fold::Max => if a > b || a.is_nan() { a } else { b },
-        Fold::Min => if a < b || a.is_nan() { a } else { b },
-    }
-}
-unsafe fn row(f: Fold, x: *const f32, n: usize) -> f32 {
-    unsafe {
-        let x = std::slice::from_raw_parts(x, n);
-        let mut acc = [start(f); 16];
-        let chunks = x.chunks_exact(16);
-        for (a, &v) in acc.iter_mut().zip(chunks.remainder()) { *a = join(f, *a, v); }
-        for c in chunks { for l in 0..16 { acc[l] = join(f, acc[l], c[l]); } }
-        acc.into_iter().fold(start(f), |a, b| join(f, a, b))
-    }
-}
-unsafe fn columns(f: Fold, x: *const f32, rows: usize, n: usize, stride: isize, out: *mut f32, add: bool) {
-    unsafe {
-        let out = std::slice::from_raw_parts_mut(out, n);
-        if !add { out.fill(start(f)); }
-        for r in 0..rows { for (o, &v) in out.iter_mut().zip(std::slice::from_raw_parts(x.offset(r as isize * stride), n)) { *o = join(f, *o, v); } }
     }
 }
