@@ -1,4 +1,9 @@
 //! Convolution and its two gradients, channels last: a patch matrix per image and group, then `gemm`; integers by a plain loop.
+pub mod direct;
+pub mod eager;
+mod tile;
+mod window;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exec::{Exec, Shared};
@@ -163,3 +168,6 @@ pub fn kernel_grad<T: Product>(exec: &Exec, s: &Geometry, x: &[T], dy: &[T]) -> 
     for part in rest.chunks(size) { for (a, &b) in sum.iter_mut().zip(part) { *a = a.add(b); } }
     faults.result(parts[..size].to_vec())
 }
+
+#[cfg(test)]
+mod tests;
