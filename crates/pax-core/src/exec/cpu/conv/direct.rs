@@ -2,26 +2,24 @@
 //! In an image with its border of zeros, what a kernel row reads for a pixel is one stretch of memory. So a tile of pixels times
 //! a panel of result channels is a sum over a few stretches, and so are the input's gradient (one pass for each phase of
 //! the stride, over the result's cotangent) and the kernel's (rows of a tile are taps, the sum runs over pixels).
-use super::tile::{Out, Sum, Tiles, ROWS};
+use super::tile::Tiles;
 use super::window::Window;
 use super::Geometry;
 use crate::exec::cpu::tile::Simd;
 
-/// Numbers of a panel that are used together: a quarter of a second cache.
-const PANEL: usize = 1 << 16;
-/// Numbers of an image that are used together, for all panels.
-const BAND: usize = 1 << 15;
-/// Pixels that a kernel's gradient sums before the next taps: their cotangents stay in the first cache.
-const BLOCK: usize = 128;
-
 /// One pass over a window: result pixels `count`, each a sum over `taps`. Steps along both axes, in numbers.
-struct Pass { taps: [usize; 2], count: [usize; 2], from: usize, step: [usize; 2], to: usize, to_step: [usize; 2], weights: usize }
+pub(super) struct Pass { pub taps: [usize; 2], pub count: [usize; 2], pub from: usize, pub step: [usize; 2], pub to: usize, pub to_step: [usize; 2], pub weights: usize }
 
-/// The passes of one direction: from which channels to which.
-struct Plan { window: Window, passes: Vec<Pass>, depth: usize, wide: usize }
+/// The passes of one direction: from which channels to which, of how many pixels, and whether some of these are read by no tap.
+pub(super) struct Plan { pub window: Window, pub passes: Vec<Pass>, pub depth: usize, pub wide: usize, pub pixels: usize, pub gaps: bool }
 
 /// A convolution prepared for direct kernels.
-pub struct Direct { tiles: &'static Tiles, kernel: [usize; 2], stride: [usize; 2], out: [usize; 2], ahead: Plan, back: Plan }
+pub struct Direct {
+    pub(super) tiles: &'static Tiles, pub(super) kernel: [usize; 2], pub(super) stride: [usize; 2], pub(super) out: [usize; 2],
+    pub(super) ahead: Plan, pub(super) back: Plan,
+    /// True if the input's gradient is spread from the result's pixels, since it has few channels.
+    pub(super) spread: bool,
+}
 
 /// The tiles of an instruction set.
 fn tiles_of(simd: Simd) -> Option<&'static Tiles> {
@@ -32,12 +30,6 @@ fn tiles_of(simd: Simd) -> Option<&'static Tiles> {
         Simd::Avx2 => Some(&super::tile::avx2::TILES),
         _ => None,
     }
-}
-
-/// The parts of a sum of `runs` stretches of `len` terms, at most `most` terms each: (first run, runs, first term, terms).
-fn parts(runs: usize, len: usize, most: usize) -> impl Iterator<Item = (usize, usize, usize, usize)> {
-    let (together, most) = (if len > most { 1 } else { (most / len).max(1) }, most.min(len));
-    (0..runs).step_by(together).flat_map(move |r| (0..len).step_by(most).map(move |l| (r, together.min(runs - r), l, most.min(len - l))))
 }
 
 impl Direct {
@@ -53,7 +45,11 @@ impl Direct {
         let pitch = window.pitch();
         let pass = Pass { taps: g.kernel, count: g.out, from: 0, step: [stride[0] * pitch, stride[1] * g.c], to: 0, to_step: [g.out[1] * g.o, g.o], weights: 0 };
         let back = Direct::back(g, stride, tiles.lanes)?;
-        Some(Direct { tiles, kernel: g.kernel, stride, out: g.out, ahead: Plan { window, passes: vec![pass], depth: g.c, wide: g.o }, back })
+        let ahead = Plan { window, passes: vec![pass], depth: g.c, wide: g.o, pixels: g.out[0] * g.out[1], gaps: false };
+        // Instructions a result pixel: products, and what it takes to add and to copy them.
+        let (vectors, stretch) = (|n: usize| n.div_ceil(tiles.lanes), g.kernel[1] * g.c);
+        let spread = g.kernel[0] * (g.o * vectors(stretch) + stretch / 2 + 12) + stride[0] * stride[1] * g.c / 4 < g.kernel[0] * g.kernel[1] * g.o * vectors(g.c);
+        Some(Direct { tiles, kernel: g.kernel, stride, out: g.out, ahead, back, spread })
     }
 
     /// The passes of the input's gradient. Input pixel `i = r + s q - low` of phase `r` is read by result pixel `q - m` at tap `r + s m`.
@@ -74,9 +70,10 @@ impl Direct {
         let spans = [span(0), span(1)];
         let window = Window { origin: [spans[0].0, spans[1].0], size: [spans[0].1, spans[1].1], image: g.out, channels: g.o };
         if !window.moderate() { return None; }
-        let (pitch, mut weights, mut passes) = (window.pitch(), 0, Vec::new());
+        let (pitch, mut weights, mut passes, mut gaps) = (window.pitch(), 0, Vec::new(), false);
         for (r0, p0) in phases[0].iter().enumerate() { for (r1, p1) in phases[1].iter().enumerate() {
-            if p0.2 * p1.2 > 0 {
+            gaps |= p0.0 * p1.0 == 0;
+            if p0.0 * p1.0 * p0.2 * p1.2 > 0 {
                 let at = |d: usize, p: &(usize, i64, usize)| (p.1 - (p.0 as i64 - 1) - spans[d].0).max(0) as usize;
                 let to = |d: usize, r: usize, p: &(usize, i64, usize)| (r as i64 + stride[d] as i64 * p.1 - g.low[d]) as usize;
                 passes.push(Pass { taps: [p0.0, p1.0], count: [p0.2, p1.2], from: at(0, p0) * pitch + at(1, p1) * g.o, step: [pitch, g.o],
@@ -84,62 +81,7 @@ impl Direct {
             }
             weights += p0.0 * p1.0 * g.o * g.c.next_multiple_of(lanes);
         } }
-        Some(Plan { window, passes, depth: g.o, wide: g.c })
-    }
-
-    fn taps(&self) -> usize { self.kernel[0] * self.kernel[1] }
-    /// Numbers of the kernel in the panels of `forward`.
-    pub fn packed(&self) -> usize { self.taps() * self.ahead.depth * self.ahead.wide.next_multiple_of(self.tiles.lanes) }
-    /// Numbers of the kernel in the panels of `input_grad`.
-    pub fn packed_back(&self) -> usize { self.taps() * self.back.depth * self.back.wide.next_multiple_of(self.tiles.lanes) }
-    /// Numbers that a thread needs for any of the three.
-    pub fn scratch(&self) -> usize { self.ahead.window.copied().max(self.back.window.copied()) + BLOCK * 2 * self.tiles.lanes }
-
-    /// The panels of `wide` columns: first column, columns, vectors.
-    fn panels(&self, wide: usize) -> impl Iterator<Item = (usize, usize, usize)> {
-        let lanes = self.tiles.lanes;
-        (0..wide).step_by(2 * lanes).map(move |j| { let n = (wide - j).min(2 * lanes); (j, n, n.div_ceil(lanes)) })
-    }
-
-    /// Writes a kernel `[kernel, c, o]` in the panels of `forward`.
-    ///
-    /// # Safety
-    /// `to` holds `packed()` numbers.
-    pub unsafe fn pack(&self, kernel: *const f32, to: *mut f32) {
-        let (depth, o) = (self.taps() * self.ahead.depth, self.ahead.wide);
-        for (column, width, vectors) in self.panels(o) {
-            let all = vectors * self.tiles.lanes;
-            for l in 0..depth {
-                // SAFETY: panels lie one behind the other and have whole vectors.
-                unsafe {
-                    let row = to.add(column * depth + l * all);
-                    std::ptr::copy_nonoverlapping(kernel.add(l * o + column), row, width);
-                    row.add(width).write_bytes(0, all - width);
-                }
-            }
-        }
-    }
-
-    /// Writes a kernel `[kernel, c, o]` in the panels of `input_grad`: by phase, its taps from the last, results' channels in rows.
-    ///
-    /// # Safety
-    /// `to` holds `packed_back()` numbers.
-    pub unsafe fn pack_back(&self, kernel: *const f32, to: *mut f32) {
-        let (o, c) = (self.back.depth, self.back.wide);
-        let phases = |d: usize| (0..self.stride[d]).map(move |r| (r, (self.kernel[d] + self.stride[d] - 1 - r) / self.stride[d]));
-        let mut to = to;
-        for (r0, m0) in phases(0) { for (r1, m1) in phases(1) { for (column, width, vectors) in self.panels(c) {
-            let all = vectors * self.tiles.lanes;
-            for tap in 0..m0 * m1 {
-                let (t0, t1) = (r0 + self.stride[0] * (m0 - 1 - tap / m1), r1 + self.stride[1] * (m1 - 1 - tap % m1));
-                // SAFETY: every panel of every phase has its place, one behind the other.
-                unsafe {
-                    let from = kernel.add(((t0 * self.kernel[1] + t1) * c + column) * o);
-                    for i in 0..all { for j in 0..o { *to.add(j * all + i) = if i < width { *from.add(i * o + j) } else { 0.0 }; } }
-                    to = to.add(o * all);
-                }
-            }
-        } } }
+        Some(Plan { window, passes, depth: g.o, wide: g.c, pixels: g.input[0] * g.input[1], gaps })
     }
 
     /// `x [input, c]`, packed kernel → `y [out, o]`, one image.
@@ -151,98 +93,13 @@ impl Direct {
         unsafe { self.run(&self.ahead, x, packed, y, scratch) }
     }
 
-    /// `dy [out, o]`, kernel packed by `pack_back` → `dx [input, c]`, one image. Zeros beyond the image meet the kernel, so
-    /// one that is not finite makes NaN of pixels at the border.
+    /// `dy [out, o]`, kernel packed by `pack_back` → `dx [input, c]`, one image. Zeros around the cotangent may meet the kernel,
+    /// so one that is not finite makes NaN of pixels at the border.
     ///
     /// # Safety
     /// As for `forward`.
     pub unsafe fn input_grad(&self, dy: *const f32, packed: *const f32, dx: *mut f32, scratch: *mut f32) {
         // SAFETY: the caller's.
-        unsafe { self.run(&self.back, dy, packed, dx, scratch) }
-    }
-
-    /// All passes of a direction.
-    unsafe fn run(&self, plan: &Plan, image: *const f32, packed: *const f32, out: *mut f32, scratch: *mut f32) {
-        // SAFETY: the caller's; passes read inside of their window, and no two write the same pixel.
-        unsafe {
-            let from = plan.window.of(image, scratch);
-            for p in &plan.passes { self.pass(plan, p, from.add(p.from), packed.add(p.weights), out.add(p.to)); }
-        }
-    }
-
-    unsafe fn pass(&self, plan: &Plan, p: &Pass, from: *const f32, weights: *const f32, out: *mut f32) {
-        let (runs, len, pitch, pixels) = (p.taps[0], p.taps[1] * plan.depth, plan.window.pitch(), p.count[0] * p.count[1]);
-        let (mut rows, mut to) = ([0; ROWS], [0; ROWS]);
-        // The places of pixels from the `i`-th on, in the window and in the result.
-        let places = |i: usize, n: usize, rows: &mut [usize; ROWS], to: &mut [usize; ROWS]| {
-            let (mut y, mut x) = (i / p.count[1], i % p.count[1]);
-            for (row, to) in rows.iter_mut().zip(to).take(n) {
-                (*row, *to) = (y * p.step[0] + x * p.step[1], y * p.to_step[0] + x * p.to_step[1]);
-                x += 1;
-                if x == p.count[1] { (y, x) = (y + 1, 0); }
-            }
-        };
-        // SAFETY: the caller's.
-        unsafe {
-            if runs * len == 0 {
-                for i in 0..pixels { places(i, 1, &mut rows, &mut to); out.add(to[0]).write_bytes(0, plan.wide); }
-                return;
-            }
-            let tall = self.tiles.rows;
-            let band = (BAND * p.count[1] / (p.step[0].min(p.step[1] * p.count[1]).max(1))).next_multiple_of(tall);
-            for begin in (0..pixels).step_by(band) {
-                for (run, runs_, l, len_) in parts(runs, len, PANEL / (2 * self.tiles.lanes)) {
-                    for (column, width, vectors) in self.panels(plan.wide) {
-                        let all = vectors * self.tiles.lanes;
-                        let sum = Sum { runs: runs_, len: len_, a: [1, pitch], b: [all, len * all] };
-                        let (a, b) = (from.add(run * pitch + l), weights.add(runs * len * column + (run * len + l) * all));
-                        for i in (begin..pixels.min(begin + band)).step_by(tall) {
-                            let n = tall.min(pixels - i);
-                            places(i, n, &mut rows, &mut to);
-                            self.tiles.tiles[vectors - 1][n - 1](&sum, a, &rows, b, Out { data: out.add(column), rows: &to, width, add: run + l > 0 });
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// `x [input, c]`, `dy [out, o]` → `dk [kernel, c, o]`, one image, added to what `dk` holds if `add`.
-    ///
-    /// # Safety
-    /// As for `forward`; nobody else uses `dk`.
-    pub unsafe fn kernel_grad(&self, x: *const f32, dy: *const f32, dk: *mut f32, add: bool, scratch: *mut f32) {
-        let (c, o, out, pitch) = (self.ahead.depth, self.ahead.wide, self.out, self.ahead.window.pitch());
-        let (depth, stretch) = (self.taps() * c, self.kernel[1] * c);
-        let (lanes, tall) = (self.tiles.lanes, self.tiles.rows);
-        let step = self.ahead.passes[0].step;
-        let (mut rows, mut to) = ([0; ROWS], [0; ROWS]);
-        // SAFETY: the caller's; the packed block lies behind the window's copy.
-        unsafe {
-            let from = self.ahead.window.of(x, scratch);
-            let block = scratch.add(self.ahead.window.copied());
-            for (run, runs, l, len) in parts(out[0], out[1], BLOCK) {
-                for (column, width, vectors) in self.panels(o) {
-                    let all = vectors * lanes;
-                    let mut b = dy.add((run * out[1] + l) * o + column);
-                    let mut sum = Sum { runs, len, a: [step[1], step[0]], b: [o, out[1] * o] };
-                    // Whole vectors are read where they lie, unless they are far apart and read often.
-                    if width < all || (o > 128 && depth > 4 * tall) {
-                        for r in 0..runs { for i in 0..len {
-                            let row = block.add((r * len + i) * all);
-                            std::ptr::copy_nonoverlapping(b.add((r * out[1] + i) * o), row, width);
-                            row.add(width).write_bytes(0, all - width);
-                        } }
-                        (b, sum.b) = (block, [all, len * all]);
-                    }
-                    for i in (0..depth).step_by(tall) {
-                        let n = tall.min(depth - i);
-                        for r in 0..n { (rows[r], to[r]) = ((i + r) / stretch * pitch + (i + r) % stretch, (i + r) * o); }
-                        let out = Out { data: dk.add(column), rows: &to, width, add: add || run + l > 0 };
-                        self.tiles.tiles[vectors - 1][n - 1](&sum, from.add(run * step[0] + l * step[1]), &rows, b, out);
-                    }
-                }
-            }
-        }
+        unsafe { if self.spread { self.spread(dy, packed, dx, scratch) } else { self.run(&self.back, dy, packed, dx, scratch) } }
     }
 }

@@ -10,6 +10,9 @@ fn per_chunk(s: &Geometry) -> usize { s.n.div_ceil(16).max(1) }
 
 fn plan(s: &Geometry) -> Option<Direct> { if s.n == 0 { None } else { Direct::new(Simd::detect(), s) } }
 
+/// True if a single result channel, one element of a vector, costs more than the patch matrix.
+fn thin(s: &Geometry) -> bool { s.o == 1 && s.c > 16 }
+
 /// Sizes of an image and of its result.
 fn sizes(s: &Geometry) -> (usize, usize) { (s.input[0] * s.input[1] * s.c, s.pixels() * s.o) }
 
@@ -18,7 +21,7 @@ fn give(exec: &Exec, data: Vec<f32>) { let n = data.len(); drop(exec.array(data,
 
 /// `x`, `kernel` → result.
 pub fn forward(exec: &Exec, s: &Geometry, x: &[f32], kernel: &[f32]) -> Result<Vec<f32>> {
-    let Some(plan) = plan(s) else { return super::forward(exec, s, x, kernel) };
+    let Some(plan) = plan(s).filter(|_| !thin(s)) else { return super::forward(exec, s, x, kernel) };
     let (image, result) = sizes(s);
     let (mut out, mut packed): (Vec<f32>, Vec<f32>) = (exec.vec(s.n * result), exec.vec(plan.packed()));
     assert!(x.len() == s.n * image && kernel.len() == s.taps() * s.c * s.o);
@@ -55,7 +58,7 @@ pub fn input_grad(exec: &Exec, s: &Geometry, dy: &[f32], kernel: &[f32]) -> Resu
 
 /// `x`, result's cotangent → kernel's cotangent. At most 16 partial sums, a range of images each, added in order.
 pub fn kernel_grad(exec: &Exec, s: &Geometry, x: &[f32], dy: &[f32]) -> Result<Vec<f32>> {
-    let Some(plan) = plan(s) else { return super::kernel_grad(exec, s, x, dy) };
+    let Some(plan) = plan(s).filter(|_| !thin(s)) else { return super::kernel_grad(exec, s, x, dy) };
     let ((image, result), size, per) = (sizes(s), s.taps() * s.c * s.o, per_chunk(s));
     assert!(x.len() == s.n * image && dy.len() == s.n * result);
     let parts = s.n.div_ceil(per);

@@ -1,6 +1,10 @@
 //! Convolution and its two gradients, channels last: a patch matrix per image and group, then `gemm`; integers by a plain loop.
 pub mod direct;
 pub mod eager;
+mod kernel_grad;
+mod pack;
+mod passes;
+mod spread;
 mod tile;
 mod window;
 
