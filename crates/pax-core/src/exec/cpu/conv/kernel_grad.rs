@@ -1,6 +1,6 @@
 //! The kernel's gradient: rows of a tile are taps, the sum runs over pixels.
 use super::direct::Direct;
-use super::passes::parts;
+use super::passes::{parts, Walk};
 use super::tile::{ask, Out, Sum, ROWS};
 
 /// Pixels that are summed before the next taps: their cotangents stay in the first cache.
@@ -37,13 +37,14 @@ impl Direct {
                     }
                     // The next panel's cotangents are fetched little by little.
                     let (after, each) = (column + 2 * lanes, len.div_ceil(depth.div_ceil(tall)));
+                    let mut taps = Walk::new(0, stretch, [pitch, 1]);
                     for i in (0..depth).step_by(tall) {
                         if after < o {
                             let t = i / tall * each;
                             for r in 0..runs { for t in t..len.min(t + each) { ask::<false>(dy.wrapping_add(((run + r) * out[1] + l + t) * o + after), 2 * lanes); } }
                         }
                         let n = tall.min(depth - i);
-                        for r in 0..n { (rows[r], to[r]) = ((i + r) / stretch * pitch + (i + r) % stretch, (i + r) * o); }
+                        for (r, (row, to)) in rows[..n].iter_mut().zip(&mut to).enumerate() { (*row, *to) = (taps.step(), (i + r) * o); }
                         let out = Out { data: dk.add(column), rows: &to, width, add: add || run + l > 0 };
                         self.tiles.tiles[vectors - 1][n - 1](&sum, from.add(run * step[0] + l * step[1]), &rows, b, out);
                     }
