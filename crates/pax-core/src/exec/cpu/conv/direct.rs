@@ -47,8 +47,8 @@ impl Direct {
         let back = Direct::back(g, stride, tiles.lanes)?;
         let ahead = Plan { window, passes: vec![pass], depth: g.c, wide: g.o, pixels: g.out[0] * g.out[1], gaps: false };
         // Instructions a result pixel: products, and what it takes to add and to copy them.
-        let (vectors, stretch) = (|n: usize| n.div_ceil(tiles.lanes), g.kernel[1] * g.c);
-        let spread = g.kernel[0] * (g.o * vectors(stretch) + stretch / 2 + 12) + stride[0] * stride[1] * g.c / 4 < g.kernel[0] * g.kernel[1] * g.o * vectors(g.c);
+        let (vectors, taps) = (|n: usize| n.div_ceil(tiles.lanes), g.taps());
+        let spread = g.o * vectors(taps * g.c) + taps * g.c / 2 + 12 * g.kernel[0] + stride[0] * stride[1] * g.c / 4 < taps * g.o * vectors(g.c);
         Some(Direct { tiles, kernel: g.kernel, stride, out: g.out, ahead, back, spread })
     }
 

@@ -19,7 +19,7 @@ impl Direct {
         let (mut rows, mut to) = ([0; ROWS], [0; ROWS]);
         // SAFETY: the caller's; the packed block lies behind the window's copy.
         unsafe {
-            let from = self.ahead.window.of(x, scratch);
+            let x = self.ahead.window.of(x, scratch);
             let block = scratch.add(self.ahead.window.copied());
             for (run, runs, l, len) in parts(out[0], out[1], BLOCK) {
                 for (column, width, vectors) in self.panels(o) {
@@ -30,7 +30,10 @@ impl Direct {
                     if width < all || (o > 128 && depth > 4 * tall) {
                         for r in 0..runs { for i in 0..len {
                             let row = block.add((r * len + i) * all);
-                            std::ptr::copy_nonoverlapping(b.add((r * out[1] + i) * o), row, width);
+                            let from = b.add((r * out[1] + i) * o);
+                            // The usual width is known to the compiler.
+                            if width == 32 { std::ptr::copy_nonoverlapping(from, row, 32); continue; }
+                            std::ptr::copy_nonoverlapping(from, row, width);
                             row.add(width).write_bytes(0, all - width);
                         } }
                         (b, sum.b) = (block, [all, len * all]);
@@ -46,7 +49,7 @@ impl Direct {
                         let n = tall.min(depth - i);
                         for (r, (row, to)) in rows[..n].iter_mut().zip(&mut to).enumerate() { (*row, *to) = (taps.step(), (i + r) * o); }
                         let out = Out { data: dk.add(column), rows: &to, width, add: add || run + l > 0 };
-                        self.tiles.tiles[vectors - 1][n - 1](&sum, from.add(run * step[0] + l * step[1]), &rows, b, out);
+                        self.tiles.tiles[vectors - 1][n - 1](&sum, x.add(run * step[0] + l * step[1]), &rows, b, out);
                     }
                 }
             }

@@ -9,13 +9,14 @@ impl Direct {
     pub fn packed(&self) -> usize { self.taps() * self.ahead.depth * self.ahead.wide.next_multiple_of(self.tiles.lanes) }
     /// Numbers of the kernel in the panels of `input_grad`.
     pub fn packed_back(&self) -> usize {
-        let (wide, times) = if self.spread { (self.kernel[1] * self.back.wide, self.kernel[0]) } else { (self.back.wide, self.taps()) };
-        times * self.back.depth * wide.next_multiple_of(self.tiles.lanes)
+        self.back.depth * if self.spread { self.spread_width() } else { self.taps() * self.back.wide.next_multiple_of(self.tiles.lanes) }
     }
+    /// All taps and channels of a kernel, in whole vectors.
+    pub(super) fn spread_width(&self) -> usize { (self.taps() * self.back.wide).next_multiple_of(self.tiles.lanes) }
     /// Numbers that a thread needs for any of the three.
     pub fn scratch(&self) -> usize {
         let (window, lanes) = (&self.ahead.window, self.tiles.lanes);
-        let back = if self.spread { window.floats() + ROWS * 2 * lanes } else { self.back.window.copied() };
+        let back = if self.spread { window.floats() + ROWS * self.spread_width() } else { self.back.window.copied() };
         back.max(window.copied() + BLOCK * 2 * lanes)
     }
 
@@ -45,26 +46,21 @@ impl Direct {
     }
 
     /// Writes a kernel `[kernel, c, o]` in the panels of `input_grad`, results' channels in rows: by phase, its taps from the
-    /// last, or by kernel row where the gradient is spread.
+    /// last; taps in columns too where the gradient is spread.
     ///
     /// # Safety
     /// `to` holds `packed_back()` numbers.
     pub unsafe fn pack_back(&self, kernel: *const f32, mut to: *mut f32) {
         let (o, c) = (self.back.depth, self.back.wide);
-        // `width` rows of `o` numbers as columns.
-        let turn = |from: *const f32, width: usize, all: usize, to: *mut f32| for i in 0..all { for j in 0..o {
+        // `width` rows of `o` numbers as columns, some at a time so that these stay in the first cache.
+        let turn = |from: *const f32, width: usize, all: usize, to: *mut f32| for some in (0..o).step_by(64) { for i in 0..all { for j in some..o.min(some + 64) {
             // SAFETY: those that call give rows of the kernel and room for whole vectors.
             unsafe { *to.add(j * all + i) = if i < width { *from.add(i * o + j) } else { 0.0 }; }
-        } };
+        } } };
         // SAFETY: every panel has its place, one behind the other.
         unsafe {
             if self.spread {
-                let stretch = self.kernel[1] * c;
-                for row in 0..self.kernel[0] { for (column, width, vectors) in self.panels(stretch) {
-                    let all = vectors * self.tiles.lanes;
-                    turn(kernel.add((row * stretch + column) * o), width, all, to);
-                    to = to.add(o * all);
-                } }
+                for (column, width, vectors) in self.panels(self.taps() * c) { turn(kernel.add(column * o), width, vectors * self.tiles.lanes, to.add(column * o)); }
                 return;
             }
             let phases = |d: usize| (0..self.stride[d]).map(move |r| (r, (self.kernel[d] + self.stride[d] - 1 - r) / self.stride[d]));
