@@ -1,5 +1,6 @@
 //! Convolutions on one thread, in GFLOP/s: patch matrix (before), direct kernels an image a call, and with all around them (eager).
 //! `cargo run --release -p pax-core --example conv_bench`
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // it measures time
 use std::rc::Rc;
 use std::time::Instant;
 

@@ -5,6 +5,9 @@ use crate::exec::cpu::tile::Simd;
 use crate::exec::{Exec, Shared};
 use crate::Result;
 
+/// Numbers of partial sums that cost more than to read every image several times.
+const LARGE: usize = 1 << 20;
+
 /// Images of a chunk: at most 16 chunks.
 fn per_chunk(s: &Geometry) -> usize { s.n.div_ceil(16).max(1) }
 
@@ -56,12 +59,23 @@ pub fn input_grad(exec: &Exec, s: &Geometry, dy: &[f32], kernel: &[f32]) -> Resu
     Ok(out)
 }
 
-/// `x`, result's cotangent → kernel's cotangent. At most 16 partial sums, a range of images each, added in order.
+/// `x`, result's cotangent → kernel's cotangent. At most 16 partial sums, a range of images each, added in order; a large kernel
+/// in 8 ranges of rows instead, for all images each.
 pub fn kernel_grad(exec: &Exec, s: &Geometry, x: &[f32], dy: &[f32]) -> Result<Vec<f32>> {
     let Some(plan) = plan(s).filter(|_| !thin(s)) else { return super::kernel_grad(exec, s, x, dy) };
     let ((image, result), size, per) = (sizes(s), s.taps() * s.c * s.o, per_chunk(s));
     assert!(x.len() == s.n * image && dy.len() == s.n * result);
     let parts = s.n.div_ceil(per);
+    if parts * size >= LARGE {
+        let (mut out, rows): (Vec<f32>, usize) = (exec.vec(size), s.taps() * s.c);
+        let shared = Shared::new(&mut out);
+        exec.chunks(rows, rows.div_ceil(8), &|from, to| {
+            let mut scratch: Vec<f32> = Vec::with_capacity(plan.scratch());
+            // SAFETY: the lengths above; rows belong to their chunk.
+            for n in 0..s.n { unsafe { plan.kernel_rows(from, to, x.as_ptr().add(n * image), dy.as_ptr().add(n * result), shared.ptr(), n > 0, scratch.as_mut_ptr()) } }
+        });
+        return Ok(out);
+    }
     let (mut out, mut rest): (Vec<f32>, Vec<f32>) = (exec.vec(size), exec.vec((parts - 1) * size));
     let (sum, shared) = (Shared::new(&mut out), Shared::new(&mut rest));
     exec.chunks(s.n, per, &|from, to| {

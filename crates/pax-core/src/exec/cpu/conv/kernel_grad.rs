@@ -12,8 +12,15 @@ impl Direct {
     /// # Safety
     /// As for `forward`; nobody else uses `dk`.
     pub unsafe fn kernel_grad(&self, x: *const f32, dy: *const f32, dk: *mut f32, add: bool, scratch: *mut f32) {
+        // SAFETY: the caller's.
+        unsafe { self.kernel_rows(0, self.taps() * self.ahead.depth, x, dy, dk, add, scratch) }
+    }
+
+    /// Rows `begin..end` of `dk [kernel c, o]`.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) unsafe fn kernel_rows(&self, begin: usize, end: usize, x: *const f32, dy: *const f32, dk: *mut f32, add: bool, scratch: *mut f32) {
         let (c, o, out, pitch) = (self.ahead.depth, self.ahead.wide, self.out, self.ahead.window.pitch());
-        let (depth, stretch) = (self.taps() * c, self.kernel[1] * c);
+        let (depth, stretch) = (end - begin, self.kernel[1] * c);
         let (lanes, tall) = (self.tiles.lanes, self.tiles.rows);
         let step = self.ahead.passes[0].step;
         let (mut rows, mut to) = ([0; ROWS], [0; ROWS]);
@@ -40,13 +47,13 @@ impl Direct {
                     }
                     // The next panel's cotangents are fetched little by little.
                     let (after, each) = (column + 2 * lanes, len.div_ceil(depth.div_ceil(tall)));
-                    let mut taps = Walk::new(0, stretch, [pitch, 1]);
-                    for i in (0..depth).step_by(tall) {
+                    let mut taps = Walk::new(begin, stretch, [pitch, 1]);
+                    for i in (begin..end).step_by(tall) {
                         if after < o {
-                            let t = i / tall * each;
+                            let t = (i - begin) / tall * each;
                             for r in 0..runs { for t in t..len.min(t + each) { ask::<false>(dy.wrapping_add(((run + r) * out[1] + l + t) * o + after), 2 * lanes); } }
                         }
-                        let n = tall.min(depth - i);
+                        let n = tall.min(end - i);
                         for (r, (row, to)) in rows[..n].iter_mut().zip(&mut to).enumerate() { (*row, *to) = (taps.step(), (i + r) * o); }
                         let out = Out { data: dk.add(column), rows: &to, width, add: add || run + l > 0 };
                         self.tiles.tiles[vectors - 1][n - 1](&sum, x.add(run * step[0] + l * step[1]), &rows, b, out);

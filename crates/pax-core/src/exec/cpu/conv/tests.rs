@@ -167,6 +167,9 @@ fn eager_functions_add_up_images_as_the_patch_matrix() {
         near(eager::input_grad(&exec, &g, &dy, &k).unwrap(), input_grad(&exec, &g, &dy, &k).unwrap());
         near(eager::kernel_grad(&exec, &g, &x, &dy).unwrap(), kernel_grad(&exec, &g, &x, &dy).unwrap());
     } }
+    let g = Geometry { n: 3, ..geometry([3, 4], [3, 3], [1, 1], [1, 1], [1, 1], 250, 160) }; // a large kernel, in ranges of rows
+    let (x, dy) = (numbers(36 * 250, 1), numbers(36 * 160, 2));
+    for (a, b) in eager::kernel_grad(&exec, &g, &x, &dy).unwrap().iter().zip(&kernel_grad(&exec, &g, &x, &dy).unwrap()) { assert!((a - b).abs() <= 1e-4, "{a} {b}"); }
     // An infinite weight reaches the pixels that it was multiplied with, and makes no NaN of zeros around the cotangent.
     let g = geometry([4, 4], [3, 3], [1, 1], [1, 1], [1, 1], 16, 16);
     let mut k = vec![1.0; 9 * 256];
