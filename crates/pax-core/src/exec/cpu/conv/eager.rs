@@ -8,6 +8,9 @@ use crate::Result;
 /// Numbers of partial sums that cost more than to read every image several times.
 const LARGE: usize = 1 << 20;
 
+/// Pixels that pay for a partial sum.
+const PIXELS: usize = 384;
+
 /// Images of a chunk: at most 16 chunks.
 fn per_chunk(s: &Geometry) -> usize { s.n.div_ceil(16).max(1) }
 
@@ -63,7 +66,9 @@ pub fn input_grad(exec: &Exec, s: &Geometry, dy: &[f32], kernel: &[f32]) -> Resu
 /// in 8 ranges of rows instead, for all images each.
 pub fn kernel_grad(exec: &Exec, s: &Geometry, x: &[f32], dy: &[f32]) -> Result<Vec<f32>> {
     let Some(plan) = plan(s).filter(|_| !thin(s)) else { return super::kernel_grad(exec, s, x, dy) };
-    let ((image, result), size, per) = (sizes(s), s.taps() * s.c * s.o, per_chunk(s));
+    let ((image, result), size) = (sizes(s), s.taps() * s.c * s.o);
+    // A partial sum takes as long as some hundred pixels: with few of these there are fewer sums.
+    let per = per_chunk(s).max(s.n.div_ceil((s.n * s.pixels() / PIXELS).max(4)));
     assert!(x.len() == s.n * image && dy.len() == s.n * result);
     let parts = s.n.div_ceil(per);
     if parts * size >= LARGE {
@@ -86,7 +91,7 @@ pub fn kernel_grad(exec: &Exec, s: &Geometry, x: &[f32], dy: &[f32]) -> Result<V
             for n in from..to { plan.kernel_grad(x.as_ptr().add(n * image), dy.as_ptr().add(n * result), dk, n > from, scratch.as_mut_ptr()) }
         }
     });
-    exec.chunks(size, 1 << 13, &|from, to| {
+    exec.chunks(size, size.div_ceil(16).max(1 << 10), &|from, to| {
         // SAFETY: chunks are disjoint; nobody writes the partial sums any more.
         let sum = unsafe { sum.range(from, to) };
         for part in 1..parts {

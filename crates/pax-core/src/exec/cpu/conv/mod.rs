@@ -1,4 +1,5 @@
-//! Convolution and its two gradients, channels last: a patch matrix per image and group, then `gemm`; integers by a plain loop.
+//! Convolution and its two gradients, channels last. Here for every dtype, dilation and number of groups: a patch matrix per image
+//! and group, then `gemm`; integers by a plain loop. f32 goes by direct kernels where they apply (`direct`, `eager`).
 pub mod direct;
 pub mod eager;
 mod kernel_grad;
