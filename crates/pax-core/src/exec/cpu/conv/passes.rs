@@ -52,7 +52,7 @@ impl Direct {
         unsafe {
             // Where all panels fit the second cache they are read again for every few tiles, else for a band of the image.
             let band = if plan.wide <= 2 * self.tiles.lanes { pixels } else if runs * len * plan.wide <= PANEL { FEW * tall }
-                else { (BAND * p.count[1] / (p.step[0].min(p.step[1] * p.count[1]).max(1))).next_multiple_of(tall) };
+                else { (BAND * p.count[1] / (p.step[0].min(p.step[1] * p.count[1]))).max(1).next_multiple_of(tall) };
             for begin in (0..pixels).step_by(band) {
                 for (run, runs_, l, len_) in parts(runs, len, PANEL / (2 * self.tiles.lanes)) {
                     for (column, width, vectors) in self.panels(plan.wide) {

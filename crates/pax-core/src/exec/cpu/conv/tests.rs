@@ -30,6 +30,8 @@ fn table() -> Vec<Geometry> {
     all.push(geometry([2, 3], [1, 2], [1, 1], [0, 0], [0, 0], 2500, 5)); // a kernel row in parts
     all.push(geometry([12, 12], [3, 3], [1, 1], [1, 1], [1, 1], 5, 200)); // cotangents far apart
     all.push(geometry([60, 70], [3, 3], [1, 1], [1, 1], [1, 1], 20, 40)); // bands
+    all.push(geometry([1, 2], [1, 1], [1, 1], [0, 0], [0, 0], 40_000, 33)); // a band of less than a pixel
+    all.push(geometry([9, 20], [3, 3], [1, 1], [1, 1], [1, 1], 130, 70)); // bands and panels
     all
 }
 
