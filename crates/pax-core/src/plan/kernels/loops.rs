@@ -145,6 +145,7 @@ impl Loop {
     /// # Safety
     /// `bases` are as the plan says, and nobody else writes the elements `from..to` of the results.
     pub unsafe fn range(&self, bases: Bases, from: usize, to: usize) {
+        if from >= to { return; }
         let mut room = std::mem::MaybeUninit::<[f32; ROOM * TILE]>::uninit();
         let mut at: Table = [std::ptr::null_mut(); 256];
         let room = room.as_mut_ptr().cast::<f32>();
