@@ -5,9 +5,8 @@ use pax_core::bind::Tensors;
 use pax_core::dtype::Element;
 use pax_core::exec::Pool;
 use pax_core::level::{Mode, Tape};
-use pax_core::ops::programs::call::CALL;
 use pax_core::ops::{lift::result_dtype, table, Axis, Lift};
-use pax_core::{dispatch, walk, Aval, Cx, DType, Error, Params, Program, Result, Row, Tensor};
+use pax_core::{dispatch, walk, Aval, Cx, DType, Error, Program, Result, Row, Tensor};
 
 use crate::codec::{Reader, Writer};
 use crate::handles::{Entry, FreeList, Handle, Handles};
@@ -282,16 +281,18 @@ impl Session {
         let program = self.handles.program(program)?;
         let mut r = Reader::new(scratch);
         let n = r.count()?;
-        let (mut inputs, mut donated): (Tensors, Vec<Handle>) = (Tensors::with_capacity(n), Vec::new());
+        let (mut inputs, mut handles, mut donated): (Tensors, Vec<Option<Handle>>, Vec<Handle>) = (Tensors::with_capacity(n), Vec::with_capacity(n), Vec::new());
         self.handles.begin_census();
         for _ in 0..n {
             let x = r.number()?;
             let h = x.abs() as Handle;
             inputs.push(self.handles.tensor(h)?.clone());
             self.handles.meet(h);
+            handles.push((x < 0.0).then_some(h));
             if x < 0.0 { donated.push(h); }
         }
-        let outs = self.cx.apply(&CALL, Params::new(CALL.params, [program.into()])?, &inputs)?;
+        let given: Vec<bool> = handles.into_iter().map(|h| h.is_some_and(|h| self.handles.met_once(h))).collect();
+        let outs = self.cx.call_giving(&program, &inputs, &given)?;
         drop(inputs);
         let (mut made, mut out) = (Made::with_capacity(outs.len()), Writer::new(scratch));
         for t in outs {

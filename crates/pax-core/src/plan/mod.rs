@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use crate::exec::Exec;
 use crate::{dispatch, Array, Cx, DType, Error, Params, Program, Result, Row};
+pub(crate) use kernels::conv::Which;
 use kernels::{part, Bases, Kernel};
 pub use rewrite::rewrite;
 use view::{Place, Slot, View};

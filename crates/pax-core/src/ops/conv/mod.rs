@@ -50,12 +50,10 @@ fn out_shape(s: &Geometry, rank: usize) -> Vec<usize> {
     shape
 }
 
-/// Which of the three.
-#[derive(Clone, Copy, PartialEq)]
-enum Which { Out, Input, Kernel }
+pub(crate) use crate::plan::Which;
 
 /// Sizes and result shape from the two operands of a row.
-fn plan(which: Which, a: &[usize], b: &[usize], p: &Params) -> Result<(Geometry, Vec<usize>)> {
+pub(crate) fn plan(which: Which, a: &[usize], b: &[usize], p: &Params) -> Result<(Geometry, Vec<usize>)> {
     let rank = a.len().saturating_sub(2);
     if !(1..=2).contains(&rank) || b.len() != a.len() { return Err(Error::shape(format!("operands {a:?} and {b:?} must both have 1 or 2 spatial axes"))); }
     let groups = p.int("groups")?.max(1) as usize;

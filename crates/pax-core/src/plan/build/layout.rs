@@ -12,6 +12,8 @@ use crate::plan::{Chunks, Home, Local, Phase, Plan, Step};
 const CHUNK: f64 = 4000.0;
 /// Most chunks of a phase.
 const CHUNKS: usize = 32;
+/// Most chunks of a phase that sums over them.
+const SUMS: usize = 16;
 /// A phase with less work runs on the caller's thread.
 const ALONE: f64 = 7000.0;
 /// Buffers begin at multiples of so many bytes.
@@ -54,6 +56,8 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
     let Builder { simd, mut drafts, phases, made, mut sizes, mut constants, partials, .. } = b;
     let slots = made.len();
     let chunks: Vec<usize> = phases.iter().map(|p| if p.work < ALONE { 1 } else { ((p.work / CHUNK) as usize).clamp(1, CHUNKS).min(p.units) }).collect();
+    let mut chunks = chunks;
+    for p in &partials { chunks[p.2] = chunks[p.2].min(SUMS); }
     for (slot, one, phase) in partials { sizes[slot].0 = one * chunks[phase]; }
     // What groups read is known only now.
     for d in &mut drafts { if let Body::Loop(g) | Body::Product(_, g) = &d.body { d.reads.extend(g.reads()); } }

@@ -1,10 +1,14 @@
 //! Kernels of rows that are not element-wise: products, reductions, slices at places that integers name.
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use super::fuse::Group;
 use super::{Body, Builder, Kind, Value, INTEGERS, PACKS};
 use crate::exec::cpu::reduce::Fold;
 use crate::ops::index::gather::{lay, Place as At, CLAMP};
+use crate::exec::cpu::conv::direct::Direct;
+use crate::plan::kernels::conv::{Conv, ConvPack, Which};
 use crate::plan::kernels::dot::{Dot, Operand, Pack, Right};
 use crate::plan::kernels::index::{Concat, Gather, Scatter};
 use crate::plan::kernels::loops::{Axis, Walk};
@@ -38,6 +42,9 @@ impl Builder<'_> {
             "reduce_prod" if float(self, e.inputs[0]) => self.reduce(e, Fold::Prod),
             "reduce_max" if float(self, e.inputs[0]) => self.reduce(e, Fold::Max),
             "reduce_min" if float(self, e.inputs[0]) => self.reduce(e, Fold::Min),
+            "conv" if float(self, e.inputs[0]) => self.conv(e, Which::Out),
+            "conv_input_grad" if float(self, e.inputs[0]) => self.conv(e, Which::Input),
+            "conv_kernel_grad" if float(self, e.inputs[0]) => self.conv(e, Which::Kernel),
             "gather" => self.gather(e),
             "concatenate" if matches!(self.aval(e.outputs[0]).dtype, DType::F32 | DType::I32) => self.concatenate(e),
             "scatter" if float(self, e.inputs[0]) && e.params.choice("mode")? == "add" => self.scatter(e),
@@ -125,17 +132,51 @@ impl Builder<'_> {
             if let Some(units) = self.fits(p, &across, count, work).filter(|&u| u >= super::UNITS) {
                 self.phases[p].units = units;
                 self.phases[p].work += work;
-                // One result a chunk; how many chunks there are is known when the plan is finished.
-                let partial = self.draft(p, |s| Body::Kernel(Kernel::Reduce(Reduce { across: true, out: s[0], ..reduce })), [x.slot], &[(total, DType::F32)])[0];
-                self.partials.push((partial, total, p));
-                let sums = Reduce { fold, slot: partial, offset: 0, kept: SmallVec::from_slice(&[(total, 1)]), over: SmallVec::from_slice(&[(1, total as isize)]), out: 0, across: false };
-                let phase = self.choose(&[(partial, 1)], total, total as f64);
-                self.add(e, phase, &[(partial, 1)], |out| Body::Across { partial: Reduce { out, ..sums }, phase: p });
+                self.across(e, p, fold, [x.slot], |out| Kernel::Reduce(Reduce { across: true, out, ..reduce }));
                 return Ok(true);
             }
         }
         let phase = self.choose(&reads, total, work);
         self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Reduce(Reduce { out, ..reduce })));
+        Ok(true)
+    }
+
+    /// A kernel that gives one result a chunk of its phase, and the fold of these. How many there are is known when the plan is finished.
+    fn across(&mut self, e: &Equation, phase: usize, fold: Fold, reads: impl IntoIterator<Item = Slot>, kernel: impl FnOnce(Slot) -> Kernel) {
+        let total = self.aval(e.outputs[0]).size();
+        let partial = self.draft(phase, |s| Body::Kernel(kernel(s[0])), reads, &[(total, DType::F32)])[0];
+        self.partials.push((partial, total, phase));
+        let sums = Reduce { fold, slot: partial, offset: 0, kept: SmallVec::from_slice(&[(total, 1)]), over: SmallVec::from_slice(&[(1, total as isize)]), out: 0, across: false };
+        // Not where the chunks are: they all come first.
+        let then = self.choose(&[(partial, 1)], total, (1.3 * total as f64).max(super::TINY));
+        self.add(e, then, &[(partial, 1)], |out| Body::Across { partial: Reduce { out, ..sums }, phase });
+    }
+
+    /// Convolution and its gradients, image by image, where the direct kernels apply.
+    fn conv(&mut self, e: &Equation, which: Which) -> Result<bool> {
+        let shapes = [self.aval(e.inputs[0]).shape.clone(), self.aval(e.inputs[1]).shape.clone(), self.aval(e.outputs[0]).shape.clone()];
+        let (geometry, _) = crate::ops::conv::plan(which, &shapes[0], &shapes[1], &e.params)?;
+        // Products of one column are slower than a patch matrix.
+        if geometry.o == 1 && geometry.c > 16 { return Ok(false); }
+        let Some(direct) = Direct::new(self.simd, &geometry).map(Arc::new) else { return Ok(false) };
+        let (Some(a), Some(b)) = (self.flat(e.inputs[0])?, self.flat(e.inputs[1])?) else { return Ok(false) };
+        let n = geometry.n;
+        let size = |s: &[usize], images: bool| s.iter().product::<usize>() / if images { n } else { 1 };
+        let sizes = [size(&shapes[0], true), size(&shapes[1], which == Which::Kernel), size(&shapes[2], which != Which::Kernel)];
+        let work = (n * geometry.out[0] * geometry.out[1] * geometry.o * geometry.kernel[0] * geometry.kernel[1] * geometry.c) as f64 * MULTIPLY_ADD;
+        let images = |b: &Self, v: &View| b.units_of(v, v.shape.len() - 1);
+        if which == Which::Kernel {
+            let reads = [images(self, &a), images(self, &b)];
+            let phase = self.choose(&reads, n, work);
+            self.across(e, phase, Fold::Sum, [a.slot, b.slot], |out| Kernel::Conv(Conv { which, direct, n, a: (a.slot, a.offset), b: (b.slot, b.offset), sizes, out }));
+            return Ok(true);
+        }
+        let pack = ConvPack { direct: direct.clone(), back: which == Which::Input, kernel: (b.slot, b.offset), out: 0 };
+        let phase = if self.early(b.slot) { PACKS } else { self.choose(&[(b.slot, 1)], 1, sizes[1] as f64) };
+        let packed = self.draft(phase, |s| Body::Kernel(Kernel::ConvPack(ConvPack { out: s[0], ..pack })), [b.slot], &[(if which == Which::Input { direct.packed_back() } else { direct.packed() }, DType::F32)])[0];
+        let reads = [images(self, &a), (packed, 1)];
+        let phase = self.choose(&reads, n, work);
+        self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Conv(Conv { which, direct, n, a: (a.slot, a.offset), b: (packed, 0), sizes, out })));
         Ok(true)
     }
 

@@ -1,5 +1,6 @@
 //! What the chunks of a phase run: kernels without allocation, on bases that the plan gives. Each takes a range of units:
 //! equal parts of its result. See `docs/engine.md`.
+pub mod conv;
 pub mod dot;
 pub mod index;
 pub mod loops;
@@ -29,6 +30,8 @@ pub enum Kernel {
     Gather(index::Gather),
     Scatter(index::Scatter),
     Concat(index::Concat),
+    Conv(conv::Conv),
+    ConvPack(conv::ConvPack),
 }
 
 impl Kernel {
@@ -37,6 +40,7 @@ impl Kernel {
         match self {
             Kernel::Dot(d) => d.room(),
             Kernel::Product(p) => p.room(),
+            Kernel::Conv(c) => c.room(),
             _ => 0,
         }
     }
@@ -50,6 +54,8 @@ impl Kernel {
             Kernel::Pack(p) => format!("pack {}×{}", p.k, p.n),
             Kernel::Reduce(r) => format!("{:?} {:?} over {:?}{}", r.fold, r.kept.as_slice(), r.over.as_slice(), if r.across { ", a chunk" } else { "" }),
             Kernel::Gather(g) => format!("gather {} of {}", g.rows(), g.lay.inner),
+            Kernel::Conv(c) => format!("conv {:?} of {} images", c.which, c.n),
+            Kernel::ConvPack(_) => "pack a kernel".into(),
             Kernel::Concat(c) => format!("{} parts in {} rows", c.parts.len(), c.rows),
             Kernel::Scatter(s) => format!("scatter {} of {}", s.lay.places, s.lay.inner),
         }
@@ -71,6 +77,9 @@ impl Kernel {
                 Kernel::Reduce(r) => r.run(bases, from, to, of, chunk),
                 Kernel::Gather(g) => g.run(bases, part(g.rows(), from, of), part(g.rows(), to, of)),
                 Kernel::Scatter(s) => s.run(bases, from, to, of),
+                Kernel::Conv(c) => c.run(bases, from, to, of, chunk, room),
+                // Not divided: the first unit's.
+                Kernel::ConvPack(p) => if from == 0 { p.run(bases) },
                 Kernel::Concat(c) => c.run(bases, part(c.rows, from, of), part(c.rows, to, of)),
             }
         }
