@@ -161,6 +161,8 @@ impl Array {
     pub fn ndim(&self) -> usize { self.shape.len() }
     /// Bytes of the buffer behind this view.
     pub fn buffer_bytes(&self) -> usize { self.buffer.bytes }
+    /// Bytes of one of `n` slices along the first axis of a contiguous array.
+    pub fn buffer_step(&self, n: usize) -> usize { self.size().checked_div(n).unwrap_or(0) * self.dtype.size() }
     /// True if no other view holds the buffer.
     pub fn is_unique(&self) -> bool { Rc::strong_count(&self.buffer) == 1 }
     /// True if both views have the same buffer.

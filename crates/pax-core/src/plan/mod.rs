@@ -3,6 +3,7 @@
 mod build;
 mod kernels;
 mod rewrite;
+mod scan;
 mod show;
 mod view;
 
@@ -15,6 +16,7 @@ use crate::{dispatch, Array, Cx, DType, Error, Params, Program, Result, Row};
 pub(crate) use kernels::conv::Which;
 use kernels::{part, Bases, Kernel};
 pub use rewrite::rewrite;
+pub use scan::Course;
 use view::{Place, Slot, View};
 
 /// A row that runs by itself.
@@ -30,8 +32,8 @@ struct Chunks { units: usize, chunks: usize, kernels: Vec<Kernel>, locals: Vec<L
 enum Step { Chunks(Chunks), Row(Box<Call>) }
 
 /// `drops`: arrays that nobody reads any more behind it.
-/// `label`: what its kernels do, for people.
-struct Phase { step: Step, drops: SmallVec<[Slot; 2]>, label: String }
+/// `label`: what its kernels do, for people. `fixed`: it gives the same in every step of a scan.
+struct Phase { step: Step, drops: SmallVec<[Slot; 2]>, label: String, fixed: bool }
 
 /// Where a slot lies.
 #[derive(Clone)]
@@ -133,7 +135,8 @@ impl Chunks {
 }
 
 impl Plan {
-    pub fn new(cx: &Cx, program: &Program) -> Plan { build::build(cx, program) }
+    /// `fixed`: the first of the inputs that are the same in every step, for the body of a scan.
+    pub fn new(cx: &Cx, program: &Program, fixed: Option<usize>) -> Plan { build::build(cx, program, fixed) }
 
     pub fn run(&self, cx: &Cx, inputs: impl ExactSizeIterator<Item = Array>) -> Result<SmallVec<[Array; 1]>> {
         if inputs.len() != self.inputs.len() { return Err(Error::internal("a program was run with another number of inputs")); }
@@ -141,18 +144,24 @@ impl Plan {
         cx.meter.steadily(|| cx.meter.with_arena(floats, |arena| self.steps(cx, inputs, aligned(arena))))
     }
 
-    fn steps(&self, cx: &Cx, inputs: impl ExactSizeIterator<Item = Array>, arena: *mut u8) -> Result<SmallVec<[Array; 1]>> {
-        let exec = cx.exec();
+    /// Bases of what lies there from the start.
+    fn start(&self, arena: *mut u8) -> Result<Values> {
         let mut values = Values { arrays: vec![None; self.homes.len()], bases: vec![std::ptr::null_mut(); self.homes.len()] };
-        for (a, slot) in inputs.zip(&self.inputs) {
-            if let Some(s) = slot { values.put(*s, a.to_contiguous(&exec.meter)?)?; }
-        }
         for (slot, home) in self.homes.iter().enumerate() {
             match home {
                 Home::Arena(at) => values.bases[slot] = arena.wrapping_add(*at),
                 Home::Constant(a) => values.put(slot, a.clone())?,
                 _ => {}
             }
+        }
+        Ok(values)
+    }
+
+    fn steps(&self, cx: &Cx, inputs: impl ExactSizeIterator<Item = Array>, arena: *mut u8) -> Result<SmallVec<[Array; 1]>> {
+        let exec = cx.exec();
+        let mut values = self.start(arena)?;
+        for (a, slot) in inputs.zip(&self.inputs) {
+            if let Some(s) = slot { values.put(*s, a.to_contiguous(&exec.meter)?)?; }
         }
         for (i, phase) in self.phases.iter().enumerate() {
             self.profile.time(i, || match &phase.step {

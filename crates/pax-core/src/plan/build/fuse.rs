@@ -185,7 +185,7 @@ impl Builder<'_> {
         let phase = self.drafts[draft].phase;
         let mut units = self.phases[phase].units;
         self.readable(draft, args, &mut units).then_some(())?;
-        (units >= UNITS || units == self.phases[phase].units || self.phases[phase].work < super::TINY).then_some(units)
+        (units >= UNITS || self.phases[phase].kind == Kind::Alone || self.phases[phase].work < super::TINY).then_some(units)
     }
 
     fn readable(&self, draft: usize, args: &[Operand], units: &mut usize) -> bool {

@@ -53,7 +53,7 @@ impl Ranges {
 fn only_tile(b: &Body) -> bool { matches!(b, Body::Product(_, g) if g.only_tile().is_some()) }
 
 pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan {
-    let Builder { simd, mut drafts, phases, made, mut sizes, mut constants, partials, .. } = b;
+    let Builder { simd, mut drafts, phases, made, mut sizes, mut constants, partials, fixed, .. } = b;
     let slots = made.len();
     let chunks: Vec<usize> = phases.iter().map(|p| if p.work < ALONE { 1 } else { ((p.work / CHUNK) as usize).clamp(1, CHUNKS).min(p.units) }).collect();
     let mut chunks = chunks;
@@ -101,6 +101,16 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
         }
     }
     let laid_over: Vec<Slot> = (0..slots).filter(|&s| over[s].is_some()).collect();
+
+    // Phases that give the same in every step of a scan; what they make stays.
+    let mut stays: Vec<bool> = vec![false; slots];
+    for s in fixed.iter().flatten() { stays[*s] = true; }
+    for s in 0..slots { stays[s] |= matches!(homes[s], Home::Constant(_)); }
+    let is_fixed: Vec<bool> = (0..phases.len()).map(|p| {
+        let same = fixed.is_some() && order[p].iter().all(|&i| !matches!(drafts[i].body, Body::Row(_)) && drafts[i].reads.iter().all(|&s| stays[s] || made[s].is_some_and(|m| drafts[m].phase == p)) && drafts[i].writes.iter().all(|&s| !row_touched[s]));
+        if same { for &i in &order[p] { for &s in &drafts[i].writes { stays[s] = true; last[s] = Some((usize::MAX, 0)); shared[s] = true; } } }
+        same
+    }).collect();
 
     let mut arena = Ranges::default();
     let mut ends: Vec<Vec<Slot>> = vec![vec![]; phases.len()];
@@ -153,7 +163,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
         for &s in &drops { if let Home::Arena(at) = homes[s] { arena.give(at, bytes(s)); } }
         let step = match row { Some(call) => Step::Row(call), None => Step::Chunks(Chunks { units, chunks: chunks[p], kernels, locals, scratch: local.end, room, makes }) };
         let drops = drops.into_iter().filter(|&s| matches!(homes[s], Home::Array)).collect();
-        steps.push(Phase { step, drops, label: label.join("; ") });
+        steps.push(Phase { step, drops, label: label.join("; "), fixed: is_fixed[p] });
     }
     // Inputs die with their last use too.
     let inputs = inputs.into_iter().map(|s| last[s].map(|_| s)).collect();

@@ -69,7 +69,7 @@ struct Phase { kind: Kind, units: usize, work: f64 }
 const TINY: f64 = 5000.0;
 /// A phase with more work is divided into at least so many units.
 const UNITS: usize = 8;
-/// Phases that a kernel without operands from other kernels may join: the last ones.
+/// Phases that a kernel may join though its operands come from before: the last ones.
 const NOW: usize = 4;
 /// Most bytes of a result that is computed while the plan is built.
 const CONSTANT: usize = 1 << 18;
@@ -98,6 +98,8 @@ struct Builder<'a> {
     packs: Vec<(PackKey, Slot)>,
     /// Results of chunks: slot, elements of one, phase.
     partials: Vec<(Slot, usize, usize)>,
+    /// In the body of a scan: the inputs that are the same in every step.
+    fixed: Option<Vec<Slot>>,
 }
 
 impl Builder<'_> {
@@ -110,6 +112,11 @@ impl Builder<'_> {
     fn phase_of(&self, slot: Slot) -> Option<usize> { self.made[slot].map(|d| self.drafts[d].phase) }
     /// There before everything else: an input, a constant, or made in the first phase.
     fn early(&self, slot: Slot) -> bool { self.phase_of(slot).is_none_or(|p| p == 0) }
+
+    /// Worth packing: read by many chunks or, in a scan, in every step.
+    fn packable(&self, slot: Slot, chunked: bool) -> bool {
+        match &self.fixed { None => chunked && self.early(slot), Some(f) => f.contains(&slot) || self.constants.contains_key(&slot) }
+    }
 
     fn phase(&mut self, kind: Kind, units: usize, work: f64) -> usize {
         self.phases.push(Phase { kind, units: units.max(1), work });
@@ -139,8 +146,9 @@ impl Builder<'_> {
         let last = self.last_phase(reads);
         let small = if work < TINY / 8.0 { last.map_or(0, |p| p + 1)..self.phases.len() } else { 0..0 };
         let place = last.into_iter().chain(small.filter(|&p| self.phases[p].work < TINY)).find_map(|p| self.fits(p, reads, limit, work).map(|u| (p, u)));
-        // What needs only inputs goes where the program is now: who reads it is there.
-        let now = if last.is_none_or(|p| p <= INTEGERS) && work >= TINY / 8.0 { (INTEGERS + 1..self.phases.len()).rev().take(NOW).find_map(|p| self.fits(p, reads, limit, work).filter(|&u| u >= UNITS).map(|u| (p, u))) } else { None };
+        // Else with what the program does now, if that comes after its operands: who reads it may be there.
+        let behind = last.unwrap_or(0).max(INTEGERS) + 1..self.phases.len();
+        let now = if work >= TINY / 8.0 { behind.rev().take(NOW).find_map(|p| self.fits(p, reads, limit, work).filter(|&u| u >= 2 * UNITS).map(|u| (p, u))) } else { None };
         match place.or(now) {
             Some((p, units)) => {
                 self.phases[p].units = units;
@@ -274,12 +282,12 @@ fn reshaped(x: &View, shape: &[usize]) -> Option<Strides> {
     shape[..at].iter().all(|&n| n == 1).then_some(strides)
 }
 
-pub fn build(cx: &Cx, program: &Program) -> Plan {
+pub fn build(cx: &Cx, program: &Program, fixed: Option<usize>) -> Plan {
     let mut flat = super::rewrite(program);
     let simd = Simd::detect();
     let mut b = Builder {
         cx, simd, micro: Micro::f32(simd), values: vec![None; flat.avals.len()], avals: std::mem::take(&mut flat.avals), floats: vec![], drafts: vec![], phases: vec![],
-        made: vec![], sizes: vec![], constants: HashMap::new(), packs: vec![], partials: vec![],
+        made: vec![], sizes: vec![], constants: HashMap::new(), packs: vec![], partials: vec![], fixed: None,
     };
     // The first phase is for what needs nothing but inputs and is small: counters, schedules. The second packs
     // right operands, the third takes integers from inputs: neither is in the way of a phase that needs them.
@@ -293,6 +301,7 @@ pub fn build(cx: &Cx, program: &Program) -> Plan {
         b.values[v as usize] = Some(Value::Place(Place::View(View::whole(slot, &shape))));
         inputs.push(slot);
     }
+    b.fixed = fixed.map(|n| inputs[n.min(inputs.len())..].to_vec());
     for e in &flat.equations {
         // A row whose parameters are not as declared is left to its own evaluation, which says what is wrong.
         if b.equation(e).is_err() { b.row(e); }

@@ -88,19 +88,21 @@ impl Builder<'_> {
         let rowwise = !dot.batch.is_empty() || work < super::TINY / 2.0 || (m >= ROWS && (m >= 2 * k || self.last_phase(&reads).is_some_and(|p| p > INTEGERS && self.fits(p, &reads, m, work).is_some())));
         if rowwise {
             // What many chunks read is packed once.
-            if dot.batch.is_empty() && m >= ROWS && self.early(b.slot) { dot.right = Right::Packed(self.packed(&dot)); }
-            let phase = self.choose(&reads, items * m, work);
+            if dot.batch.is_empty() && self.packable(b.slot, m >= ROWS) { dot.right = Right::Packed(self.packed(&dot)); }
             let panels = if let Right::Packed(slot) = dot.right { Some((slot, 1)) } else { None };
             let reads: SmallVec<[(Slot, usize); 3]> = reads.into_iter().chain(panels).collect();
+            let phase = self.choose(&reads, items * m, work);
             self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Dot(Dot { out, ..dot })));
             return Ok(true);
         }
+        if self.packable(b.slot, false) { dot.right = Right::Packed(self.packed(&dot)); }
         let pieces = ((work / PIECE) as usize).clamp(1, PIECES);
         let strips = pieces.div_ceil(dot.panels()).min(m.div_ceil(4 * self.micro.rows));
         let phase = self.phase(Kind::Alone, dot.panels() * strips, work);
         let shape = self.aval(e.outputs[0]).shape.clone();
         let group = Group::behind(&shape, self.simd);
-        self.draft(phase, |_| Body::Product(Box::new(DotDraft { dot, strips }), group), reads.iter().map(|r| r.0), &[]);
+        let panels = if let Right::Packed(slot) = dot.right { Some(slot) } else { None };
+        self.draft(phase, |_| Body::Product(Box::new(DotDraft { dot, strips }), group), reads.iter().map(|r| r.0).chain(panels), &[]);
         self.values[e.outputs[0] as usize] = Some(Value::Expr { draft: self.drafts.len() - 1, index: 0 });
         Ok(true)
     }
