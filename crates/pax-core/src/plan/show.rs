@@ -1,4 +1,5 @@
 //! Plans for people: what `.plan` prints, and the times of `PAX_PROFILE=1`.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a profile reads the clock, and the environment asks for it
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::OnceLock;
@@ -17,7 +18,7 @@ fn bytes(n: usize) -> String {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         writeln!(f, "plan: {} phases, arena {}", self.phases.len(), bytes(self.arena))?;
-        for (i, p) in self.phases.iter().enumerate() { writeln!(f, "{i:4}  {}", self.line(i, p))?; }
+        for (i, p) in self.phases.iter().enumerate() { writeln!(f, "{i:4}  {}", self.line(p))?; }
         let count = |g: fn(&Home) -> bool| self.homes.iter().filter(|h| g(h)).count();
         write!(f, "buffers: {} inputs, {} constants, {} of their own, {} in the arena, {} of a chunk", count(|h| matches!(h, Home::Input)), count(|h| matches!(h, Home::Constant(_))),
             count(|h| matches!(h, Home::Array)), count(|h| matches!(h, Home::Arena(_))), count(|h| matches!(h, Home::Chunk)))
@@ -25,7 +26,7 @@ impl fmt::Display for Plan {
 }
 
 impl Plan {
-    fn line(&self, _i: usize, p: &super::Phase) -> String {
+    fn line(&self, p: &super::Phase) -> String {
         match &p.step {
             Step::Row(c) => format!("row {}", c.row.name),
             Step::Chunks(c) => format!("{} units in {} chunks, {} a chunk: {}", c.units, c.chunks, bytes(c.scratch + 4 * c.room), p.label),
@@ -65,7 +66,7 @@ impl Profile {
         let each = |t: &Duration| t.as_secs_f64() * 1e6 / EVERY as f64;
         let total: f64 = times.iter().map(each).sum();
         eprintln!("plan of {} phases, {total:.1} µs a run", times.len());
-        for (i, t) in times.iter().enumerate().filter(|(_, t)| each(t) > total / 200.0) { eprintln!("{:9.1} µs  {:4}  {}", each(t), i, plan.line(i, &plan.phases[i])); }
+        for (i, t) in times.iter().enumerate().filter(|(_, t)| each(t) > total / 200.0) { eprintln!("{:9.1} µs  {:4}  {}", each(t), i, plan.line(&plan.phases[i])); }
         times.clear();
         *runs = 0;
     }

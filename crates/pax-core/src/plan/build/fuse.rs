@@ -1,5 +1,6 @@
 //! Chains of element-wise equations: which loop an equation joins, and what the loop then looks like.
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use smallvec::SmallVec;
 
@@ -15,8 +16,14 @@ use crate::{DType, Dims, Result};
 #[derive(Clone)]
 pub(super) enum Source { Place(Place, DType), Padded { view: View, shape: Dims, low: Dims, dtype: DType, fill: u32 } }
 
+impl Source {
+    fn slot(&self) -> Option<Slot> { match self { Source::Place(Place::View(v), _) | Source::Padded { view: v, .. } => Some(v.slot), Source::Place(..) => None } }
+    /// In the order of the loop, from the slot's beginning.
+    fn is_direct(&self) -> bool { matches!(self, Source::Place(Place::View(v), _) if v.is_contiguous() && v.offset == 0) }
+}
+
 #[derive(Clone)]
-pub(super) enum Arg { Expr(usize), Source(Source) }
+pub(super) enum Arg { Expr(usize), Source(Rc<Source>) }
 pub(super) struct Expr { name: &'static str, f: TileFn, args: SmallVec<[Arg; 3]>, dtype: DType, slot: Option<Slot> }
 
 /// A loop while it grows. `tile`: the first expression is what the product before it made.
@@ -33,20 +40,20 @@ impl Group {
     pub fn only_tile(&self) -> Option<Slot> { if self.tile && self.exprs.len() == 1 { self.exprs[0].slot } else { None } }
     /// Slots that it reads in its own order only, from their beginning: a result may lie over them.
     pub fn direct(&self) -> SmallVec<[Slot; 4]> {
-        let sources = || self.exprs.iter().flat_map(|e| &e.args).filter_map(|a| match a { Arg::Source(Source::Place(Place::View(v), _)) => Some((v.slot, v.is_contiguous() && v.offset == 0)), Arg::Source(Source::Padded { view, .. }) => Some((view.slot, false)), _ => None });
+        let sources = || self.exprs.iter().flat_map(|e| &e.args).filter_map(|a| if let Arg::Source(s) = a { s.slot().map(|slot| (slot, s.is_direct())) } else { None });
         sources().filter(|s| s.1 && sources().all(|o| o.0 != s.0 || o.1)).map(|s| s.0).collect()
     }
     pub fn reads(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.exprs.iter().flat_map(|e| &e.args).filter_map(|a| match a { Arg::Source(Source::Place(Place::View(v), _) | Source::Padded { view: v, .. }) => Some(v.slot), _ => None })
+        self.exprs.iter().flat_map(|e| &e.args).filter_map(|a| if let Arg::Source(s) = a { s.slot() } else { None })
     }
 }
 
 /// An operand of an equation that is being placed.
 #[derive(Clone)]
-pub(super) enum Operand { Expr { draft: usize, index: usize }, Floating(usize), Source(Source) }
+pub(super) enum Operand { Expr { draft: usize, index: usize }, Floating(usize), Source(Rc<Source>) }
 
 /// An expression of what is there from the start; `settled` once it had to lie in memory.
-pub(super) struct Float { name: &'static str, f: TileFn, args: SmallVec<[Operand; 3]>, dtype: DType, shape: Dims, count: usize, settled: Option<(usize, usize)> }
+pub(super) struct Float { name: &'static str, f: TileFn, args: SmallVec<[Operand; 3]>, dtype: DType, shape: Dims, count: usize, cost: f64, settled: Option<(usize, usize)> }
 
 /// Most expressions and loads of a group: they have to fit into the room and the pointer table.
 const EXPRS: usize = 32;
@@ -63,14 +70,14 @@ impl Builder<'_> {
         let dtype = self.aval(out).dtype;
         if e.row.name == "pad" {
             let Some(source) = self.padded(e)? else { return Ok(false) };
-            self.values[out as usize] = Some(self.express("pad", tile::copy(self.simd), smallvec::smallvec![Operand::Source(source)], dtype, &shape));
+            self.values[out as usize] = Some(self.express("pad", tile::copy(self.simd), smallvec::smallvec![Operand::Source(Rc::new(source))], dtype, &shape));
             return Ok(true);
         }
         let Some(f) = tile_of(e, &self.avals, self.simd) else { return Ok(false) };
         let args = e.inputs.iter().map(|&v| match self.values[v as usize].clone() {
             Some(Value::Expr { draft, index }) => Operand::Expr { draft, index },
             Some(Value::Floating(i)) => Operand::Floating(i),
-            _ => { let dtype = self.aval(v).dtype; let place = self.place(v); Operand::Source(self.as_floats(place, dtype)) }
+            _ => { let dtype = self.aval(v).dtype; let place = self.place(v); Operand::Source(Rc::new(self.as_floats(place, dtype))) }
         }).collect();
         self.values[out as usize] = Some(self.express(e.row.name, f, args, dtype, &shape));
         Ok(true)
@@ -101,7 +108,7 @@ impl Builder<'_> {
     /// A copy in row-major order, of four-byte elements or bools.
     pub(super) fn copied(&mut self, x: &View, dtype: DType) -> Option<View> {
         if !matches!(dtype, DType::F32 | DType::I32 | DType::Bool) { return None; }
-        let source = Operand::Source(Source::Place(Place::View(x.clone()), dtype));
+        let source = Operand::Source(Rc::new(Source::Place(Place::View(x.clone()), dtype)));
         let v = self.join("copy", tile::copy(self.simd), smallvec::smallvec![source], dtype, &x.shape);
         Some(self.stored(v.0, v.1))
     }
@@ -109,13 +116,13 @@ impl Builder<'_> {
     fn express(&mut self, name: &'static str, f: TileFn, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> Value {
         let early = |a: &Operand| match a {
             Operand::Floating(i) => self.floats[*i].shape[..] == *shape,
-            Operand::Source(Source::Place(Place::View(v), _)) => self.early(v.slot),
-            Operand::Source(Source::Place(..)) => true,
-            _ => false,
+            Operand::Source(s) => match &**s { Source::Place(Place::View(v), _) => self.early(v.slot), Source::Place(..) => true, Source::Padded { .. } => false },
+            Operand::Expr { .. } => false,
         };
         let count = 1 + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].count } else { 0 }).sum::<usize>();
         if count <= FLOATING && args.iter().all(early) {
-            self.floats.push(Float { name, f, args, dtype, shape: shape.into(), count, settled: None });
+            let cost = cost(name) + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].cost } else { 0.0 }).sum::<f64>();
+            self.floats.push(Float { name, f, args, dtype, shape: shape.into(), count, cost, settled: None });
             return Value::Floating(self.floats.len() - 1);
         }
         let (draft, index) = self.join(name, f, args, dtype, shape);
@@ -203,7 +210,8 @@ impl Builder<'_> {
 
     /// Adds an expression to the loop that makes one of its operands, to another of its phase, or to a new one.
     fn join(&mut self, name: &'static str, f: TileFn, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> (usize, usize) {
-        let work = shape.iter().product::<usize>() as f64 * cost(name);
+        let floating = |a: &Operand| if let Operand::Floating(i) = a { self.floats[*i].cost } else { 0.0 };
+        let work = shape.iter().product::<usize>() as f64 * (cost(name) + args.iter().map(floating).sum::<f64>());
         let last = args.iter().filter_map(|a| if let Operand::Expr { draft, .. } = a { Some((self.drafts[*draft].phase, *draft)) } else { None }).max();
         let found = last.and_then(|(_, d)| self.joins(d, &args, shape).map(|u| (d, u)));
         if let Some((d, _)) = found { let phase = self.drafts[d].phase; self.phases[phase].work += work; }
@@ -241,7 +249,7 @@ impl Builder<'_> {
             Operand::Expr { draft: d, index } => {
                 let (view, dtype) = (self.stored(*d, *index), self.group_mut(*d).exprs[*index].dtype);
                 self.group_mut(draft).loads += 1;
-                Arg::Source(Source::Place(Place::View(view), dtype))
+                Arg::Source(Rc::new(Source::Place(Place::View(view), dtype)))
             }
             Operand::Floating(i) => {
                 let known = self.group_mut(draft).floats.get(i).copied();

@@ -43,7 +43,7 @@ impl Walk {
     /// True if every tile from `start` on is the same.
     fn repeats(&self, start: usize) -> bool {
         let Some((inner, outer)) = self.axes.split_last() else { return false };
-        !inner.padded() && TILE % inner.n == 0 && start % inner.n == 0 && outer.iter().all(|a| a.stride == 0 && !a.padded())
+        !inner.padded() && TILE.is_multiple_of(inner.n) && start.is_multiple_of(inner.n) && outer.iter().all(|a| a.stride == 0 && !a.padded())
     }
 
     /// Where `n` elements from the linear index `start` on lie, if they lie together.
@@ -162,8 +162,8 @@ impl Loop {
                 for l in &self.loads {
                     match &l.from {
                         From::Direct(slot, offset) => at[l.id as usize] = bases.at::<f32>(*slot).wrapping_offset(*offset + start as isize),
-                        From::Walk(w) if repeats[l.id as usize] => { if start == from { w.copy(bases.at(w.slot), start, TILE.min(self.size), own(room, l.id)); at[l.id as usize] = own(room, l.id); } }
-                        From::Walk(w) => at[l.id as usize] = match w.there(bases.at(w.slot), start, n) { Some(p) => p, None => { w.copy(bases.at(w.slot), start, n, own(room, l.id)); own(room, l.id) } },
+                        From::Walk(w) if repeats[l.id as usize] && start == from => { w.copy(bases.at(w.slot), start, TILE.min(self.size - start), own(room, l.id)); at[l.id as usize] = own(room, l.id); }
+                        From::Walk(w) if !repeats[l.id as usize] => at[l.id as usize] = match w.there(bases.at(w.slot), start, n) { Some(p) => p, None => { w.copy(bases.at(w.slot), start, n, own(room, l.id)); own(room, l.id) } },
                         _ => {}
                     }
                 }
