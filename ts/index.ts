@@ -16,7 +16,7 @@ export { Module, parameter, state } from "./module/index.js";
 export type { Params, State } from "./module/index.js";
 export type { LeafOf, TensorTree, Traced } from "./tree/index.js";
 export { grad, jvp, valueAndGrad, vjp } from "./transforms/grad.js";
-export { jit, makeProgram } from "./transforms/jit.js";
+export { jit, makeProgram, type PrintedProgram } from "./transforms/jit.js";
 export { explainRetrace } from "./transforms/retrace.js";
 export { vmap } from "./transforms/vmap.js";
 export { cond, foriLoop, scan, whileLoop } from "./transforms/control.js";

@@ -22,6 +22,7 @@ export interface Verbs {
   batch(program: number, size: number, ...targets: object[]): number;
   customVjp(): number;
   programText(program: number): string | number;
+  planText(program: number): string | number;
   stats(): number;
   manifest(): string;
   manifestHash(): number;

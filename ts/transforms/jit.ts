@@ -154,12 +154,23 @@ function run(name: string, kept: Kept, leaves: readonly Tensor[]): unknown {
   return buildNode(program.structure.node, { leaves: results, next: 0 });
 }
 
+/** A recorded program for reading: as a string its equations, `plan` how it runs (fused groups, chunks, buffers and bytes). */
+export interface PrintedProgram {
+  readonly plan: string;
+  toString(): string;
+}
+
 /** The program that `fn` records for these arguments, for printing. */
-export function makeProgram<A extends Args>(fn: (...args: A) => unknown): (...args: Loose<A>) => { toString(): string } {
+export function makeProgram<A extends Args>(fn: (...args: A) => unknown): (...args: Loose<A>) => PrintedProgram {
   return (...args) => {
     const flats = (args as readonly unknown[]).map((a) => flattenTensors(a));
     const program = trace("makeProgram", fn as AnyFn, flats.flatMap((f) => f.leaves.map(specOf)), rebuilder(flats));
-    const text = verbs.programText(program.id);
-    return { toString: () => (typeof text === "string" ? text : fail()) };
+    const text = (answer: string | number): string => (typeof answer === "string" ? answer : fail());
+    return {
+      get plan() {
+        return text(verbs.planText(program.id));
+      },
+      toString: () => text(verbs.programText(program.id)),
+    };
   };
 }

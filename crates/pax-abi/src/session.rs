@@ -351,6 +351,8 @@ impl Session {
         Ok(made)
     }
 
+    /// How a program runs: phases, buffers, bytes.
+    pub fn plan_text(&self, h: Handle) -> Result<String> { Ok(pax_core::plan::text(&self.cx, &*self.handles.program(h)?)) }
     pub fn program_text(&self, h: Handle) -> Result<String> { Ok(self.handles.program(h)?.to_string()) }
     pub fn program(&self, h: Handle) -> Result<Rc<Program>> { self.handles.program(h) }
 

@@ -151,6 +151,7 @@ const VERBS: &[(&str, Raw)] = verbs! {
     "batch" => |env, a, s, scratch| s.batch(a.handle(env, 0)?, a.number(env, 1)? as usize, scratch).map(Answer::Made),
     "customVjp" => |_, _, s, scratch| s.custom_vjp(scratch).map(|h| Answer::Number(h as f64)),
     "programText" => |env, a, s, _| s.program_text(a.handle(env, 0)?).map(|t| Answer::Value(string(env, &t))),
+    "planText" => |env, a, s, _| s.plan_text(a.handle(env, 0)?).map(|t| Answer::Value(string(env, &t))),
     "stats" => |_, _, s, scratch| s.stats(scratch).map(|_| Answer::Number(0.0)),
     "manifest" => |env, _, _, _| Ok(Answer::Value(string(env, &manifest::manifest()))),
     "manifestHash" => |_, _, _, _| Ok(Answer::Number(f64::from(manifest::hash()))),

@@ -134,6 +134,9 @@ impl Chunks {
     }
 }
 
+/// A program's plan, for people.
+pub fn text(cx: &Cx, program: &Program) -> String { program.plan.get_or_init(|| Plan::new(cx, program, None)).to_string() }
+
 impl Plan {
     /// `fixed`: the first of the inputs that are the same in every step, for the body of a scan.
     pub fn new(cx: &Cx, program: &Program, fixed: Option<usize>) -> Plan { build::build(cx, program, fixed) }
