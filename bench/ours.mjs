@@ -1,5 +1,5 @@
 // node bench/ours.mjs WORKLOAD...: measures our steps in the contract of the peers (one JSON line a workload).
-// Env: BENCH_DATA (folder of the .safetensors files), BENCH_MIN_S, BENCH_MAX_S, BENCH_THREADS, BENCH_EAGER=1 (without jit).
+// Env: BENCH_DATA (folder of the peers' .safetensors files; without it bench/data.mjs makes the same shapes), BENCH_MIN_S, BENCH_MAX_S, BENCH_THREADS, BENCH_EAGER=1 (without jit).
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -8,12 +8,14 @@ const began = now();
 const pax = await import("paxjs");
 const importMs = now() - began;
 const { workloads, kernels } = await import("./workloads.mjs");
+const { makeData } = await import("./data.mjs");
 const { np } = pax;
 if (process.env.BENCH_THREADS !== undefined) pax.setThreads(Number(process.env.BENCH_THREADS));
 const [minMs, maxMs] = [1e3 * Number(process.env.BENCH_MIN_S ?? 1), 1e3 * Number(process.env.BENCH_MAX_S ?? 3)];
 const eager = process.env.BENCH_EAGER === "1";
 
-const load = (name) => pax.io.fromSafetensors(readFileSync(join(process.env.BENCH_DATA ?? "data", `${name}.safetensors`)));
+const folder = process.env.BENCH_DATA;
+const load = (name) => (folder ? pax.io.fromSafetensors(readFileSync(join(folder, `${name}.safetensors`))) : makeData(name));
 const part = (tensors, prefix) => Object.fromEntries([...tensors].filter(([k]) => k.startsWith(prefix)).map(([k, t]) => [k.slice(prefix.length), t]));
 
 /** Times steps as the protocol of the workloads says. */

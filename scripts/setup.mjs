@@ -60,6 +60,7 @@ export function setUp() {
   }
   buildNative();
   run("npx", ["tsc", "-p", "."]);
+  run(process.execPath, ["scripts/bundle.mjs"]);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) setUp();

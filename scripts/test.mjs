@@ -16,10 +16,13 @@ function count(name, good, bad, status, text) {
 }
 
 /** A runner that hangs is ended after `minutes`, and so a failure. */
-function capture(command, args, minutes) {
-  const r = spawnSync(command, args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 28, timeout: minutes * 60_000, env: { ...process.env, FORCE_COLOR: "0" } });
+function capture(command, args, minutes, env = {}) {
+  const r = spawnSync(command, args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 28, timeout: minutes * 60_000, env: { ...process.env, FORCE_COLOR: "0", ...env } });
   return { text: `${r.stdout ?? ""}${r.stderr ?? ""}${r.error ?? ""}`, status: r.status ?? 1 };
 }
+
+/** How many tests of a run of cargo ended so. */
+const cargoSum = (text, word) => [...text.matchAll(new RegExp(`^test result:.*?(\\d+) ${word}`, "gm"))].reduce((n, m) => n + Number(m[1]), 0);
 
 /** Runs a folder's suites, each in a process of its own. A test that is skipped or cannot fail is a failure. */
 function suites(folder) {
@@ -45,8 +48,12 @@ for (const version of ["22", "24"]) {
 }
 {
   const { text, status } = capture("cargo", ["test", "--workspace", "--no-fail-fast"], 30);
-  const sum = (word) => [...text.matchAll(new RegExp(`^test result:.*?(\\d+) ${word}`, "gm"))].reduce((n, m) => n + Number(m[1]), 0);
-  count("cargo", sum("passed"), sum("failed"), status, text);
+  count("cargo", cargoSum(text, "passed"), cargoSum(text, "failed"), status, text);
+}
+// Kernels, rows and plans with fewer vector instructions than this machine has.
+for (const level of ["avx2", "base"]) {
+  const { text, status } = capture("cargo", ["test", "-p", "pax-core", "--lib", "--test", "table", "--test", "plan"], 10, { PAX_SIMD: level });
+  count(`cargo with ${level}`, cargoSum(text, "passed"), cargoSum(text, "failed"), status, text);
 }
 run("node", ["scripts/extract-api.mjs"]);
 run("npx", ["tsc", "-p", "tests"]);

@@ -3,7 +3,7 @@ import type { Verbs } from "./backend/abi.js";
 import { loadNative } from "./backend/node.js";
 import { PaxError, type ErrorCode } from "./errors.js";
 import { claimMarks } from "./module/instance.js";
-import { Tensor, type DType, type TensorLike } from "./tensor.js";
+import { Tensor, type DType, type Shape, type TensorLike } from "./tensor.js";
 
 /** Dtypes in the order of their numbers in the engine. */
 export const DTYPES = ["float32", "float64", "float16", "bfloat16", "int32", "int64", "uint8", "uint32", "bool"] as const;
@@ -134,9 +134,14 @@ export function describe(t: Tensor, at: number): number {
   const rank = scratch[at + 3]!;
   const shape = new Array<number>(rank);
   for (let d = 0; d < rank; d++) shape[d] = scratch[at + 4 + d]!;
-  t.fill(scratch[at]!, DTYPES[scratch[at + 1]!]!, scratch[at + 2] !== 0, shape, frame);
-  if (scopes.length > 0) scopes[scopes.length - 1]!.push(t);
+  fill(t, scratch[at]!, DTYPES[scratch[at + 1]!]!, scratch[at + 2] !== 0, shape);
   return at + 4 + rank;
+}
+
+/** Makes `t` the tensor of a handle, made in the innermost frame. */
+export function fill(t: Tensor, id: number, dtype: DType, weak: boolean, shape: Shape): void {
+  t.fill(id, dtype, weak, shape, frame);
+  if (scopes.length > 0) scopes[scopes.length - 1]!.push(t);
 }
 
 /** Tensors made inside each `pax.scope`. */
@@ -173,12 +178,19 @@ export function adopt(t: Tensor): void {
   checked(verbs.track(t.id, frame === null ? t.nbytes + 256 : 256, t));
 }
 
+/** Objects for a verb that makes `count` tensors, and the arguments that hand them over: not more than a call may have. */
+export function targetsOf(count: number): readonly [targets: Tensor[], handed: object[]] {
+  const targets: Tensor[] = [];
+  for (let i = 0; i < count; i++) targets.push(new Tensor());
+  return [targets, count > 1000 ? [targets] : targets];
+}
+
 /** Runs a verb that makes one tensor for each target, and describes them; `more` gets the numbers that follow, one for each. */
-export function collect(count: number, verb: (targets: Tensor[]) => number, more?: (i: number, x: number) => void): Tensor[] {
-  const targets = Array.from({ length: count }, () => new Tensor());
+export function collect(count: number, verb: (targets: object[]) => number, more?: (i: number, x: number) => void): Tensor[] {
+  const [targets, handed] = targetsOf(count);
   // A description takes 4 numbers and the sizes; no tensor has more than 32 axes.
   reserve(37 * count);
-  checked(verb(targets));
+  checked(verb(handed));
   let at = 0;
   for (const t of targets) at = describe(t, at);
   if (more !== undefined) targets.forEach((_, i) => more(i, scratch[at + i]!));
@@ -208,6 +220,17 @@ export function checked(answer: number): number { return answer < 0 ? fail() : a
 const PUBLIC: Readonly<Record<string, string>> = {
   select: "where", reduceSum: "sum", reduceMax: "max", reduceMin: "min", reduceProd: "prod", gather: "take", randomBits: "bits", randomSplit: "split", randomFoldIn: "foldIn",
 };
+
+/** Runs `f`; an error of a row that it uses names `op`, the function that the user called. */
+export function calledAs<R>(op: string, f: () => R): R {
+  try {
+    return f();
+  } catch (e) {
+    if (!(e instanceof PaxError) || e.op === undefined || e.op === op) throw e;
+    const text = e.message.startsWith(`${e.op}: `) ? e.message.slice(e.op.length + 2) : e.message;
+    throw new PaxError(e.code, `${op}: ${text}`, { op, cause: e });
+  }
+}
 
 /** Throws the engine's last error. */
 export function fail(): never {

@@ -64,15 +64,16 @@ export class Tensor extends TensorBase {
   bytes(): Uint8Array {
     const handle = use(this);
     const answer = verbs.read(handle);
-    if (typeof answer === "number") {
-      const abstract = abstractFrame(this.frame);
-      if (abstract !== null) {
-        verbs.lastError();
-        throw new PaxError("trace", `a value was read inside \`${abstract.name}\`, where tensors have a shape and a dtype but no value: use np.where or pax.cond for a choice, return the tensor and read it outside, or pass the number in staticArgnums`);
-      }
-      fail();
-    }
+    if (typeof answer === "number") this.unreadable();
     return new Uint8Array(answer);
+  }
+
+  /** Throws why its value could not be read. */
+  private unreadable(): never {
+    const abstract = abstractFrame(this.frame);
+    if (abstract === null) fail();
+    verbs.lastError();
+    throw new PaxError("trace", `a value was read inside \`${abstract.name}\`, where tensors have a shape and a dtype but no value: use np.where or pax.cond for a choice, return the tensor and read it outside, or pass the number in staticArgnums`);
   }
 
   /** The elements in row-major order; float16 and bfloat16 as Float32Array, bool as Uint8Array. Blocks. */
@@ -97,7 +98,9 @@ export class Tensor extends TensorBase {
   item<T extends Scalar>(): T;
   item(): Scalar {
     if (this.size !== 1) throw new PaxError("shape", `item() reads one element, this tensor has shape [${this.shape.join(", ")}]: use toArray()`);
-    const x = this.dataSync()[0]!;
+    if (this.dtype === "int64") return this.dataSync()[0]!;
+    if (verbs.item(use(this)) < 0) this.unreadable();
+    const x = scratch[0]!;
     return this.dtype === "bool" ? x !== 0 : x;
   }
 

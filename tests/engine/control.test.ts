@@ -173,4 +173,12 @@ test("a jitted function may be used inside other transformations, again and agai
   assert.is(f(np.array(4)).item(), 16);
 });
 
+test("a plan can be read: a product with what comes behind it, and where things lie", () => {
+  const f = (x: T, w: T, b: T): T => pax.nn.relu(x.matmul(w).add(b));
+  const { plan } = pax.makeProgram(f)(np.ones([64, 100]), np.ones([100, 50]), np.ones([50]));
+  assert.match(plan, /^plan: 1 phases, arena/);
+  assert.match(plan, /product 64×100×50 add relu/);
+  assert.match(plan, /3 inputs/);
+});
+
 test.run();

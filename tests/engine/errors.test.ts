@@ -1,5 +1,6 @@
 /** Every error's sentence, in one file that is read in each change: `UPDATE_SNAPSHOTS=1 node .cache/tests/tests/engine/errors.test.js` writes it. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { SourceMap, type SourceMapPayload } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
@@ -21,8 +22,18 @@ const line = (e: pax.PaxError): string =>
 
 const found: string[] = [];
 const sentences: string[] = [];
-/** The places in dist/ that the errors came through, as `file:line`. */
+/** The places in ts/ that the errors came through, as `file:line`. */
 const places = new Set<string>();
+
+const dist = fileURLToPath(new URL(".", import.meta.resolve("paxjs")));
+const maps = new Map<string, SourceMap>();
+/** Where a place of a file in dist/ comes from: a module of tsc's, or the bundle of all of them. */
+function noteOrigin(file: string, row: number, column: number): void {
+  if (!maps.has(file)) maps.set(file, new SourceMap(JSON.parse(readFileSync(join(dist, `${file}.map`), "utf8")) as SourceMapPayload));
+  const entry = maps.get(file)!.findEntry(row - 1, column - 1);
+  if (!("originalSource" in entry)) return;
+  places.add(`${/ts\/([\w/-]+\.ts)$/.exec(entry.originalSource)![1]!}:${entry.originalLine + 1}`);
+}
 
 for (const { title, cases } of [...operations, ...transforms, ...modules, ...files]) {
   test(title, async () => {
@@ -37,7 +48,7 @@ for (const { title, cases } of [...operations, ...transforms, ...modules, ...fil
       if (!found.includes(line(e))) found.push(line(e));
       sentences.push(e.message);
       for (let at: unknown = e; at instanceof Error; at = at.cause) {
-        for (const [, file, row] of at.stack!.matchAll(/\/dist\/([\w/-]+\.js):(\d+)/g)) places.add(`${file}:${row}`);
+        for (const [, file, row, column] of at.stack!.matchAll(/\/dist\/([\w/-]+\.js):(\d+):(\d+)/g)) noteOrigin(file!, Number(row), Number(column));
       }
     }
   });
@@ -48,12 +59,8 @@ const list = (folder: string, extension: string): string[] =>
 
 /** Lines of the facade that throw, and that no case came through. */
 function silentFacade(): string[] {
-  const dist = fileURLToPath(new URL(".", import.meta.resolve("paxjs")));
-  return list("ts", ".ts").flatMap((source) => {
-    const file = source.replace(/ts$/, "js");
-    return readFileSync(join(dist, file), "utf8").split("\n").flatMap((text, i) =>
-      (/\bthrow (new PaxError\(|[\w.]+\()/.test(text) && !text.includes('"internal"') && !places.has(`${file}:${i + 1}`) ? [`ts/${source} | ${text.trim()}`] : []));
-  });
+  return list("ts", ".ts").flatMap((source) => readFileSync(join("ts", source), "utf8").split("\n").flatMap((text, i) =>
+    (/\bthrow (new PaxError\(|[\w.]+\()/.test(text) && !text.includes('"internal"') && !places.has(`${source}:${i + 1}`) ? [`ts/${source} | ${text.slice(text.search(/\bthrow /)).trim()}`] : [])));
 }
 
 /** Sentences in the engine's source that no case gave. */

@@ -163,7 +163,7 @@ test("every method gives what the function gives", () => {
   };
   const integers: Record<string, readonly unknown[]> = { bitwiseAnd: [3], bitwiseOr: [whole.T], bitwiseXor: [5], bitwiseNot: [], leftShift: [2], rightShift: [1] };
   const plain = (y: unknown): unknown => (y instanceof pax.Tensor ? [y.dtype, y.shape, y.toArray()] : Array.isArray(y) ? y.map(plain) : y);
-  const methods = Object.getOwnPropertyNames(pax.Tensor.prototype).filter((name) => name in np && name !== "reshape" && name !== "transpose");
+  const methods = Object.getOwnPropertyNames(pax.Tensor.prototype).filter((name) => Object.hasOwn(np, name) && name !== "reshape" && name !== "transpose");
   assert.ok(methods.length > 120, `${methods.length} methods`);
   for (const name of Object.keys({ ...given, ...integers })) assert.ok(methods.includes(name), `${name} is no method`);
   for (const name of methods) {

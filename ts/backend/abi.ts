@@ -4,22 +4,25 @@ export interface Verbs {
   init(scratch: Float64Array): number;
   make(bytes: Uint8Array, target: object): number;
   read(handle: number): ArrayBuffer | number;
+  /** Writes the value of a tensor of one element, which is not int64. */
+  item(handle: number): number;
   bind(row: number, target?: object): number;
   track(handle: number, bytes: number, target: object): number;
   free(): number;
-  /** Frees the handles that nothing else holds; answers 1 for each that was. */
-  donate(): number;
   beginDiff(): number;
   beginAbstract(): number;
   endDiff(): number;
   endAbstract(): number;
   cancel(depth: number): number;
-  pull(tape: number, consume: number, targets: object[]): number;
-  push(tape: number, targets: object[]): number;
-  run(program: number, targets: object[]): number;
-  batch(program: number, size: number, targets: object[]): number;
+  /** Targets are the objects to track, or one array of them. */
+  pull(tape: number, consume: number, ...targets: object[]): number;
+  push(tape: number, ...targets: object[]): number;
+  /** Donated inputs have negative handles. */
+  run(program: number, ...targets: object[]): number;
+  batch(program: number, size: number, ...targets: object[]): number;
   customVjp(): number;
   programText(program: number): string | number;
+  planText(program: number): string | number;
   stats(): number;
   manifest(): string;
   manifestHash(): number;

@@ -21,6 +21,8 @@ export interface Layout {
   readonly names: readonly string[];
   readonly entries: ReadonlyMap<string, Entry>;
   readonly statics: readonly (string | symbol)[];
+  /** How `build` defines each key: by the accessor of a registered name, by a descriptor, or by assignment. */
+  readonly parts: readonly { readonly key: PropertyKey; readonly accessor: PropertyDescriptor | null; readonly assign: boolean }[];
 }
 
 export interface Slot {
@@ -35,6 +37,8 @@ export interface Slot {
   distinct: boolean;
   /** Made from another, without the constructor. */
   readonly copied: boolean;
+  /** The last visit of `follow`. */
+  visit: number;
 }
 
 type Instance = Record<PropertyKey, unknown> & { [SLOT]: Slot };
@@ -74,6 +78,7 @@ function intern(prototype: object, keys: readonly PropertyKey[], entries: Readon
       id: ++layoutCount, prototype, keys, names,
       entries: new Map(names.map((name) => [name, entries.get(name)!])),
       statics: keys.filter((key): key is string | symbol => key !== SLOT && !(typeof key === "string" && entries.has(key))),
+      parts: keys.map((key) => ({ key, accessor: typeof key === "string" && entries.has(key) ? accessor(key) : null, assign: !(key in prototype) })),
     };
     known.set(signature, layout);
   }
@@ -186,12 +191,21 @@ function adoptAll(module: object, slot: Slot, steps: readonly Step[]): void {
   }
 }
 
+/** True if nothing was added to an instance, taken from it or put in another order since it had this layout. */
+export function settled(module: object, layout: Layout): boolean {
+  const slot = slotOf(module);
+  if (slot.layout !== layout || !slot.verified) return false;
+  const keys = Reflect.ownKeys(module);
+  if (keys.length !== layout.keys.length) return false;
+  for (let i = 0; i < keys.length; i++) if (keys[i] !== layout.keys[i]) return false;
+  return true;
+}
+
 /** Reads marks, checks attributes and gives the instance's layout; cheap if nothing changed since the last time. */
 export function prepare(module: object, steps: readonly Step[] = []): Layout {
   const slot = slotOf(module);
-  let keys = Reflect.ownKeys(module);
   let layout = slot.layout;
-  if (layout !== null && slot.verified && layout.keys.length === keys.length && keys.every((key, i) => key === layout!.keys[i])) {
+  if (layout !== null && settled(module, layout)) {
     let adopted = false;
     for (const key of layout.statics) adopted = adopt(module, slot, key, steps) || adopted;
     if (!adopted) return layout;
@@ -218,8 +232,7 @@ export function prepare(module: object, steps: readonly Step[] = []): Layout {
       throw new PaxError("tree", `\`${path}\` is a property of this ${className(module)}: \`${name}\` must be a method of the class, not an arrow field`, { path });
     }
   }
-  keys = Reflect.ownKeys(module);
-  layout = intern(Object.getPrototypeOf(module) as object, keys, slot.entries);
+  layout = intern(Object.getPrototypeOf(module) as object, Reflect.ownKeys(module), slot.entries);
   slot.layout = layout;
   slot.entries = layout.entries;
   slot.verified = true;
@@ -238,7 +251,7 @@ let olderLimit = 1024;
 
 /** Gives a new instance its record; called by the constructor of Module. */
 export function initialise(module: object): void {
-  const slot: Slot = { entries: new Map(), values: new Map(), training: true, birth: birth(), layout: null, verified: false, distinct: false, copied: false };
+  const slot: Slot = { entries: new Map(), values: new Map(), training: true, birth: birth(), layout: null, verified: false, distinct: false, copied: false, visit: 0 };
   Object.defineProperty(module, SLOT, { value: slot });
   newest.add(module);
   if (newest.size <= NEWEST) return;
@@ -291,13 +304,14 @@ export function claimMarks(): void {
 
 /** A new instance without the constructor; `values` follow `layout.names`, `statics` follow `layout.statics`. */
 export function build(layout: Layout, training: boolean, values: readonly unknown[], statics: readonly unknown[]): object {
-  const module = Object.create(layout.prototype) as object;
-  const slot: Slot = { entries: layout.entries, values: new Map(), training, birth: birth(), layout, verified: true, distinct: true, copied: true };
-  layout.names.forEach((name, i) => slot.values.set(name, values[i]));
+  const module = Object.create(layout.prototype) as Instance;
+  const slot: Slot = { entries: layout.entries, values: new Map(), training, birth: birth(), layout, verified: true, distinct: true, copied: true, visit: 0 };
+  for (let i = 0; i < values.length; i++) slot.values.set(layout.names[i]!, values[i]);
   let next = 0;
-  for (const key of layout.keys) {
+  for (const { key, accessor, assign } of layout.parts) {
     if (key === SLOT) Object.defineProperty(module, SLOT, { value: slot });
-    else if (typeof key === "string" && layout.entries.has(key)) Object.defineProperty(module, key, accessor(key));
+    else if (accessor !== null) Object.defineProperty(module, key, accessor);
+    else if (assign) module[key] = statics[next++];
     else Object.defineProperty(module, key, { value: statics[next++], writable: true, enumerable: true, configurable: true });
   }
   return module;

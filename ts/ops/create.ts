@@ -1,14 +1,17 @@
 /** Tensors from numbers and shapes. */
+import { calledAs } from "../engine.js";
 import { array, asTensor, type DType, type Shape, type Tensor, type TensorLike } from "../tensor.js";
 import { opError, shapeOf, staticInt, staticNumber, stretched } from "./axes.js";
 import { floatFormat, type WithDType } from "./dtypes.js";
 import * as rows from "./generated/rows.js";
 
+const filled = (op: string, shape: number | Shape, dtype: DType, value: number): Tensor => calledAs(op, () => rows.full(shapeOf(shape, op), dtype, value));
+
 /** A tensor of zeros, float32 unless `dtype` says otherwise; a number is the size of the one axis. */
-export const zeros = (shape: number | Shape, { dtype = "float32" }: WithDType = {}): Tensor => rows.full(shapeOf(shape, "zeros"), dtype, 0);
+export const zeros = (shape: number | Shape, { dtype = "float32" }: WithDType = {}): Tensor => filled("zeros", shape, dtype, 0);
 
 /** A tensor of ones, float32 unless `dtype` says otherwise. */
-export const ones = (shape: number | Shape, { dtype = "float32" }: WithDType = {}): Tensor => rows.full(shapeOf(shape, "ones"), dtype, 1);
+export const ones = (shape: number | Shape, { dtype = "float32" }: WithDType = {}): Tensor => filled("ones", shape, dtype, 1);
 
 /** `value`, broadcast to `shape`: a number gives float32, a boolean bool, a bigint int64, a tensor its dtype, unless `dtype` says otherwise. */
 export function full(shape: number | Shape, value: TensorLike, { dtype }: WithDType = {}): Tensor {
@@ -19,13 +22,13 @@ export function full(shape: number | Shape, value: TensorLike, { dtype }: WithDT
 /** Zeros of `x`'s shape and, unless `dtype` says otherwise, dtype. */
 export function zerosLike(x: TensorLike, { dtype }: WithDType = {}): Tensor {
   const t = asTensor(x, "zerosLike");
-  return zeros(t.shape, { dtype: dtype ?? t.dtype });
+  return filled("zerosLike", t.shape, dtype ?? t.dtype, 0);
 }
 
 /** Ones of `x`'s shape and, unless `dtype` says otherwise, dtype. */
 export function onesLike(x: TensorLike, { dtype }: WithDType = {}): Tensor {
   const t = asTensor(x, "onesLike");
-  return ones(t.shape, { dtype: dtype ?? t.dtype });
+  return filled("onesLike", t.shape, dtype ?? t.dtype, 1);
 }
 
 /** `value` in every place of `x`'s shape, in `x`'s dtype unless `dtype` says otherwise. */

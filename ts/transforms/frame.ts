@@ -12,9 +12,12 @@ export type AnyStructure = Structure<unknown>;
 /** A flattened argument list: leaves as tensors, one structure for all. */
 export interface Flat { readonly leaves: Tensor[]; readonly structure: AnyStructure }
 
+/** A leaf of a tree as a tensor. */
+export const leafTensor = (x: unknown): Tensor => (x instanceof Tensor ? x : ArrayBuffer.isView(x) ? array(x as TypedArray) : asTensor(x as Scalar));
+
 export function flattenTensors(tree: unknown): Flat {
   const [leaves, structure] = flatten<unknown>(tree);
-  return { leaves: leaves.map((x) => (ArrayBuffer.isView(x) ? array(x as TypedArray) : asTensor(x as Tensor | Scalar))), structure };
+  return { leaves: leaves.map(leafTensor), structure };
 }
 
 /** The path of a leaf. */

@@ -101,7 +101,7 @@ function derive(name: string, fn: AnyFn, options: { readonly argnums?: number | 
     });
     scratch[0] = 1;
     scratch[1] = -1;
-    const grads = collect(countActive(recorded), (targets) => verbs.pull(recorded.tape, 1, targets));
+    const grads = collect(countActive(recorded), (targets) => verbs.pull(recorded.tape, 1, ...targets));
     const trees = rebuild(recorded, grads);
     return { value: recorded.out.leaves[0]!, aux: unflattenTree(recorded.rest.structure, recorded.rest.leaves), grads: single ? trees[0] : trees, rest: recorded.rest.leaves };
   };
@@ -166,7 +166,7 @@ export function vjp<A extends Args = Tensor[], const R = unknown>(
     reserve(1 + ct.leaves.length);
     scratch[0] = ct.leaves.length;
     ct.leaves.forEach((t, i) => { scratch[1 + i] = floats[i] ? use(t) : 0; });
-    return rebuild(recorded, collect(countActive(recorded), (targets) => verbs.pull(ref.id, 0, targets)));
+    return rebuild(recorded, collect(countActive(recorded), (targets) => verbs.pull(ref.id, 0, ...targets)));
   };
   return [unflattenTree(structure, recorded.out.leaves) as R, pullback as never];
 }
@@ -186,7 +186,7 @@ export function jvp<A extends Args = Tensor[], const R = unknown>(
   reserve(1 + handles.length);
   scratch[0] = handles.length;
   handles.forEach((h, i) => { scratch[1 + i] = h; });
-  const out = collect(recorded.out.leaves.length, (targets) => verbs.push(recorded.tape, targets));
+  const out = collect(recorded.out.leaves.length, (targets) => verbs.push(recorded.tape, ...targets));
   return [unflattenTree(recorded.out.structure, recorded.out.leaves) as R, unflattenTree(recorded.out.structure, out) as R];
 }
 

@@ -1,12 +1,13 @@
 /** Recorded programs: `jit` keeps one a key, `makeProgram` shows one. */
-import { checked, collect, fail, reserve, scratch, verbs, writeHandles } from "../engine.js";
+import { checked, fail, fill, frame, reserve, scratch, targetsOf, verbs, writeHandles } from "../engine.js";
 import { PaxError } from "../errors.js";
 import { currentFrame } from "../module/index.js";
 import type { Tensor } from "../tensor.js";
-import { quotePath } from "../tree/path.js";
+import { buildNode } from "../tree/flatten.js";
+import { follow, snapshot } from "../tree/follow.js";
 import { identityId } from "../tree/statics.js";
-import { firstDifference, surelySame } from "../tree/structure.js";
-import { flattenTensors, pathOf, unflattenTree, type AnyStructure, type Flat } from "./frame.js";
+import { flattenTensors, leafTensor, type Flat, type Spec } from "./frame.js";
+import { difference, placeOf, sameSpec, TraceLog, type Key } from "./retrace.js";
 import { rebuilder, Recorded, specOf, trace, type AnyFn } from "./trace.js";
 import type { Args, Argnums, Loose, LooseBut, TreeOfTensors } from "./types.js";
 
@@ -20,40 +21,24 @@ function staticKey(x: unknown, i: number): string {
 }
 
 const KEPT = 64;
-/** Retraces for the same shapes after which a warning says why. */
-const RETRACES = 3;
 
-/** The structure of a call's arguments; a static one is its key. */
-type Structures = readonly (AnyStructure | string)[];
+/** A program with the key that it is kept under, and the leaves that a call consumes: donated ones that are no results. */
+interface Kept extends Key { readonly program: Recorded; readonly donates: readonly number[] }
 
-/** The program that ran last, and the structures that it ran on. */
-interface Recent { readonly program: Recorded; readonly structures: Structures }
-
-/** True only if a call has the key of the last one. */
-function fits({ program, structures }: Recent, now: Structures, leaves: readonly Tensor[]): boolean {
-  if (leaves.length !== program.specs.length || now.length !== structures.length) return false;
-  for (const [i, b] of now.entries()) {
-    const a = structures[i]!;
-    if (typeof a === "string" || typeof b === "string" ? a !== b : !surelySame(a.node, b.node)) return false;
+/** A call's leaves, if it has the key of `kept`. Null if it may have another one. */
+function fits({ nodes, statics, specs }: Kept, args: readonly unknown[]): readonly Tensor[] | null {
+  if (args.length !== nodes.length) return null;
+  const leaves: unknown[] = [];
+  for (let i = 0; i < nodes.length; i++) {
+    const node = nodes[i]!;
+    if (node === null ? !Object.is(statics[i], args[i]) : !follow(node, args[i], leaves)) return null;
   }
-  return leaves.every((t, i) => {
-    const { dtype, weak, shape } = program.specs[i]!;
-    return t.dtype === dtype && t.weak === weak && t.shape.length === shape.length && shape.every((n, d) => n === t.shape[d]);
-  });
-}
-
-/** Where two calls with the same shapes differ, in the words of a warning. */
-function change(before: Structures, now: Structures): string {
-  for (const [i, b] of now.entries()) {
-    const a = before[i];
-    if (a === undefined || typeof a === "string" || typeof b === "string") {
-      if (a !== b) return `static argument ${i} changes between calls; make it a tensor if its value is not needed while tracing`;
-      continue;
-    }
-    const found = firstDifference(a.node, b.node);
-    if (found !== null) return `${quotePath(found.path)} of argument ${i} changes between calls (${found.left}, then ${found.right}); a number that changes should be a state (\`pax.state\`)`;
+  for (let i = 0; i < leaves.length; i++) {
+    const t = leafTensor(leaves[i]);
+    if (!sameSpec(t, specs[i]!)) return null;
+    leaves[i] = t;
   }
-  return "a dtype or weakness changes between calls";
+  return leaves as Tensor[];
 }
 
 /** Says once that a module's tensors were captured: their values are fixed. */
@@ -76,89 +61,116 @@ export function jit<A extends Args = Tensor[], const R = unknown, const S extend
   const statics = list(options.staticArgnums as number | readonly number[] | undefined);
   const donated = list(options.donateArgnums as number | readonly number[] | undefined);
   const name = fn.name || "a jitted function";
-  const programs = new Map<string, Recorded>();
-  let [retraces, warned] = [0, false];
-  let last: { readonly avals: string; readonly structures: Structures } | null = null;
-  let recent: Recent | null = null;
+  const programs = new Map<string, Kept>();
+  /** Keys of programs that made room for others. */
+  const dropped = new Set<string>();
+  const log = new TraceLog(name);
+  let warned = false;
+  let recent: Kept | null = null;
 
-  const record = (leaves: readonly Tensor[], flats: readonly (Flat | null)[], args: readonly unknown[]): Recorded => {
+  const record = (specs: readonly Spec[], flats: readonly (Flat | null)[], args: readonly unknown[]): Recorded => {
     let reads: ReadonlyMap<object, string> | null = null;
     const traced = ((...inner: never[]) => {
       reads = currentFrame()?.reads ?? null;
       return (fn as AnyFn)(...inner);
     }) as AnyFn;
-    const program = trace("jit", traced, leaves.map(specOf), rebuilder(flats, args));
+    const program = trace("jit", traced, specs, rebuilder(flats, args));
     if (!warned && reads !== null) warned = warnOfCaptured(name, program, reads);
     return program;
   };
 
-  /** The program of this key, recorded if there is none. */
-  const find = (leaves: readonly Tensor[], flats: readonly (Flat | null)[], structures: Structures, args: readonly unknown[]): Recorded => {
+  const why = (now: Key, key: string): string | null => {
+    if (recent === null) return null;
+    return (dropped.has(key) ? null : difference(recent, now)) ?? `its program was dropped: a jitted function keeps the ${KEPT} that it used last`;
+  };
+
+  /** The program of a call that has not the key of the last one, recorded if there is none. */
+  const find = (args: readonly unknown[]): { readonly kept: Kept; readonly leaves: readonly Tensor[] } => {
+    const flats: (Flat | null)[] = args.map((a, i) => (statics.includes(i) ? null : flattenTensors(a)));
+    const leaves = flats.flatMap((f) => f?.leaves ?? []);
     const avals = leaves.map((t) => `${t.dtype}${t.weak ? "*" : ""}[${t.shape.join(",")}]`).join(";");
-    const key = `${structures.map((s) => (typeof s === "string" ? s : s.key())).join("|")}#${avals}`;
-    let program = programs.get(key);
-    if (program === undefined) {
-      program = record(leaves, flats, args);
-      if (!program.lasting) return program;
-      if (last !== null && last.avals === avals && ++retraces === RETRACES) console.warn(`paxjs: ${name} was traced ${RETRACES + 1} times for the same shapes: ${change(last.structures, structures)}`);
-      last = { avals, structures };
+    const key = `${flats.map((f, i) => f?.structure.key() ?? staticKey(args[i], i)).join("|")}#${avals}`;
+    let kept = programs.get(key);
+    if (kept === undefined) {
+      // Before the function runs: it may change static data in place.
+      const now: Key = { nodes: flats.map((f) => (f === null ? null : snapshot(f.structure.node))), statics: args.map((a, i) => (flats[i] === null ? a : null)), specs: leaves.map(specOf) };
+      const program = record(now.specs, flats, args);
+      const results = new Set(program.results.flatMap((r) => ("input" in r ? [r.input] : [])));
+      const donates = flats.flatMap((f, i) => f?.leaves.map(() => donated.includes(i)) ?? []).flatMap((given, i) => (given && !results.has(i) ? [i] : []));
+      kept = { ...now, program, donates };
+      if (!program.lasting) {
+        log.add(`it uses a tensor of \`${frame!.name}\`, inside which it is called, so its program is not kept`, false);
+        return { kept, leaves };
+      }
+      log.add(why(now, key), recent !== null && recent.specs.length === leaves.length && recent.specs.every((s, i) => sameSpec(s, now.specs[i]!)));
+      dropped.delete(key);
     } else programs.delete(key);
-    programs.set(key, program);
-    if (programs.size > KEPT) programs.delete(programs.keys().next().value!);
-    recent = { program, structures };
-    return program;
+    programs.set(key, kept);
+    if (programs.size > KEPT) {
+      const oldest = programs.keys().next().value!;
+      programs.delete(oldest);
+      dropped.add(oldest);
+      if (dropped.size > KEPT) dropped.delete(dropped.values().next().value!);
+    }
+    recent = kept;
+    return { kept, leaves };
   };
 
   const jitted = (...args: unknown[]): unknown => {
-    const flats: (Flat | null)[] = args.map((a, i) => (statics.includes(i) ? null : flattenTensors(a)));
-    const leaves = flats.flatMap((f) => f?.leaves ?? []);
-    const structures = flats.map((f, i) => f?.structure ?? staticKey(args[i], i));
-    const program = recent !== null && fits(recent, structures, leaves) ? recent.program : find(leaves, flats, structures, args);
-    const out = runProgram(program, leaves);
-    if (donated.length > 0) consume(name, flats, donated, new Set(program.results.flatMap((r) => ("input" in r ? [leaves[r.input]!] : []))));
-    return unflattenTree(program.structure, out);
+    const leaves = recent === null ? null : fits(recent, args);
+    if (leaves !== null) return run(name, recent!, leaves);
+    const found = find(args);
+    return run(name, found.kept, found.leaves);
   };
   Object.defineProperty(jitted, "name", { value: fn.name });
+  log.of(jitted);
   return jitted as (...args: LooseBut<A, S>) => R;
 }
 
-function runProgram(program: Recorded, leaves: readonly Tensor[]): Tensor[] {
+/** Runs a kept program, in one call of the engine. Donated leaves that nothing else holds are freed, and remember where they went. */
+function run(name: string, kept: Kept, leaves: readonly Tensor[]): unknown {
+  const { program, donates } = kept;
+  const { outputs } = program;
   writeHandles(leaves);
-  const made = collect(program.outputs, (targets) => verbs.run(program.id, targets));
-  return program.results.map((r) => ("input" in r ? leaves[r.input]! : made[r.output]!));
-}
-
-/** Frees donated leaves that nothing else holds, and remembers where they went. */
-function consume(name: string, flats: readonly (Flat | null)[], donated: readonly number[], kept: ReadonlySet<Tensor>): void {
-  const seen = new Map<Tensor, number>();
-  for (const f of flats) for (const t of f?.leaves ?? []) seen.set(t, (seen.get(t) ?? 0) + 1);
-  const given: { readonly tensor: Tensor; readonly argument: number; readonly flat: Flat; readonly leaf: number }[] = [];
-  for (const argument of donated) {
-    const flat = flats[argument];
-    flat?.leaves.forEach((tensor, leaf) => {
-      if (!kept.has(tensor) && seen.get(tensor) === 1 && tensor.id !== 0) given.push({ tensor, argument, flat, leaf });
-    });
+  reserve(outputs.length + donates.length);
+  for (const leaf of donates) scratch[1 + leaf] = -scratch[1 + leaf]!;
+  const [made, handed] = targetsOf(outputs.length);
+  checked(verbs.run(program.id, ...handed));
+  for (let i = 0; i < outputs.length; i++) {
+    const { dtype, weak, shape } = outputs[i]!;
+    fill(made[i]!, scratch[i]!, dtype, weak, shape);
   }
-  reserve(1 + given.length);
-  scratch[0] = given.length;
-  given.forEach(({ tensor }, i) => { scratch[1 + i] = tensor.id; });
-  checked(verbs.donate());
-  given.forEach(({ tensor, argument, flat, leaf }, i) => {
-    if (scratch[i] === 0) return;
+  for (let i = 0; i < donates.length; i++) {
+    if (scratch[outputs.length + i] === 0) continue;
+    const leaf = donates[i]!;
+    const tensor = leaves[leaf]!;
     tensor.id = 0;
     tensor.gone = () => {
-      const path = pathOf(flat.structure, leaf);
+      const { argument, path } = placeOf(kept, leaf);
       return `this tensor was donated to ${name}, argument ${argument}${path ? `, \`${path}\`` : ""}; keep a copy with \`pax.clone\` before the call`;
     };
-  });
+  }
+  const results = program.results.map((r) => ("input" in r ? leaves[r.input]! : made[r.output]!));
+  return buildNode(program.structure.node, { leaves: results, next: 0 });
+}
+
+/** A recorded program for reading: as a string its equations, `plan` how it runs (fused groups, chunks, buffers and bytes). */
+export interface PrintedProgram {
+  readonly plan: string;
+  toString(): string;
 }
 
 /** The program that `fn` records for these arguments, for printing. */
-export function makeProgram<A extends Args>(fn: (...args: A) => unknown): (...args: Loose<A>) => { toString(): string } {
+export function makeProgram<A extends Args>(fn: (...args: A) => unknown): (...args: Loose<A>) => PrintedProgram {
   return (...args) => {
     const flats = (args as readonly unknown[]).map((a) => flattenTensors(a));
     const program = trace("makeProgram", fn as AnyFn, flats.flatMap((f) => f.leaves.map(specOf)), rebuilder(flats));
-    const text = verbs.programText(program.id);
-    return { toString: () => (typeof text === "string" ? text : fail()) };
+    const text = (answer: string | number): string => (typeof answer === "string" ? answer : fail());
+    return {
+      get plan() {
+        return text(verbs.planText(program.id));
+      },
+      toString: () => text(verbs.programText(program.id)),
+    };
   };
 }

@@ -14,7 +14,8 @@ export class Recorded {
     readonly structure: AnyStructure,
     /** For each result: its index among the program's outputs, or of the input that it is. */
     readonly results: readonly ({ readonly output: number } | { readonly input: number })[],
-    readonly outputs: number,
+    /** What is known of each output. Tensors share the shapes. */
+    readonly outputs: readonly Spec[],
     /** It captured nothing of an open level, so it may be kept. */
     readonly lasting: boolean,
     readonly specs: readonly Spec[],
@@ -80,11 +81,13 @@ export function trace(name: string, fn: AnyFn, specs: readonly Spec[], rebuild: 
       returned.push(t);
       return { output: returned.length - 1 };
     });
+    const outputs = returned.map(specOf);
+    for (const { shape } of outputs) Object.freeze(shape);
     const id = end(returned);
     const [lasting, captured] = [scratch[0] === 1, scratch[1]!];
     const outside = (t: Tensor): boolean => { for (let f = here.parent; f !== null; f = f.parent) if (f === t.frame) return true; return t.frame === null; };
     const foreign = captured === 0 ? [] : [...here.foreign ?? [], ...returned].filter(outside);
-    return new Recorded(id, out.structure, results, returned.length, lasting, specs, foreign);
+    return new Recorded(id, out.structure, results, outputs, lasting, specs, foreign);
   });
 }
 

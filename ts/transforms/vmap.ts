@@ -78,7 +78,7 @@ function runBatch(program: Recorded, leaves: readonly Tensor[], axes: readonly n
   scratch[at++] = outs.length;
   for (const o of outs) scratch[at++] = o;
   writeText(at, name);
-  const made = collect(outs.length, (targets) => verbs.batch(program.id, size, targets), (i, wrong) => { if (wrong !== 0) throw dependent(program, origin[i]!); });
+  const made = collect(outs.length, (targets) => verbs.batch(program.id, size, ...targets), (i, wrong) => { if (wrong !== 0) throw dependent(program, origin[i]!); });
   return program.results.map((r, i) => {
     if ("output" in r) return made[r.output]!;
     const t = leaves[r.input]!;

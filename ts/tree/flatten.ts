@@ -195,12 +195,15 @@ export interface Cursor {
 export function buildNode(node: Node, cursor: Cursor): unknown {
   if (node.type === "leaf") return cursor.leaves[cursor.next++];
   if (node.type === "null") return null;
-  return assemble(node, node.children.map((child) => buildNode(child, cursor)));
+  const children: unknown[] = [];
+  for (const child of node.children) children.push(buildNode(child, cursor));
+  return assemble(node, children);
 }
 
-export function assemble(node: Exclude<Node, { type: "leaf" } | { type: "null" }>, children: readonly unknown[]): unknown {
+/** A node's value of its children's values; an array is `children` itself. */
+export function assemble(node: Exclude<Node, { type: "leaf" } | { type: "null" }>, children: unknown[]): unknown {
   switch (node.type) {
-    case "array": return children.slice();
+    case "array": return children;
     case "map": return new Map(node.keys.map((key, i) => [key, children[i]]));
     case "custom": return node.custom.unflatten(node.aux, children);
     case "module": return buildModule(node.layout, node.training, children, node.statics);

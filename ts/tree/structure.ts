@@ -2,7 +2,7 @@ import { PaxError } from "../errors.js";
 import { className, type Entry } from "../module/instance.js";
 import { stepOf, type ModuleNode, type Node } from "./flatten.js";
 import { formatPath, quotePath, type Step } from "./path.js";
-import { identityId, isPlainObject, showStatic, staticKey, staticsEqual } from "./statics.js";
+import { identityId, showStatic, staticKey, staticsEqual } from "./statics.js";
 
 /** A tree's structure; remembers the type of the tree it came from. */
 export class Structure<T> {
@@ -36,32 +36,6 @@ export class Structure<T> {
 
 const leavesOf = (node: Node): number =>
   node.type === "leaf" ? 1 : node.type === "null" ? 0 : node.children.reduce((n, child) => n + leavesOf(child), 0);
-
-/** True only if the nodes have the same key: quicker than making two. Data compared deeply counts as different. */
-export function surelySame(a: Node, b: Node): boolean {
-  if (a === b) return true;
-  if (a.type !== b.type) return false;
-  if (a.type === "leaf" || a.type === "null") return true;
-  const other = b as typeof a;
-  if (a.children.length !== other.children.length) return false;
-  switch (a.type) {
-    case "array": break;
-    case "object": case "map": {
-      const [p, q]: [readonly unknown[], readonly unknown[]] = [a.keys, (b as typeof a).keys];
-      if (p.length !== q.length || p.some((key, i) => !Object.is(key, q[i]))) return false;
-      break;
-    }
-    case "custom": return false;
-    case "module": {
-      const module = b as typeof a;
-      if (a.layout !== module.layout || a.training !== module.training || a.statics.some((x, i) => !Object.is(x, module.statics[i]) || mutable(x))) return false;
-    }
-  }
-  return a.children.every((child, i) => surelySame(child, other.children[i]!));
-}
-
-/** Plain data, which may have changed in place. */
-const mutable = (x: unknown): boolean => typeof x === "object" && x !== null && (Array.isArray(x) || isPlainObject(x));
 
 function nodeKey(node: Node): string {
   if (node.type === "leaf") return "*";

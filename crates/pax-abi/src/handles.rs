@@ -1,5 +1,5 @@
 //! Handles: what JavaScript holds instead of pointers. A stale handle is an error, never a wrong tensor.
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use pax_core::level::Tape;
@@ -10,10 +10,9 @@ pub type Handle = u64;
 
 pub enum Entry { Tensor(Tensor), Program(Rc<Program>), Tape(Box<Tape>) }
 
-/// Bytes that the collector was told a handle's object keeps; whoever frees the handle first takes them back.
-pub type Told = Rc<Cell<i64>>;
-
-struct Slot { generation: u32, entry: Option<Entry>, told: Option<Told> }
+/// `told`: bytes that the collector was told the handle's object keeps. `seen`: the last census that met the handle.
+#[derive(Default)]
+struct Slot { generation: u32, entry: Option<Entry>, told: i64, seen: u64 }
 
 /// Handles whose JavaScript objects the collector found dead. Finalizers only push; a verb frees.
 pub type FreeList = Rc<RefCell<Vec<Handle>>>;
@@ -26,6 +25,8 @@ pub struct Handles {
     levels: Vec<Vec<Handle>>,
     alive: usize,
     relieved: i64,
+    /// Two for each census: the even number marks a handle met once, the odd one after it a handle met again.
+    census: u64,
 }
 
 /// Generations fit above 32 bits in a double's 53.
@@ -45,7 +46,7 @@ impl Handles {
     pub fn insert_lasting(&mut self, entry: Entry) -> Handle {
         self.alive += 1;
         let slot = self.vacant.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, entry: None, told: None });
+            self.slots.push(Slot::default());
             (self.slots.len() - 1) as u32
         });
         let s = &mut self.slots[slot as usize];
@@ -88,7 +89,7 @@ impl Handles {
     /// Gives up a slot whose tape was taken for good.
     pub fn forget(&mut self, h: Handle) {
         let slot = h as u32;
-        if let Some(told) = self.slots[slot as usize].told.take() { self.relieved += told.replace(0); }
+        self.relieved += std::mem::take(&mut self.slots[slot as usize].told);
         self.alive -= 1;
         self.vacant.push(slot);
     }
@@ -102,11 +103,22 @@ impl Handles {
     }
 
     /// Remembers what the collector was told of a handle's object.
-    pub fn tie(&mut self, h: Handle, told: Told) {
-        if self.slot(h).is_some() { self.slots[h as u32 as usize].told = Some(told); }
+    pub fn tie(&mut self, h: Handle, told: i64) {
+        if self.slot(h).is_some() { self.slots[h as u32 as usize].told = told; }
     }
 
-    /// Bytes of handles freed since the last call whose objects the collector has not seen die: it need not wait for them.
+    /// Begins to note which handles are met, and which more than once.
+    pub fn begin_census(&mut self) { self.census += 2; }
+
+    pub fn meet(&mut self, h: Handle) {
+        let census = self.census;
+        if let Some(s) = self.slots.get_mut(h as u32 as usize) { s.seen = if s.seen < census { census } else { census + 1 }; }
+    }
+
+    /// True for a handle that was met once since the census began.
+    pub fn met_once(&self, h: Handle) -> bool { self.slot(h).is_some_and(|s| s.seen == self.census) }
+
+    /// Bytes of handles freed since the last call that the collector need not count any more.
     pub fn relieved(&mut self) -> i64 { std::mem::take(&mut self.relieved) }
 
     pub fn enter(&mut self) { self.levels.push(Vec::new()); }

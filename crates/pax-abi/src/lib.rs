@@ -5,5 +5,5 @@ pub mod handles;
 pub mod manifest;
 pub mod session;
 
-pub use handles::{Entry, FreeList, Handle, Told};
+pub use handles::{Entry, FreeList, Handle};
 pub use session::Session;

@@ -5,9 +5,8 @@ use pax_core::bind::Tensors;
 use pax_core::dtype::Element;
 use pax_core::exec::Pool;
 use pax_core::level::{Mode, Tape};
-use pax_core::ops::programs::call::CALL;
 use pax_core::ops::{lift::result_dtype, table, Axis, Lift};
-use pax_core::{dispatch, walk, Aval, Cx, DType, Error, Params, Program, Result, Row, Tensor};
+use pax_core::{dispatch, walk, Aval, Cx, DType, Error, Program, Result, Row, Tensor};
 
 use crate::codec::{Reader, Writer};
 use crate::handles::{Entry, FreeList, Handle, Handles};
@@ -41,8 +40,10 @@ impl Session {
     /// Frees what the collector found dead; called at the start of each verb.
     pub fn sweep(&mut self) {
         self.crossings += 1;
-        let dead = std::mem::take(&mut *self.dead.borrow_mut());
-        for h in dead { drop(self.handles.free(h)); }
+        if self.dead.borrow().is_empty() { return; }
+        let mut dead = std::mem::take(&mut *self.dead.borrow_mut());
+        for h in dead.drain(..) { drop(self.handles.free(h)); }
+        *self.dead.borrow_mut() = dead;
     }
 
     /// Bytes to tell the collector: those of a value that lives on, little for one that its level frees.
@@ -93,19 +94,6 @@ impl Session {
         let mut r = Reader::new(scratch);
         for _ in 0..r.count()? { let h = r.handle()?; drop(self.handles.free(h)); }
         Ok(())
-    }
-
-    /// Frees handles whose tensors nothing else holds: no program captured them, no recording kept them.
-    /// Scratch: count, handles. Answers 1 for each that was freed.
-    pub fn donate(&mut self, scratch: &mut [f64]) -> Result<()> {
-        let mut r = Reader::new(scratch);
-        let handles: Vec<Handle> = (0..r.count()?).map(|_| r.handle()).collect::<Result<_>>()?;
-        let (mut out, meter) = (Writer::new(scratch), self.cx.meter.clone());
-        meter.steadily(|| handles.into_iter().try_for_each(|h| {
-            let free = self.handles.tensor(h)?.is_unshared();
-            if free { drop(self.handles.free(h)); }
-            out.number(f64::from(u8::from(free)))
-        }))
     }
 
     // ---- rows
@@ -286,13 +274,49 @@ impl Session {
         self.give_all(out?, scratch)
     }
 
-    /// Runs a program. Scratch: count, handles of its declared inputs.
+    /// Runs a program. Scratch: count, handles of its declared inputs, negative those that are donated. Answers: the handles
+    /// of the results, then for each donated input 1 if it was freed. It is not if it is there twice, or if a recording or
+    /// a program holds it; a run that fails frees nothing.
     pub fn run(&mut self, program: Handle, scratch: &mut [f64]) -> Result<Made> {
         let program = self.handles.program(program)?;
-        let inputs = self.list(&mut Reader::new(scratch))?;
-        let outs = self.cx.apply(&CALL, Params::new(CALL.params, [program.into()])?, &inputs)?;
+        let mut r = Reader::new(scratch);
+        let n = r.count()?;
+        let (mut inputs, mut handles, mut donated): (Tensors, Vec<Option<Handle>>, Vec<Handle>) = (Tensors::with_capacity(n), Vec::with_capacity(n), Vec::new());
+        self.handles.begin_census();
+        for _ in 0..n {
+            let x = r.number()?;
+            let h = x.abs() as Handle;
+            inputs.push(self.handles.tensor(h)?.clone());
+            self.handles.meet(h);
+            handles.push((x < 0.0).then_some(h));
+            if x < 0.0 { donated.push(h); }
+        }
+        let given: Vec<bool> = handles.into_iter().map(|h| h.is_some_and(|h| self.handles.met_once(h))).collect();
+        let outs = self.cx.call_giving(&program, &inputs, &given)?;
         drop(inputs);
-        self.give_all(outs, scratch)
+        let (mut made, mut out) = (Made::with_capacity(outs.len()), Writer::new(scratch));
+        for t in outs {
+            let cost = self.cost(&t);
+            let h = self.handles.insert(Entry::Tensor(t));
+            made.push((h, cost));
+            out.number(h as f64)?;
+        }
+        if !donated.is_empty() {
+            let meter = self.cx.meter.clone();
+            meter.steadily(|| donated.into_iter().try_for_each(|h| {
+                let free = self.handles.met_once(h) && self.handles.tensor(h)?.is_unshared();
+                if free { drop(self.handles.free(h)); }
+                out.number(f64::from(u8::from(free)))
+            }))?;
+        }
+        Ok(made)
+    }
+
+    /// The value of a tensor of one element, but for int64: into the scratch.
+    pub fn item(&mut self, h: Handle, scratch: &mut [f64]) -> Result<()> {
+        let a = self.cx.array(self.handles.tensor(h)?)?;
+        let x = dispatch!(a.dtype, T => a.to_slice::<T>()?.first().map(|x| x.to_f64()));
+        Writer::new(scratch).number(x.ok_or_else(|| Error::internal("a tensor without elements has no value"))?)
     }
 
     /// Runs a program over a mapped axis. Scratch: count, then handle and axis (−1: not mapped) of each declared input, then
@@ -327,6 +351,8 @@ impl Session {
         Ok(made)
     }
 
+    /// How a program runs: phases, buffers, bytes.
+    pub fn plan_text(&self, h: Handle) -> Result<String> { Ok(pax_core::plan::text(&self.cx, &*self.handles.program(h)?)) }
     pub fn program_text(&self, h: Handle) -> Result<String> { Ok(self.handles.program(h)?.to_string()) }
     pub fn program(&self, h: Handle) -> Result<Rc<Program>> { self.handles.program(h) }
 

@@ -15,6 +15,8 @@ pub struct Meter {
     pub peak: Cell<usize>,
     pub tensors: Cell<usize>,
     spare: RefCell<Spare>,
+    /// Memory of plans that do not run now: one for each depth that plans were nested to.
+    arenas: RefCell<Vec<Vec<f32>>>,
 }
 
 /// Storage of dead buffers, by dtype and length: a step makes the same shapes again, and fresh memory costs page faults.
@@ -26,6 +28,9 @@ struct Spare { storage: HashMap<(DType, usize), Vec<CpuStorage>>, bytes: usize, 
 const KEEP_FROM: usize = 1 << 12;
 const KEEP_STEADY: usize = 64 << 20;
 const KEEP_BURST: usize = 1 << 20;
+/// Of large ones more are kept: their pages cost more than what is computed in them.
+const LARGE: usize = 1 << 21;
+const KEEP_LARGE: usize = 48 << 20;
 
 impl Meter {
     /// Memory for `n` elements, whose values are of no meaning.
@@ -46,7 +51,26 @@ impl Meter {
                 if let Some(v) = T::slice_mut(&mut s) { return std::mem::take(v); }
             }
         }
-        vec![T::from_i64(0); n]
+        let out = vec![T::from_i64(0); n];
+        if bytes >= LARGE { in_large_pages(out.as_ptr() as usize, bytes); }
+        out
+    }
+
+    /// Runs `f` with so many floats, which every plan uses in turn; a plan within a plan has others. Values are of no meaning.
+    pub fn with_arena<R>(&self, floats: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+        if floats == 0 { return f(&mut []); }
+        let mut arena = self.arenas.borrow_mut().pop().unwrap_or_default();
+        if arena.len() < floats {
+            arena = vec![0.0; floats];
+            if 4 * floats >= LARGE { in_large_pages(arena.as_ptr() as usize, 4 * floats); }
+        }
+        if cfg!(debug_assertions) { arena.fill(f32::NAN); }
+        self.bytes.set(self.bytes.get() + 4 * floats);
+        self.peak.set(self.peak.get().max(self.bytes.get()));
+        let out = f(&mut arena[..floats]);
+        self.bytes.set(self.bytes.get() - 4 * floats);
+        self.arenas.borrow_mut().push(arena);
+        out
     }
 
     /// Runs what frees buffers that the next step makes again.
@@ -61,7 +85,8 @@ impl Meter {
         let bytes = key.0.size() * key.1;
         if bytes < KEEP_FROM { return; }
         let mut spare = self.spare.borrow_mut();
-        if !spare.steady && spare.bytes + bytes > KEEP_BURST { return; }
+        let burst = if bytes >= LARGE { KEEP_LARGE } else { KEEP_BURST };
+        if !spare.steady && spare.bytes + bytes > burst { return; }
         // Others make room, so that shapes that are made no more do not stay for good.
         while spare.bytes + bytes > KEEP_STEADY {
             let Some(&other) = spare.storage.iter().find(|(k, v)| **k != key && !v.is_empty()).map(|(k, _)| k) else { return };
@@ -71,6 +96,19 @@ impl Meter {
         spare.bytes += bytes;
         spare.storage.entry(key).or_default().push(storage);
     }
+}
+
+/// Asks for large pages where the system has them on demand: memory of many megabytes is then there in a few faults.
+fn in_large_pages(start: usize, bytes: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4096;
+        let from = start.next_multiple_of(PAGE);
+        // SAFETY: advice for pages that lie in this allocation; their content stays.
+        unsafe { libc::madvise(from as *mut libc::c_void, (start + bytes - from) / PAGE * PAGE, libc::MADV_HUGEPAGE) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (start, bytes);
 }
 
 /// Storage that its views share.
@@ -123,6 +161,8 @@ impl Array {
     pub fn ndim(&self) -> usize { self.shape.len() }
     /// Bytes of the buffer behind this view.
     pub fn buffer_bytes(&self) -> usize { self.buffer.bytes }
+    /// Bytes of one of `n` slices along the first axis of a contiguous array.
+    pub fn buffer_step(&self, n: usize) -> usize { self.size().checked_div(n).unwrap_or(0) * self.dtype.size() }
     /// True if no other view holds the buffer.
     pub fn is_unique(&self) -> bool { Rc::strong_count(&self.buffer) == 1 }
     /// True if both views have the same buffer.
@@ -136,6 +176,11 @@ impl Array {
     /// The whole buffer's elements, from index 0; index it by `offset` and `strides`.
     pub fn raw<T: Element>(&self) -> Result<&[T]> {
         T::slice(&self.buffer.storage).ok_or_else(|| Error::internal(format!("a {} array read as {}", self.dtype.name(), T::DTYPE.name())))
+    }
+
+    /// Where its first element lies; not written through, unless the buffer is known to be nobody else's.
+    pub fn address(&self) -> Result<*mut u8> {
+        dispatch!(self.dtype, T => { let raw = self.raw::<T>()?; Ok(raw[self.offset.min(raw.len())..].as_ptr().cast_mut().cast()) })
     }
 
     /// The elements in order if they lie so in memory.

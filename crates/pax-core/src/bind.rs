@@ -258,6 +258,28 @@ impl Cx {
     /// True if an open level of this mode knows this tensor.
     pub fn known_to(&self, t: &Tensor, mode: Mode) -> bool { self.levels.borrow().iter().any(|l| l.mode == mode && l.var(t).is_some()) }
 
+    /// Calls a program on inputs that its caller gives away where `given` says so: results may lie over those that nobody but
+    /// the caller and `inputs` holds. Should the call fail, what was given is gone.
+    pub fn call_giving(&self, program: &Rc<Program>, inputs: &[Tensor], given: &[bool]) -> Result<Tensors> {
+        let (row, params) = (&ops::programs::call::CALL, Params::new(ops::programs::call::CALL.params, [program.clone().into()])?);
+        if self.depth() > 0 || !given.contains(&true) { return self.apply(row, params, inputs); }
+        if !self.queue.borrow().is_empty() { self.flush()?; }
+        let all: Vec<Tensor> = inputs.iter().chain(&program.captured).cloned().collect();
+        self.check_alive(&all)?;
+        let shapes = (row.shape)(&all.iter().map(|t| t.aval()).collect::<Vec<_>>(), &params)?;
+        drop(all);
+        for a in &shapes { allocatable(a).map_err(|e| e.at(row.name))?; }
+        let mut values: SmallVec<[Array; 3]> = SmallVec::with_capacity(inputs.len());
+        for (i, t) in inputs.iter().chain(&program.captured).enumerate() {
+            let free = given.get(i) == Some(&true) && Rc::strong_count(&t.0) <= 2;
+            let a = self.array(t)?;
+            if free { *t.0.slot.borrow_mut() = Slot::Failed; }
+            values.push(a);
+        }
+        let arrays = self.eval(row, &params, values)?;
+        Ok(arrays.into_iter().zip(shapes).map(|(a, s)| self.tensor(s, Slot::Ready(a))).collect())
+    }
+
     fn check_alive(&self, inputs: &[Tensor]) -> Result<()> {
         for t in inputs {
             if let Some(serial) = t.abstract_level() {

@@ -3,7 +3,7 @@
 mod pool;
 mod value;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use napi_sys as sys;
 use pax_abi::session::Made;
-use pax_abi::{manifest, FreeList, Handle, Session, Told};
+use pax_abi::{manifest, FreeList, Session};
 use pax_core::{Code, Error, Result};
 use value::{bytes, float64, number, string, Args};
 
@@ -31,20 +31,20 @@ struct Instance {
     reference: sys::napi_ref,
 }
 
-/// What a tracked object owns: its handle, until the collector finds it dead.
-struct Tracked { handle: Handle, told: Told, dead: FreeList }
+/// A handle travels as the pointer of its finalizer.
+const _: () = assert!(std::mem::size_of::<usize>() == 8, "handles take 64 bits");
 
-unsafe extern "C" fn finalize(env: sys::napi_env, data: *mut c_void, _: *mut c_void) {
-    // SAFETY: `track` made this box, and the collector gives it back once.
-    let tracked = unsafe { Box::from_raw(data.cast::<Tracked>()) };
-    tracked.dead.borrow_mut().push(tracked.handle);
-    tell(env, -tracked.told.replace(0));
+/// Runs inside the collection: all it does is to put the handle on the list. The next verb frees it, and tells the collector.
+unsafe extern "C" fn finalize(_: sys::napi_env, handle: *mut c_void, dead: *mut c_void) {
+    // SAFETY: `track` gave a count of the list away, and the collector gives it back once.
+    let dead: FreeList = unsafe { Rc::from_raw(dead.cast()) };
+    dead.borrow_mut().push(handle as usize as u64);
 }
 
 /// Tells the collector that so many more bytes are kept by objects.
 fn tell(env: sys::napi_env, bytes: i64) {
     let mut total = 0;
-    // SAFETY: `env` is the calling environment; this function is one that finalizers may call.
+    // SAFETY: `env` is the calling environment.
     if bytes != 0 { unsafe { sys::napi_adjust_external_memory(env, bytes, &mut total) }; }
 }
 
@@ -52,23 +52,22 @@ fn tell(env: sys::napi_env, bytes: i64) {
 /// megabytes of dropped tensors, and a training loop stays that flat.
 const PRESSURE: usize = 8;
 
-/// Ties handles to the objects that JavaScript made for them.
-fn track(env: sys::napi_env, cell: &RefCell<Instance>, made: &Made, targets: &[sys::napi_value]) -> Result<()> {
-    let mut sum = 0;
+/// Ties handles to the objects that JavaScript made for them; gives the bytes that these keep.
+fn track(env: sys::napi_env, cell: &RefCell<Instance>, made: &Made, targets: &[sys::napi_value]) -> Result<i64> {
     let dead = cell.try_borrow().map_err(|_| Error::internal("the engine was entered twice"))?.session.dead.clone();
+    let mut sum = 0;
     for (&(handle, bytes), &target) in made.iter().zip(targets) {
-        let told: Told = Rc::new(Cell::new((bytes * PRESSURE) as i64));
-        if let Ok(mut i) = cell.try_borrow_mut() { i.session.handles.tie(handle, told.clone()); }
-        let data = Box::into_raw(Box::new(Tracked { handle, told, dead: dead.clone() }));
-        // SAFETY: the box lives until `finalize`.
-        if unsafe { sys::napi_wrap(env, target, data.cast(), Some(finalize), ptr::null_mut(), ptr::null_mut()) } != sys::Status::napi_ok {
-            drop(unsafe { Box::from_raw(data) });
-            return Err(Error::internal("an object cannot be tracked twice"));
+        let list = Rc::into_raw(dead.clone());
+        // SAFETY: the list lives until `finalize` has run for the last object.
+        if unsafe { sys::napi_add_finalizer(env, target, handle as usize as *mut c_void, Some(finalize), list.cast_mut().cast(), ptr::null_mut()) } != sys::Status::napi_ok {
+            drop(unsafe { Rc::from_raw(list) });
+            return Err(Error::internal("what a verb should track is no object"));
         }
-        sum += (bytes * PRESSURE) as i64;
+        let told = (bytes * PRESSURE) as i64;
+        cell.try_borrow_mut().map_err(|_| Error::internal("the engine was entered twice"))?.session.handles.tie(handle, told);
+        sum += told;
     }
-    tell(env, sum);
-    Ok(())
+    Ok(sum)
 }
 
 fn instance<'a>(env: sys::napi_env) -> Result<&'a RefCell<Instance>> {
@@ -98,14 +97,14 @@ fn call(env: sys::napi_env, info: sys::napi_callback_info, verb: Verb) -> sys::n
             let answer = verb(env, &args, &mut i.session, scratch)?;
             (answer, i.session.handles.relieved())
         };
-        tell(env, -relieved);
         // Tracking may run the collector, and with it finalizers: the session is not borrowed here.
-        if let Answer::Made(made) = &answer {
-            let targets = args.last_objects(env);
-            track(env, cell, made, &targets)?;
-            return Ok(Answer::Number(made.len() as f64));
-        }
-        Ok(answer)
+        let Answer::Made(made) = &answer else {
+            tell(env, -relieved);
+            return Ok(answer);
+        };
+        let kept = track(env, cell, made, &args.objects(env, made.len()));
+        tell(env, *kept.as_ref().unwrap_or(&0) - relieved);
+        kept.map(|_| Answer::Number(made.len() as f64))
     }));
     let answer = answer.unwrap_or_else(|p| {
         let text = p.downcast_ref::<String>().cloned().or_else(|| p.downcast_ref::<&str>().map(|s| s.to_string()));
@@ -133,14 +132,14 @@ macro_rules! verbs {
 
 type Raw = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
-/// The waist. Arguments in brackets; the last one of a verb that makes tensors is an object, or an array of them, to track.
+/// The waist. The last arguments of a verb that makes tensors are the objects to track, or an array of them.
 const VERBS: &[(&str, Raw)] = verbs! {
     "make" => |env, a, s, scratch| s.make(bytes(env, a.get(0))?, scratch).map(Answer::Made),
     "read" => |env, a, s, _| { let data = s.read(a.handle(env, 0)?)?; value::buffer(env, &data).map(Answer::Value) },
+    "item" => |env, a, s, scratch| s.item(a.handle(env, 0)?, scratch).map(|_| Answer::Number(0.0)),
     "bind" => |env, a, s, scratch| s.bind(a.number(env, 0)? as usize, scratch).map(Answer::Made),
     "track" => |env, a, s, _| { let h = a.handle(env, 0)?; s.handles.get(h)?; Ok(Answer::Made(vec![(h, a.number(env, 1)? as usize)])) },
     "free" => |_, _, s, scratch| s.free(scratch).map(|_| Answer::Number(0.0)),
-    "donate" => |_, _, s, scratch| s.donate(scratch).map(|_| Answer::Number(0.0)),
     "beginDiff" => |_, _, s, scratch| s.begin_diff(scratch).map(|m| Answer::Number(m.len() as f64)),
     "beginAbstract" => |_, _, s, scratch| s.begin_abstract(scratch).map(|m| Answer::Number(m.len() as f64)),
     "endDiff" => |_, _, s, scratch| s.end_diff(scratch).map(|h| Answer::Number(h as f64)),
@@ -152,6 +151,7 @@ const VERBS: &[(&str, Raw)] = verbs! {
     "batch" => |env, a, s, scratch| s.batch(a.handle(env, 0)?, a.number(env, 1)? as usize, scratch).map(Answer::Made),
     "customVjp" => |_, _, s, scratch| s.custom_vjp(scratch).map(|h| Answer::Number(h as f64)),
     "programText" => |env, a, s, _| s.program_text(a.handle(env, 0)?).map(|t| Answer::Value(string(env, &t))),
+    "planText" => |env, a, s, _| s.plan_text(a.handle(env, 0)?).map(|t| Answer::Value(string(env, &t))),
     "stats" => |_, _, s, scratch| s.stats(scratch).map(|_| Answer::Number(0.0)),
     "manifest" => |env, _, _, _| Ok(Answer::Value(string(env, &manifest::manifest()))),
     "manifestHash" => |_, _, _, _| Ok(Answer::Number(f64::from(manifest::hash()))),

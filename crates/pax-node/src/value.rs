@@ -7,26 +7,32 @@ use pax_abi::Handle;
 use pax_core::{Error, Result};
 
 /// A call's arguments.
-pub struct Args { values: [sys::napi_value; 4], count: usize }
+pub struct Args { few: [sys::napi_value; 8], many: Vec<sys::napi_value>, count: usize }
 
 impl Args {
     pub fn of(env: sys::napi_env, info: sys::napi_callback_info) -> Args {
-        let (mut values, mut count) = ([ptr::null_mut(); 4], 4);
-        // SAFETY: the array has room for `count` values.
-        unsafe { sys::napi_get_cb_info(env, info, &mut count, values.as_mut_ptr(), ptr::null_mut(), ptr::null_mut()) };
-        Args { values, count: count.min(4) }
+        let (mut few, mut many, mut count) = ([ptr::null_mut(); 8], Vec::new(), 8);
+        // SAFETY: the arrays have room for `count` values; the call answers how many there are.
+        unsafe { sys::napi_get_cb_info(env, info, &mut count, few.as_mut_ptr(), ptr::null_mut(), ptr::null_mut()) };
+        if count > few.len() {
+            many.resize(count, ptr::null_mut());
+            // SAFETY: as above.
+            unsafe { sys::napi_get_cb_info(env, info, &mut count, many.as_mut_ptr(), ptr::null_mut(), ptr::null_mut()) };
+        }
+        Args { few, many, count }
     }
-    pub fn get(&self, i: usize) -> sys::napi_value { self.values[i] }
+    pub fn get(&self, i: usize) -> sys::napi_value { self.few[i] }
     pub fn number(&self, env: sys::napi_env, i: usize) -> Result<f64> {
         let mut x = 0.0;
         // SAFETY: a null value gives an error status.
-        if unsafe { sys::napi_get_value_double(env, self.values[i], &mut x) } != sys::Status::napi_ok { return Err(Error::internal(format!("argument {i} of a verb is no number"))); }
+        if unsafe { sys::napi_get_value_double(env, self.get(i), &mut x) } != sys::Status::napi_ok { return Err(Error::internal(format!("argument {i} of a verb is no number"))); }
         Ok(x)
     }
     pub fn handle(&self, env: sys::napi_env, i: usize) -> Result<Handle> { Ok(self.number(env, i)? as Handle) }
-    /// The objects to track: the last argument, or its elements if it is an array; none if it is neither.
-    pub fn last_objects(&self, env: sys::napi_env) -> Vec<sys::napi_value> {
-        let Some(&last) = self.count.checked_sub(1).and_then(|i| self.values.get(i)) else { return Vec::new() };
+    /// At most `n` objects to track: the elements of the last argument if it is an array, else the last arguments if they are objects.
+    pub fn objects(&self, env: sys::napi_env, n: usize) -> Vec<sys::napi_value> {
+        let all = if self.many.is_empty() { &self.few[..self.count] } else { &self.many[..] };
+        let Some(&last) = all.last() else { return Vec::new() };
         let (mut kind, mut array) = (0, false);
         // SAFETY: `last` is a live value of this call.
         unsafe {
@@ -34,12 +40,12 @@ impl Args {
             sys::napi_is_array(env, last, &mut array);
         }
         if array {
-            let mut n = 0;
+            let mut length = 0;
             // SAFETY: as above; elements exist below the length.
-            unsafe { sys::napi_get_array_length(env, last, &mut n) };
-            return (0..n).map(|i| { let mut v = ptr::null_mut(); unsafe { sys::napi_get_element(env, last, i, &mut v) }; v }).collect();
+            unsafe { sys::napi_get_array_length(env, last, &mut length) };
+            return (0..length).map(|i| { let mut v = ptr::null_mut(); unsafe { sys::napi_get_element(env, last, i, &mut v) }; v }).collect();
         }
-        if kind == sys::ValueType::napi_object { vec![last] } else { Vec::new() }
+        if kind == sys::ValueType::napi_object { all[all.len().saturating_sub(n)..].to_vec() } else { Vec::new() }
     }
 }
 

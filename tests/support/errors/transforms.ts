@@ -52,6 +52,7 @@ export const transforms: readonly Cases[] = [
     () => pax.vmap((a: T) => { a.sum().item(); return a; })(x),
     () => pax.grad((a: T) => pax.jit((b: T) => { b.toArray(); return b; })(a).sum())(x),
     () => pax.jit((a: T) => a.add(pax.nextRngKey().sum()))(x),
+    () => pax.explainRetrace(sum),
   ]),
   group("tensors and modules that cross a transformation", [
     () => escaped((f) => pax.jit(f)).add(1),

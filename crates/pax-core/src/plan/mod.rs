@@ -1,93 +1,194 @@
-//! Plans: programs made ready to run. Calls are inlined, views cost nothing, element-wise chains are loops over tiles that
-//! stay in the first cache, buffers die with their last use and are used again. See `docs/engine.md`.
+//! Plans: programs made ready to run. Calls are inlined, views cost nothing, kernels share phases whose chunks run on their own
+//! part of the data, buffers lie in one arena and die with their last use. See `docs/compiler.md`.
 mod build;
-mod loops;
+mod kernels;
+mod rewrite;
+mod scan;
+mod show;
+mod view;
+
+use std::cell::RefCell;
 
 use smallvec::SmallVec;
 
-use crate::array::row_major;
-use crate::{dispatch, Array, Cx, DType, Dims, Error, Params, Program, Result, Row};
-use loops::Loop;
-
-/// A buffer of one run.
-type Slot = usize;
-
-/// How a value lies in a slot.
-#[derive(Clone, Debug)]
-struct View { slot: Slot, shape: Dims, strides: SmallVec<[isize; 6]>, offset: isize }
-
-impl View {
-    fn whole(slot: Slot, shape: &[usize]) -> View { View { slot, shape: shape.into(), strides: row_major(shape), offset: 0 } }
-    fn is_contiguous(&self) -> bool {
-        let mut expected = 1isize;
-        self.shape.iter().zip(&self.strides).rev().all(|(&n, &s)| { let fits = n == 1 || s == expected; expected *= n as isize; fits }) || self.shape.contains(&0)
-    }
-}
-
-/// Where a step finds a value.
-#[derive(Clone, Debug)]
-enum Place { View(View), Constant { value: f64, dtype: DType, shape: Dims } }
+use crate::exec::Exec;
+use crate::{dispatch, Array, Cx, DType, Error, Params, Program, Result, Row};
+pub(crate) use kernels::conv::Which;
+use kernels::{part, Bases, Kernel};
+pub use rewrite::rewrite;
+pub use scan::Course;
+use view::{Place, Slot, View};
 
 /// A row that runs by itself.
 struct Call { row: &'static Row, params: Params, inputs: SmallVec<[Place; 3]>, outputs: SmallVec<[Slot; 1]> }
 
-enum Step { Loop(Loop), Row(Box<Call>) }
+/// A slot that each chunk has for itself: where its units lie in the chunk's memory, and bytes of one.
+struct Local { slot: Slot, offset: usize, unit: usize }
+
+/// Kernels that each chunk runs one after the other on its own units. `makes`: arrays that it fills, each over an input if
+/// nobody else holds that.
+struct Chunks { units: usize, chunks: usize, kernels: Vec<Kernel>, locals: Vec<Local>, scratch: usize, room: usize, makes: SmallVec<[(Slot, Option<Slot>); 2]> }
+
+enum Step { Chunks(Chunks), Row(Box<Call>) }
+
+/// `drops`: arrays that nobody reads any more behind it.
+/// `label`: what its kernels do, for people. `fixed`: it gives the same in every step of a scan.
+struct Phase { step: Step, drops: SmallVec<[Slot; 2]>, label: String, fixed: bool }
+
+/// Where a slot lies.
+#[derive(Clone)]
+enum Home {
+    Input,
+    Constant(Array),
+    /// In an array of its own: results, and what rows that run by themselves make or read.
+    Array,
+    Arena(usize),
+    /// In the memory of each chunk.
+    Chunk,
+}
 
 pub struct Plan {
-    steps: Vec<Step>,
-    /// Slots that die with each step.
-    drops: Vec<SmallVec<[Slot; 2]>>,
-    slots: usize,
+    phases: Vec<Phase>,
+    homes: Vec<Home>,
+    /// Elements and dtype of each slot.
+    sizes: Vec<(usize, DType)>,
     /// The slot of each input, if it is read.
     inputs: Vec<Option<Slot>>,
     outputs: Vec<Place>,
+    arena: usize,
+    profile: show::Profile,
 }
 
 /// What the slots hold while a plan runs.
-struct Values { arrays: Vec<Option<Array>> }
+struct Values { arrays: Vec<Option<Array>>, bases: Vec<*mut u8> }
 
 impl Values {
-    fn at(&self, slot: Slot) -> Result<&Array> { self.arrays[slot].as_ref().ok_or_else(|| Error::internal("a plan reads a buffer that is gone")) }
     fn view(&self, v: &View) -> Result<Array> {
-        let base = self.at(v.slot)?;
+        let base = self.arrays[v.slot].as_ref().ok_or_else(|| Error::internal("a plan reads a buffer that is gone"))?;
         Ok(base.view(&v.shape, &v.strides, (base.offset as isize + v.offset) as usize))
     }
-    fn place(&self, cx: &Cx, p: &Place) -> Result<Array> {
+    fn place(&self, exec: &Exec, p: &Place) -> Result<Array> {
         match p {
             Place::View(v) => self.view(v),
             Place::Constant { value, dtype, shape } => {
-                let exec = cx.exec();
                 let one = dispatch!(*dtype, T => exec.array_as(*dtype, vec![<T as crate::dtype::Element>::from_f64(*value)], &[]));
                 Ok(one.view(shape, &vec![0; shape.len()], 0))
             }
         }
     }
+    fn make(&mut self, exec: &Exec, slot: Slot, size: usize, dtype: DType) {
+        self.arrays[slot] = Some(dispatch!(dtype, T => {
+            let mut a = exec.array_as(dtype, exec.vec::<T>(size), &[size]);
+            self.bases[slot] = a.unique_mut::<T>().map_or(std::ptr::null_mut(), |v| v.as_mut_ptr().cast());
+            a
+        }));
+    }
+    fn put(&mut self, slot: Slot, a: Array) -> Result<()> {
+        self.bases[slot] = a.address()?;
+        self.arrays[slot] = Some(a);
+        Ok(())
+    }
 }
 
+/// Bases that chunks share.
+struct Shared<'a>(&'a [*mut u8]);
+// SAFETY: chunks write disjoint units (`Kernel::run`'s contract).
+unsafe impl Sync for Shared<'_> {}
+
+thread_local! {
+    /// A thread's memory for chunks, and its table of bases.
+    static OWN: RefCell<(Vec<f32>, Vec<*mut u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+/// The first address of `memory` that is a multiple of 64.
+fn aligned(memory: &mut [f32]) -> *mut u8 {
+    let p = memory.as_mut_ptr();
+    p.wrapping_add(p.align_offset(64).min(16)).cast()
+}
+
+impl Chunks {
+    fn run(&self, exec: &Exec, bases: &[*mut u8]) {
+        let bases = Shared(bases);
+        let chunk = |c: usize| {
+            let bases = &bases;
+            OWN.with(|own| {
+                let (memory, table) = &mut *own.borrow_mut();
+                let floats = self.scratch / 4 + self.room + 16;
+                if memory.len() < floats { *memory = vec![0.0; floats]; }
+                if cfg!(debug_assertions) { memory[..floats].fill(f32::NAN); }
+                let (from, to) = (part(self.units, c, self.chunks), part(self.units, c + 1, self.chunks));
+                let own = aligned(memory);
+                let mut bases = bases.0;
+                if !self.locals.is_empty() {
+                    table.clear();
+                    table.extend_from_slice(bases);
+                    for l in &self.locals { table[l.slot] = own.wrapping_add(l.offset).wrapping_sub(from * l.unit); }
+                    bases = table;
+                }
+                let room = own.wrapping_add(self.scratch).cast::<f32>();
+                // SAFETY: the plan gives every slot that these kernels name a base with its size, and chunks share no unit.
+                for k in &self.kernels { unsafe { k.run(Bases(bases), (from, to, self.units), c, room) } }
+            });
+        };
+        if self.chunks == 1 { chunk(0) } else { exec.pool.run(self.chunks, &chunk) }
+    }
+}
+
+/// A program's plan, for people.
+pub fn text(cx: &Cx, program: &Program) -> String { program.plan.get_or_init(|| Plan::new(cx, program, None)).to_string() }
+
 impl Plan {
-    pub fn new(program: &Program) -> Plan { build::build(program) }
+    /// `fixed`: the first of the inputs that are the same in every step, for the body of a scan.
+    pub fn new(cx: &Cx, program: &Program, fixed: Option<usize>) -> Plan { build::build(cx, program, fixed) }
 
     pub fn run(&self, cx: &Cx, inputs: impl ExactSizeIterator<Item = Array>) -> Result<SmallVec<[Array; 1]>> {
         if inputs.len() != self.inputs.len() { return Err(Error::internal("a program was run with another number of inputs")); }
-        cx.meter.steadily(|| self.steps(cx, inputs))
+        let floats = if self.arena > 0 { self.arena / 4 + 16 } else { 0 };
+        cx.meter.steadily(|| cx.meter.with_arena(floats, |arena| self.steps(cx, inputs, aligned(arena))))
     }
 
-    fn steps(&self, cx: &Cx, inputs: impl ExactSizeIterator<Item = Array>) -> Result<SmallVec<[Array; 1]>> {
-        let exec = cx.exec();
-        let mut values = Values { arrays: vec![None; self.slots] };
-        for (a, slot) in inputs.zip(&self.inputs) {
-            if let Some(s) = slot { values.arrays[*s] = Some(a.to_contiguous(&exec.meter)?); }
-        }
-        for (step, drops) in self.steps.iter().zip(&self.drops) {
-            match step {
-                Step::Loop(l) => { cx.count_evaluated(); l.run(&exec, &mut values)? }
-                Step::Row(c) => {
-                    let args: Result<SmallVec<[Array; 3]>> = c.inputs.iter().map(|p| values.place(cx, p)).collect();
-                    for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) { values.arrays[slot] = Some(a.to_contiguous(&exec.meter)?); }
-                }
+    /// Bases of what lies there from the start.
+    fn start(&self, arena: *mut u8) -> Result<Values> {
+        let mut values = Values { arrays: vec![None; self.homes.len()], bases: vec![std::ptr::null_mut(); self.homes.len()] };
+        for (slot, home) in self.homes.iter().enumerate() {
+            match home {
+                Home::Arena(at) => values.bases[slot] = arena.wrapping_add(*at),
+                Home::Constant(a) => values.put(slot, a.clone())?,
+                _ => {}
             }
-            for &slot in drops { values.arrays[slot] = None; }
         }
-        self.outputs.iter().map(|p| values.place(cx, p)).collect()
+        Ok(values)
+    }
+
+    fn steps(&self, cx: &Cx, inputs: impl ExactSizeIterator<Item = Array>, arena: *mut u8) -> Result<SmallVec<[Array; 1]>> {
+        let exec = cx.exec();
+        let mut values = self.start(arena)?;
+        for (a, slot) in inputs.zip(&self.inputs) {
+            if let Some(s) = slot { values.put(*s, a.to_contiguous(&exec.meter)?)?; }
+        }
+        for (i, phase) in self.phases.iter().enumerate() {
+            self.profile.time(i, || match &phase.step {
+                Step::Chunks(c) => {
+                    cx.count_evaluated();
+                    for &(slot, over) in &c.makes {
+                        let (size, dtype) = self.sizes[slot];
+                        match over.and_then(|i| values.arrays[i].take_if(|a| a.is_unique() && a.size() == size)) {
+                            Some(a) => values.put(slot, a)?,
+                            None => values.make(&exec, slot, size, dtype),
+                        }
+                    }
+                    c.run(&exec, &values.bases);
+                    Ok(())
+                }
+                Step::Row(c) => {
+                    let args: Result<SmallVec<[Array; 3]>> = c.inputs.iter().map(|p| values.place(&exec, p)).collect();
+                    for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) { values.put(slot, a.to_contiguous(&exec.meter)?)?; }
+                    Ok::<(), Error>(())
+                }
+            })?;
+            for &slot in &phase.drops { values.arrays[slot] = None; }
+        }
+        self.profile.end(self);
+        self.outputs.iter().map(|p| values.place(&exec, p)).collect()
     }
 }

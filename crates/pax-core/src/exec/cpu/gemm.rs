@@ -1,15 +1,12 @@
-//! Batched matrix products in fixed chunks: floats by the `gemm` crate on one thread a chunk, integers by a plain loop.
+//! Batched matrix products in fixed chunks: floats by the kernels of `panel`, integers by a plain loop.
 use half::{bf16, f16};
 
 use crate::dtype::Element;
-#[cfg(target_arch = "x86_64")]
+use crate::exec::cpu::map::map1;
+use crate::exec::cpu::panel::{Matrix, Micro, Piece, DEPTH};
 use crate::exec::cpu::tile::Simd;
 use crate::exec::{Exec, Shared};
 use crate::{Array, DType, Error, Result};
-
-/// Where a matrix lies: element offset, row and column stride.
-#[derive(Clone, Copy)]
-struct Matrix { offset: isize, row: isize, col: isize }
 
 /// Multiply-adds of a chunk: large enough to pay for waking a thread, small enough to balance.
 const CHUNK_WORK: usize = 1 << 20;
@@ -17,56 +14,88 @@ const CHUNK_WORK: usize = 1 << 20;
 /// `a [batch, m, k] × b [batch, k, n] → [batch, m, n]`, operands of any strides.
 pub fn matmul(exec: &Exec, a: &Array, b: &Array) -> Result<Array> {
     match a.dtype {
-        #[cfg(target_arch = "x86_64")]
-        DType::F32 if Simd::detect() == Simd::Avx512 => panels(exec, a, b),
-        DType::F32 => product::<f32>(exec, a, b, gemm_tile::<f32>),
-        DType::F64 => product::<f64>(exec, a, b, gemm_tile::<f64>),
-        DType::F16 => product::<f16>(exec, a, b, gemm_tile::<f16>),
-        // The crate has no bfloat16: accumulate in float32, round once.
-        DType::BF16 => product::<bf16>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0f32, |s, p: bf16, q: bf16| s + p.to_f32() * q.to_f32(), bf16::from_f32)),
-        DType::I32 => product::<i32>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0i32, |s, p: i32, q: i32| s.wrapping_add(p.wrapping_mul(q)), |s| s)),
-        DType::I64 => product::<i64>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0i64, |s, p: i64, q: i64| s.wrapping_add(p.wrapping_mul(q)), |s| s)),
-        DType::U8 => product::<u8>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0u8, |s, p: u8, q: u8| s.wrapping_add(p.wrapping_mul(q)), |s| s)),
-        DType::U32 => product::<u32>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0u32, |s, p: u32, q: u32| s.wrapping_add(p.wrapping_mul(q)), |s| s)),
-        DType::Bool => product::<u8>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0u8, |s, p: u8, q: u8| s | (p & q), |s| s)),
+        DType::F32 => panels(exec, a, b, Micro::f32(Simd::detect())),
+        DType::F64 => panels(exec, a, b, Micro::f64(Simd::detect())),
+        // Halves accumulate in float32 and are rounded once.
+        DType::F16 => {
+            let wide = |x: &Array| map1(exec, DType::F32, x, f16::to_f32);
+            map1(exec, DType::F16, &panels(exec, &wide(a)?, &wide(b)?, Micro::f32(Simd::detect()))?, f16::from_f32)
+        }
+        DType::BF16 => {
+            let wide = |x: &Array| map1(exec, DType::F32, x, bf16::to_f32);
+            map1(exec, DType::BF16, &panels(exec, &wide(a)?, &wide(b)?, Micro::f32(Simd::detect()))?, bf16::from_f32)
+        }
+        DType::I32 => product::<i32>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))),
+        DType::I64 => product::<i64>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))),
+        DType::U8 => product::<u8>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))),
+        DType::U32 => product::<u32>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))),
+        DType::Bool => product::<u8>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s | (p & q))),
     }
 }
 
 /// Multiply-adds of a chunk of panels; a chunk of less would not pay for waking a thread.
-#[cfg(target_arch = "x86_64")]
 const PIECE_WORK: usize = 1 << 18;
 
-/// The product on our own kernel, in chunks of a panel's rows.
-#[cfg(target_arch = "x86_64")]
-fn panels(exec: &Exec, a: &Array, b: &Array) -> Result<Array> {
-    use super::panel::{piece, Matrix as At, Piece, WIDTH};
+/// The product on our own kernels, in chunks of a panel's rows.
+fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Result<Array> {
     let ([batch, m, k], n) = (match a.shape[..] { [x, y, z] => [x, y, z], _ => return Err(Error::internal("matmul takes rank 3")) }, b.shape[2]);
-    if k == 0 || batch * m * n == 0 { return Ok(exec.array(vec![0f32; batch * m * n], &[batch, m, n])); }
-    let mut out: Vec<f32> = exec.vec(batch * m * n);
-    let (ra, rb) = (a.raw::<f32>()?, b.raw::<f32>()?);
+    if k == 0 || batch * m * n == 0 { return Ok(exec.array(vec![T::from_i64(0); batch * m * n], &[batch, m, n])); }
+    let mut out: Vec<T> = exec.vec(batch * m * n);
+    let (ra, rb) = (a.raw::<T>()?, b.raw::<T>()?);
     let (la, lb) = (Lay::of(a), Lay::of(b));
     let (pa, pb, shared) = (SyncPtr(ra.as_ptr()), SyncPtr(rb.as_ptr()), Shared::new(&mut out));
-    let count = n.div_ceil(WIDTH);
+    let width = micro.width;
+    let count = n.div_ceil(width);
     // Rows of a chunk: all of a panel's, unless panels are few and long.
-    let rows = if count * batch >= 16 { m } else { (PIECE_WORK / (k * WIDTH)).max(12).div_ceil(12) * 12 };
+    let rows = if count * batch >= 16 { m } else { (PIECE_WORK / (k * width)).max(micro.rows).next_multiple_of(micro.rows) };
     let strips = m.div_ceil(rows);
-    let per_chunk = (PIECE_WORK / (rows.min(m) * k * WIDTH)).max(1);
-    exec.chunks(batch * count * strips, per_chunk, &|from, to| for i in from..to {
-        let (g, rest) = (i / (count * strips), i % (count * strips));
-        let (column, strip) = (rest / strips * WIDTH, rest % strips);
-        let (ma, mb) = (la.matrix(g), lb.matrix(g));
-        let p = Piece { from: strip * rows, to: ((strip + 1) * rows).min(m), column, width: WIDTH.min(n - column), depth: k };
-        // SAFETY: offsets and strides come from the arrays' own layouts; pieces of the result are disjoint.
-        unsafe {
-            let a = At { data: pa.at(ma.offset), rows: ma.row, cols: ma.col };
-            let b = At { data: pb.at(mb.offset), rows: mb.row, cols: mb.col };
-            piece(p, a, b, shared.ptr().add(g * m * n), n);
+    let per_chunk = (PIECE_WORK / (rows.min(m) * k * width)).max(1);
+    // Rows may be read where they lie by few rows, and by more if whole panels of them are not far apart.
+    let near = lb.strides[2] == 1 && (rows.min(m) <= 4 * micro.rows || (n % width == 0 && lb.strides[1].unsigned_abs() <= 4 * width));
+    // Panels that many chunks read are packed before, all others by their chunk.
+    let size = micro.packed(k, n);
+    let mut before: Vec<T> = exec.vec(if near || strips == 1 { 0 } else { batch * size });
+    let ready = Shared::new(&mut before);
+    if !before.is_empty() {
+        exec.chunks(batch * count, (PIECE_WORK / 8 / (k * width)).max(1), &|from, to| for i in from..to {
+            let (g, p) = (i / count, i % count);
+            // SAFETY: as below; the panels are disjoint.
+            unsafe { micro.pack(lb.matrix(pb, g), k, n, p, p + 1, ready.ptr().add(g * size)) };
+        });
+    }
+    exec.chunks(batch * count * strips, per_chunk, &|from, to| {
+        let mut packed: Vec<T> = Vec::new();
+        for i in from..to {
+            let (g, rest) = (i / (count * strips), i % (count * strips));
+            let (column, strip) = (rest / strips * width, rest % strips);
+            let whole = Piece { from: strip * rows, to: ((strip + 1) * rows).min(m), column, width: width.min(n - column), depth: k };
+            // SAFETY: offsets and strides come from the arrays' own layouts; pieces of the result are disjoint.
+            unsafe {
+                let (a, b) = (la.matrix(pa, g), lb.matrix(pb, g).from(0, column));
+                let out = shared.ptr().add(g * m * n);
+                if near {
+                    micro.run(whole, a, b.data, b.rows as usize, out, n, false);
+                    continue;
+                }
+                if strips > 1 {
+                    micro.run(whole, a, ready.ptr().add(g * size + column * k), width, out, n, false);
+                    continue;
+                }
+                packed.reserve(DEPTH.min(k) * width);
+                for l in (0..k).step_by(DEPTH) {
+                    let depth = DEPTH.min(k - l);
+                    micro.pack(b.from(l, 0), depth, whole.width, 0, 1, packed.as_mut_ptr());
+                    micro.run(Piece { depth, ..whole }, a.from(0, l), packed.as_ptr(), width, out, n, l > 0);
+                }
+            }
         }
     });
+    let packed = before.len();
+    drop(exec.array(before, &[packed])); // the next product uses its memory again
     Ok(exec.array(out, &[batch, m, n]))
 }
 
-type Tile<T> = fn(usize, (*const T, isize, isize), (*const T, isize, isize), *mut T, usize, usize, usize);
+type Tile<T> = fn(usize, Matrix<T>, Matrix<T>, *mut T, usize, usize, usize);
 
 fn product<T: Element>(exec: &Exec, a: &Array, b: &Array, tile: Tile<T>) -> Result<Array> {
     let ([batch, m, k], n) = (match a.shape[..] { [x, y, z] => [x, y, z], _ => return Err(Error::internal("matmul takes rank 3")) }, b.shape[2]);
@@ -82,12 +111,9 @@ fn product<T: Element>(exec: &Exec, a: &Array, b: &Array, tile: Tile<T>) -> Resu
         let (pa, pb) = (SyncPtr(ra.as_ptr()), SyncPtr(rb.as_ptr()));
         let (la, lb) = (Lay::of(a), Lay::of(b));
         let one = |g: usize, r0: usize, r1: usize, c0: usize, c1: usize| {
-            let (ma, mb) = (la.matrix(g), lb.matrix(g));
             // SAFETY: offsets and strides come from the arrays' own layouts; strips of the result are disjoint.
             unsafe {
-                let x = pa.at(ma.offset + r0 as isize * ma.row);
-                let y = pb.at(mb.offset + c0 as isize * mb.col);
-                tile(k, (x, ma.row, ma.col), (y, mb.row, mb.col), shared.ptr().add(g * m * n + r0 * n + c0), r1 - r0, c1 - c0, n);
+                tile(k, la.matrix(pa, g).from(r0, 0), lb.matrix(pb, g).from(0, c0), shared.ptr().add(g * m * n + r0 * n + c0), r1 - r0, c1 - c0, n);
             }
         };
         if parts == 1 {
@@ -120,31 +146,21 @@ impl<T> SyncPtr<T> {
 struct Lay { offset: isize, strides: [isize; 3] }
 impl Lay {
     fn of(x: &Array) -> Lay { Lay { offset: x.offset as isize, strides: [x.strides[0], x.strides[1], x.strides[2]] } }
-    fn matrix(self, batch: usize) -> Matrix {
-        Matrix { offset: self.offset + batch as isize * self.strides[0], row: self.strides[1], col: self.strides[2] }
-    }
-}
-
-fn gemm_tile<T: Element>(k: usize, a: (*const T, isize, isize), b: (*const T, isize, isize), out: *mut T, rows: usize, cols: usize, stride: usize) {
-    // SAFETY: the caller gives matrices that lie in their buffers; the destination is written, not read.
-    unsafe {
-        gemm::gemm(rows, cols, k, out, 1, stride as isize, false, a.0, a.2, a.1, b.0, b.2, b.1,
-            T::from_i64(0), T::from_i64(1), false, false, false, gemm::Parallelism::None);
+    unsafe fn matrix<T: Copy>(self, data: SyncPtr<T>, batch: usize) -> Matrix<T> {
+        Matrix { data: data.at(self.offset + batch as isize * self.strides[0]), rows: self.strides[1], cols: self.strides[2] }
     }
 }
 
 #[allow(clippy::too_many_arguments)]
-fn plain_tile<T: Element, S: Copy>(k: usize, a: (*const T, isize, isize), b: (*const T, isize, isize), out: *mut T, rows: usize, cols: usize, stride: usize,
-    zero: S, add: impl Fn(S, T, T) -> S, done: impl Fn(S) -> T) {
-    for i in 0..rows as isize {
-        for j in 0..cols as isize {
+fn plain_tile<T: Element>(k: usize, a: Matrix<T>, b: Matrix<T>, out: *mut T, rows: usize, cols: usize, stride: usize, zero: T, add: impl Fn(T, T, T) -> T) {
+    for i in 0..rows {
+        for j in 0..cols {
             let mut sum = zero;
-            for l in 0..k as isize {
-                // SAFETY: as for `gemm_tile`.
-                unsafe { sum = add(sum, *a.0.offset(i * a.1 + l * a.2), *b.0.offset(l * b.1 + j * b.2)) };
+            // SAFETY: the caller gives matrices that lie in their buffers; this tile is the only writer of its elements.
+            unsafe {
+                for l in 0..k { sum = add(sum, *a.at(i, l), *b.at(l, j)); }
+                *out.add(i * stride + j) = sum;
             }
-            // SAFETY: as above; this tile is the only writer of its elements.
-            unsafe { *out.offset(i * stride as isize + j) = done(sum) };
         }
     }
 }

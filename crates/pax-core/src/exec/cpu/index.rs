@@ -9,11 +9,14 @@ pub struct Lay { pub batch: usize, pub outer: usize, pub n: usize, pub inner: us
 
 /// The place of each index: a negative one counts from the end once; what is then outside is moved to the edge or is `n`.
 pub fn places(indices: &Array, n: usize, clamp: bool) -> Result<Vec<usize>> {
-    dispatch!(indices.dtype, T => Ok(indices.to_slice::<T>()?.iter().map(|i| {
-        let i = i.to_i64();
-        let i = if i < 0 { i.saturating_add(n as i64) } else { i };
-        if (0..n as i64).contains(&i) { i as usize } else if clamp && n > 0 { if i < 0 { 0 } else { n - 1 } } else { n }
-    }).collect()))
+    dispatch!(indices.dtype, T => Ok(indices.to_slice::<T>()?.iter().map(|i| place(i.to_i64(), n, clamp)).collect()))
+}
+
+/// The place of one index.
+#[inline]
+pub fn place(i: i64, n: usize, clamp: bool) -> usize {
+    let i = if i < 0 { i.saturating_add(n as i64) } else { i };
+    if (0..n as i64).contains(&i) { i as usize } else if clamp && n > 0 { if i < 0 { 0 } else { n - 1 } } else { n }
 }
 
 /// Elements in a chunk of copies.

@@ -5,9 +5,12 @@ pub mod gemm;
 pub mod index;
 pub mod map;
 pub mod math;
-#[cfg(target_arch = "x86_64")]
 pub mod panel;
 pub mod reduce;
+pub mod rows;
 pub mod threefry;
 pub mod tile;
+pub mod tile_int;
 pub mod window;
+#[cfg(test)]
+mod tests;

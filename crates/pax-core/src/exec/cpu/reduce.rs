@@ -1,16 +1,19 @@
 //! Reductions over axes, in an order fixed by the shape.
 use half::{bf16, f16};
 
-use crate::array::runs;
+use crate::array::{runs, Run, Runs};
 use crate::dtype::Element;
+use crate::exec::cpu::map::map1;
+use crate::exec::cpu::rows::{self, Float, Norm, BLOCK};
+use crate::exec::cpu::tile::Simd;
 use crate::exec::{Exec, Shared};
 use crate::{Array, DType, Result};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Fold { Sum, Prod, Max, Min }
+pub enum Fold { Sum = 0, Prod = 1, Max = 2, Min = 3 }
 
 /// How elements of `T` are folded: accumulator and the four operations. Max and min keep NaN.
-pub(super) trait Accumulate: Element {
+pub trait Accumulate: Element {
     type Acc: Copy + Send + Sync;
     type Out: Element;
     const OUT: DType;
@@ -72,112 +75,150 @@ pub fn fold(exec: &Exec, x: &Array, axes: &[usize], f: Fold) -> Result<Array> {
     }
 }
 
-/// Partial sums of a contiguous run: enough for SIMD, and a fixed order.
-const LANES: usize = 16;
-
-#[inline(always)]
-fn fold_run<T: Accumulate>(f: Fold, xs: &[T]) -> T::Acc {
-    let mut acc = [T::start(f); LANES];
-    let chunks = xs.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for c in chunks { for l in 0..LANES { acc[l] = T::join(f, acc[l], c[l].lift()); } }
-    for (l, &v) in rest.iter().enumerate() { acc[l] = T::join(f, acc[l], v.lift()); }
-    join_lanes::<T>(f, acc)
-}
-
-#[inline(always)]
-fn join_lanes<T: Accumulate>(f: Fold, mut acc: [T::Acc; LANES]) -> T::Acc {
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        for l in 0..width { acc[l] = T::join(f, acc[l], acc[l + width]); }
-    }
-    acc[0]
-}
-
-/// Elements of a run that are folded at once; longer runs are split here, so that sums stay accurate.
-const BLOCK: usize = 4096;
-
-#[inline(always)]
-fn fold_long<T: Accumulate>(f: Fold, xs: &[T]) -> T::Acc {
-    let mut acc = T::start(f);
-    for block in xs.chunks(BLOCK) { acc = T::join(f, acc, fold_run(f, block)); }
-    acc
-}
+/// Elements of a chunk: enough to pay for waking a thread.
+const CHUNK: usize = 1 << 18;
 
 fn reduce<T: Accumulate>(exec: &Exec, x: &Array, axes: &[usize], f: Fold) -> Result<Array> {
-    // Monomorphic in `f`, so that the inner loops are.
     match f {
-        Fold::Sum => reduce_with::<T, 0>(exec, x, axes),
-        Fold::Prod => reduce_with::<T, 1>(exec, x, axes),
-        Fold::Max => reduce_with::<T, 2>(exec, x, axes),
-        Fold::Min => reduce_with::<T, 3>(exec, x, axes),
+        Fold::Sum => reduce_with::<T, 0>(exec, x, axes, f),
+        Fold::Prod => reduce_with::<T, 1>(exec, x, axes, f),
+        Fold::Max => reduce_with::<T, 2>(exec, x, axes, f),
+        Fold::Min => reduce_with::<T, 3>(exec, x, axes, f),
     }
 }
 
-fn reduce_with<T: Accumulate, const F: u8>(exec: &Exec, x: &Array, axes: &[usize]) -> Result<Array> {
-    let f = [Fold::Sum, Fold::Prod, Fold::Max, Fold::Min][F as usize];
+/// `F` is `f`, so that the loops are of one fold.
+fn reduce_with<T: Accumulate, const F: u8>(exec: &Exec, x: &Array, axes: &[usize], f: Fold) -> Result<Array> {
     let kept: Vec<usize> = (0..x.ndim()).filter(|d| !axes.contains(d)).collect();
     let out_shape: Vec<usize> = kept.iter().map(|&d| x.shape[d]).collect();
     let n: usize = out_shape.iter().product();
-    let raw = x.raw::<T>()?;
-    let inner_shape: Vec<usize> = axes.iter().map(|&d| x.shape[d]).collect();
-    let inner_strides: smallvec::SmallVec<[isize; 6]> = axes.iter().map(|&d| x.strides[d]).collect();
-    let outer_strides: smallvec::SmallVec<[isize; 6]> = kept.iter().map(|&d| x.strides[d]).collect();
+    let inner = Axes::of(x, axes);
     let mut acc = vec![T::start(f); n];
-    let base = x.offset as isize;
     if x.size() > 0 {
         let rowwise = kept.last().is_some_and(|&d| x.strides[d] == 1 && x.shape[d] >= 8) && axes.last().is_none_or(|&d| x.strides[d] != 1);
         if rowwise {
-            // The kept axis lies together: add whole rows to the row of results.
             let row = out_shape.last().copied().unwrap_or(1);
-            let rows: Vec<isize> = runs(&out_shape[..out_shape.len() - 1], &[&outer_strides[..outer_strides.len() - 1].into()])
-                .flat_map(|r| (0..r.len as isize).map(move |i| r.offsets[0] + i * r.strides[0])).collect();
-            let shared = Shared::new(&mut acc);
-            // Strips of columns, so that one row of results is shared by no two chunks.
-            let strip = row.div_ceil((x.size() / (1 << 17)).clamp(1, 16)).next_multiple_of(16);
-            let strips = row.div_ceil(strip);
-            exec.pool.run(rows.len() * strips, &|c| {
-                let (r, s) = (c / strips, c % strips);
-                let (from, to) = (s * strip, ((s + 1) * strip).min(row));
-                // SAFETY: a chunk is a strip of one row of results.
-                let out = unsafe { shared.range(r * row + from, r * row + to) };
-                for run in runs(&inner_shape, &[&inner_strides]) {
-                    for i in 0..run.len as isize {
-                        let at = (base + rows[r] + run.offsets[0] + i * run.strides[0]) as usize + from;
-                        for (o, v) in out.iter_mut().zip(&raw[at..at + to - from]) { *o = T::join(f, *o, v.lift()); }
-                    }
-                }
-            });
+            add_rows::<T, F>(exec, x, f, &mut acc, row, &Axes::of(x, &kept[..kept.len() - 1]).starts(x), &inner)?;
         } else {
-            let starts: Vec<isize> = runs(&out_shape, &[&outer_strides]).flat_map(|r| (0..r.len as isize).map(move |i| r.offsets[0] + i * r.strides[0])).collect();
-            let shared = Shared::new(&mut acc);
-            let per = x.size() / n.max(1);
-            exec.chunks(n, ((1 << 16) / per.max(1)).max(1), &|from, to| {
-                // SAFETY: chunks are disjoint.
-                let out = unsafe { shared.range(from, to) };
-                for (o, start) in out.iter_mut().zip(&starts[from..to]) {
-                    let (mut lanes, mut k) = ([T::start(f); LANES], 0);
-                    for run in runs(&inner_shape, &[&inner_strides]) {
-                        let at = (base + start + run.offsets[0]) as usize;
-                        if run.strides[0] == 1 {
-                            *o = T::join(f, *o, fold_long::<T>(f, &raw[at..at + run.len]));
-                            continue;
-                        }
-                        // The order of `fold_long`, so that it is the same for every layout of one run.
-                        for i in 0..run.len as isize {
-                            lanes[k % LANES] = T::join(f, lanes[k % LANES], raw[(at as isize + i * run.strides[0]) as usize].lift());
-                            k += 1;
-                            if k == BLOCK {
-                                *o = T::join(f, *o, join_lanes::<T>(f, lanes));
-                                (lanes, k) = ([T::start(f); LANES], 0);
-                            }
-                        }
-                    }
-                    if k > 0 { *o = T::join(f, *o, join_lanes::<T>(f, lanes)); }
-                }
-            });
+            fold_each::<T, F>(exec, x, f, &mut acc, &Axes::of(x, &kept).starts(x), &inner)?;
         }
     }
     Ok(exec.array_as(T::OUT, acc.into_iter().map(T::done).collect(), &out_shape))
+}
+
+/// Some of an array's axes.
+struct Axes { shape: Vec<usize>, strides: smallvec::SmallVec<[isize; 6]> }
+impl Axes {
+    fn of(x: &Array, axes: &[usize]) -> Axes { Axes { shape: axes.iter().map(|&d| x.shape[d]).collect(), strides: axes.iter().map(|&d| x.strides[d]).collect() } }
+    fn runs(&self) -> Runs<1> { runs(&self.shape, &[&self.strides]) }
+    /// Where each of their elements lies, the other axes at 0.
+    fn starts(&self, x: &Array) -> Vec<isize> { self.runs().flat_map(|r| (0..r.len as isize).map(move |i| x.offset as isize + r.offsets[0] + i * r.strides[0])).collect() }
+}
+
+/// The kept axis lies together: whole rows are added to rows of results, of `row` elements, one for each of `starts`.
+fn add_rows<T: Accumulate, const F: u8>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T::Acc], row: usize, starts: &[isize], inner: &Axes) -> Result<()> {
+    let raw = x.raw::<T>()?;
+    let columns = rows::columns_of::<T, F>(Simd::detect());
+    // One run of rows is cut in blocks, whose results are joined in order.
+    let mut all = inner.runs();
+    let run = all.next().unwrap_or(Run { len: 0, offsets: [0], strides: [0] });
+    let one = all.next().is_none();
+    let block = if one { (CHUNK / row).max(1).max(run.len.div_ceil(64)) } else { usize::MAX };
+    let blocks = if one { run.len.div_ceil(block) } else { 1 };
+    let mut parts = vec![T::start(f); if blocks > 1 { starts.len() * blocks * row } else { 0 }];
+    let shared = Shared::new(if blocks > 1 { &mut parts } else { &mut *acc });
+    exec.chunks(starts.len() * blocks, (CHUNK / (x.size() / (starts.len() * blocks)).max(1)).max(1), &|from, to| for c in from..to {
+        let (start, b) = (starts[c / blocks], c % blocks);
+        // SAFETY: the rows lie in the array, and a chunk has rows of results of its own.
+        unsafe {
+            let out = shared.ptr().add(c * row);
+            if one {
+                let (first, last) = (b * block, ((b + 1).saturating_mul(block)).min(run.len));
+                columns(raw.as_ptr().offset(start + run.offsets[0] + first as isize * run.strides[0]), last - first, row, run.strides[0], out);
+            } else {
+                for run in inner.runs() { columns(raw.as_ptr().offset(start + run.offsets[0]), run.len, row, run.strides[0], out); }
+            }
+        }
+    });
+    if blocks > 1 {
+        for (out, parts) in acc.chunks_mut(row).zip(parts.chunks(blocks * row)) {
+            for part in parts.chunks(row) { for (o, p) in out.iter_mut().zip(part) { *o = T::join(f, *o, *p); } }
+        }
+    }
+    Ok(())
+}
+
+/// Each result by itself.
+fn fold_each<T: Accumulate, const F: u8>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T::Acc], starts: &[isize], inner: &Axes) -> Result<()> {
+    let raw = x.raw::<T>()?;
+    let fold = rows::rows_of::<T, F>(Simd::detect());
+    let per = x.size() / acc.len();
+    let shared = Shared::new(acc);
+    exec.chunks(starts.len(), (CHUNK / per).max(1), &|from, to| {
+        // SAFETY: chunks are disjoint.
+        let out = unsafe { shared.range(from, to) };
+        let mut block: Vec<T> = Vec::new();
+        for (o, start) in out.iter_mut().zip(&starts[from..to]) {
+            let mut join = |xs: &[T]| {
+                let mut part = T::start(f);
+                // SAFETY: a row that is a slice.
+                unsafe { fold(xs.as_ptr(), 1, xs.len(), 0, &mut part) };
+                *o = T::join(f, *o, part);
+            };
+            for run in inner.runs() {
+                let at = start + run.offsets[0];
+                if run.strides[0] == 1 {
+                    join(&raw[at as usize..at as usize + run.len]);
+                    continue;
+                }
+                // Gathered in the blocks of a row, so that the order is the same for every layout of one run.
+                for i in 0..run.len as isize {
+                    block.push(raw[(at + i * run.strides[0]) as usize]);
+                    if block.len() == BLOCK {
+                        join(&block);
+                        block.clear();
+                    }
+                }
+            }
+            if !block.is_empty() { join(&block); }
+            block.clear();
+        }
+    });
+    Ok(())
+}
+
+/// Normalised over some axes: floats of any layout, halves through float32.
+pub fn normalise(exec: &Exec, x: &Array, axes: &[usize], norm: Norm) -> Result<Array> {
+    // Those axes go last, and back in a view of the result.
+    let order: Vec<usize> = (0..x.ndim()).filter(|d| !axes.contains(d)).chain(axes.iter().copied()).collect();
+    let len: usize = axes.iter().map(|&d| x.shape[d]).product();
+    let rows = ordered(x, &order);
+    let half = |x: &Array| norm_last::<f32>(exec, x, len, norm);
+    let out = match x.dtype {
+        DType::F64 => norm_last::<f64>(exec, &rows, len, norm),
+        DType::F16 => map1(exec, DType::F16, &half(&map1(exec, DType::F32, &rows, f16::to_f32)?)?, f16::from_f32),
+        DType::BF16 => map1(exec, DType::BF16, &half(&map1(exec, DType::F32, &rows, bf16::to_f32)?)?, bf16::from_f32),
+        _ => norm_last::<f32>(exec, &rows, len, norm),
+    }?;
+    let back: Vec<usize> = (0..x.ndim()).filter_map(|d| order.iter().position(|&o| o == d)).collect();
+    Ok(ordered(&out, &back))
+}
+
+fn ordered(x: &Array, order: &[usize]) -> Array {
+    x.view(&order.iter().map(|&d| x.shape[d]).collect::<Vec<_>>(), &order.iter().map(|&d| x.strides[d]).collect::<Vec<_>>(), x.offset)
+}
+
+/// The last axes, of `len` elements in all, normalised.
+fn norm_last<T: Float>(exec: &Exec, x: &Array, len: usize, norm: Norm) -> Result<Array> {
+    let s = x.to_slice::<T>()?;
+    let mut out: Vec<T> = exec.vec(s.len());
+    if !s.is_empty() {
+        let shared = Shared::new(&mut out);
+        exec.chunks(s.len() / len, (CHUNK / 4 / len).max(1), &|from, to| {
+            let (a, b) = (from * len, to * len);
+            // SAFETY: chunks are disjoint rows of both.
+            unsafe { rows::norm_rows(norm, s[a..b].as_ptr(), shared.range(a, b).as_mut_ptr(), to - from, len) }
+        });
+    }
+    Ok(exec.array(out, &x.shape))
 }

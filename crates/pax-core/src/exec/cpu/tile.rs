@@ -2,6 +2,8 @@
 //! Bools are 0 and 1 in a tile.
 #![allow(clippy::excessive_precision)] // coefficients as they were published
 
+use std::sync::OnceLock;
+
 /// `dst[i] = f(a[i], b[i], c[i])` for `n` elements; operands that a function does not have are not read.
 ///
 /// # Safety
@@ -13,8 +15,15 @@ pub type TileFn = unsafe fn(dst: *mut f32, a: *const f32, b: *const f32, c: *con
 pub enum Simd { Base, Avx2, Avx512 }
 
 impl Simd {
-    /// The best of this machine.
+    /// The best of this machine, or a lower level that the environment variable PAX_SIMD names (`avx2` or `base`).
     pub fn detect() -> Simd {
+        static LEVEL: OnceLock<Simd> = OnceLock::new();
+        #[allow(clippy::disallowed_methods)] // no setting: tests of the lower levels
+        let wanted = || match std::env::var("PAX_SIMD").as_deref() { Ok("base") => Simd::Base, Ok("avx2") => Simd::Avx2, _ => Simd::Avx512 };
+        *LEVEL.get_or_init(|| Simd::machine().min(wanted()))
+    }
+
+    fn machine() -> Simd {
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") { return Simd::Avx512; }
@@ -22,6 +31,9 @@ impl Simd {
         }
         Simd::Base
     }
+
+    /// All levels that run here, from the lowest.
+    pub fn levels() -> Vec<Simd> { [Simd::Base, Simd::Avx2, Simd::Avx512].into_iter().filter(|s| *s <= Simd::machine()).collect() }
 }
 
 /// A multiply-add, fused where the instruction set has it.
@@ -33,7 +45,7 @@ const ROUND: f32 = 12_582_912.0;
 
 /// e^x within 1.3 units in the last place, denormals included; NaN stays NaN.
 #[inline(always)]
-fn exp<const F: bool>(x: f32) -> f32 {
+pub(super) fn exp<const F: bool>(x: f32) -> f32 {
     let x = x.clamp(-104.0, 89.0);
     let t = fma::<F>(x, std::f32::consts::LOG2_E, ROUND);
     let (n, whole) = ((t.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32), t - ROUND);
@@ -160,7 +172,6 @@ tiles! {
 mod tests {
     use super::*;
 
-    fn levels() -> Vec<Simd> { [Simd::Base, Simd::Avx2, Simd::Avx512].into_iter().filter(|s| *s <= Simd::detect()).collect() }
     fn run(f: fn(Simd) -> TileFn, simd: Simd, x: &[f32]) -> Vec<f32> {
         let mut out = vec![7.0; x.len()];
         // SAFETY: the lengths agree.
@@ -178,7 +189,7 @@ mod tests {
     #[test]
     fn functions_are_within_their_errors() {
         let points = |lo: f64, hi: f64| (0..200_000).map(|i| (lo + (hi - lo) * i as f64 / 200_000.0) as f32).collect::<Vec<f32>>();
-        for simd in levels() {
+        for simd in Simd::levels() {
             for (f, exact, lo, hi, most) in [
                 (exp_ as fn(Simd) -> TileFn, f64::exp as fn(f64) -> f64, -105.0, 90.0, 1.5),
                 (tanh_, f64::tanh, -12.0, 12.0, 2.5),
@@ -197,7 +208,7 @@ mod tests {
     #[test]
     fn extremes() {
         let x = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, 1e-42, -1.0, 200.0, -200.0];
-        for simd in levels() {
+        for simd in Simd::levels() {
             let bits = |v: Vec<f32>| v.into_iter().map(|v| if v.is_nan() { u32::MAX } else { v.to_bits() }).collect::<Vec<_>>();
             for (f, exact) in [(exp_ as fn(Simd) -> TileFn, f32::exp as fn(f32) -> f32), (tanh_, f32::tanh), (relu, |x: f32| if x <= 0.0 { 0.0 } else { x }), (sqrt, f32::sqrt)] {
                 let (got, want) = (run(f, simd, &x), x.map(exact).to_vec());

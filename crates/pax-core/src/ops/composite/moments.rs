@@ -1,5 +1,7 @@
 //! Mean, variance and normalisation over axes.
 use super::{floats, narrow, of_one, wide};
+use crate::exec::cpu::reduce::normalise;
+use crate::exec::cpu::rows::Norm;
 use crate::ops::reduce::sum::{reduce_samples, reduced};
 use crate::ops::samples::Domain;
 use crate::ops::{Avals, Lift, Row};
@@ -57,7 +59,7 @@ pub static LAYER_NORM: Row = Row {
             let (d, variance) = centred(cx, &x, &axes)?;
             let scale = cx.rsqrt(&cx.shift(&variance, p.float("eps")?)?)?;
             narrow(cx, &cx.mul(&d, &cx.unreduce(&scale, x.shape(), &axes)?)?, xs[0].dtype())
-        }, None)
+        }, Some(|exec, p, xs| Ok(smallvec![normalise(exec, &xs[0], &p.dims("axes")?, Norm::LayerNorm { eps: p.float("eps")? })?])))
 };
 
 impl Cx {

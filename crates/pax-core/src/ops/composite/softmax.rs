@@ -1,6 +1,8 @@
 //! Softmax and its logarithm. The greatest element is subtracted first, so that nothing overflows.
 use super::moments::float_reduced;
 use super::{floats, narrow, of_one, wide};
+use crate::exec::cpu::reduce::normalise;
+use crate::exec::cpu::rows::Norm;
 use crate::ops::reduce::along::{axis_of, axis_samples};
 use crate::ops::reduce::sum::reduce_samples;
 use crate::ops::samples::Domain;
@@ -42,7 +44,7 @@ pub static SOFTMAX: Row = Row {
             let e = cx.exp(&shifted(cx, &x, axis)?)?;
             let sum = cx.reduce_sum(&e, &[axis])?;
             narrow(cx, &cx.div(&e, &cx.unreduce(&sum, x.shape(), &[axis])?)?, xs[0].dtype())
-        }, None)
+        }, Some(|exec, p, xs| Ok(smallvec![normalise(exec, &xs[0], &[p.int("axis")? as usize], Norm::Softmax)?])))
 };
 
 pub static LOG_SOFTMAX: Row = Row {
@@ -54,7 +56,7 @@ pub static LOG_SOFTMAX: Row = Row {
             let s = shifted(cx, &x, axis)?;
             let log = cx.log(&cx.reduce_sum(&cx.exp(&s)?, &[axis])?)?;
             narrow(cx, &cx.sub(&s, &cx.unreduce(&log, x.shape(), &[axis])?)?, xs[0].dtype())
-        }, None)
+        }, Some(|exec, p, xs| Ok(smallvec![normalise(exec, &xs[0], &[p.int("axis")? as usize], Norm::LogSoftmax)?])))
 };
 
 impl Cx {

@@ -1,5 +1,5 @@
 //! Convolution and its gradients, channels last. All three are derivatives of one trilinear form in x, kernel and g.
-use crate::exec::cpu::conv::{forward, input_grad, kernel_grad, Geometry};
+use crate::exec::cpu::conv::{eager, forward, input_grad, kernel_grad, Geometry};
 use crate::exec::Exec;
 use crate::ops::samples::{Domain, Input, Sample};
 use crate::ops::{Arrays, Avals, Batch, Batching, Body, Jvp, Lift, Primitive, Row, Saves, Vjp};
@@ -50,12 +50,10 @@ fn out_shape(s: &Geometry, rank: usize) -> Vec<usize> {
     shape
 }
 
-/// Which of the three.
-#[derive(Clone, Copy, PartialEq)]
-enum Which { Out, Input, Kernel }
+pub(crate) use crate::plan::Which;
 
 /// Sizes and result shape from the two operands of a row.
-fn plan(which: Which, a: &[usize], b: &[usize], p: &Params) -> Result<(Geometry, Vec<usize>)> {
+pub(crate) fn plan(which: Which, a: &[usize], b: &[usize], p: &Params) -> Result<(Geometry, Vec<usize>)> {
     let rank = a.len().saturating_sub(2);
     if !(1..=2).contains(&rank) || b.len() != a.len() { return Err(Error::shape(format!("operands {a:?} and {b:?} must both have 1 or 2 spatial axes"))); }
     let groups = p.int("groups")?.max(1) as usize;
@@ -91,15 +89,16 @@ fn eval(which: Which, exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
         let y = match which { Which::Out => forward(exec, &s, &a, &b)?, Which::Input => input_grad(exec, &s, &a, &b)?, Which::Kernel => kernel_grad(exec, &s, &a, &b)? };
         exec.array(y, &out)
     } } }
+    // Direct kernels have no other element.
+    let float = |a: &[f32], b: &[f32]| match which { Which::Out => eager::forward(exec, &s, a, b), Which::Input => eager::input_grad(exec, &s, a, b), Which::Kernel => eager::kernel_grad(exec, &s, a, b) };
     // Half floats compute in float32 and round once.
     macro_rules! half { ($t:ty) => { {
         let wide = |x: &Array| -> Result<Vec<f32>> { Ok(x.to_slice::<$t>()?.iter().map(|v| v.to_f32()).collect()) };
         let (a, b) = (wide(&xs[0])?, wide(&xs[1])?);
-        let y = match which { Which::Out => forward(exec, &s, &a, &b)?, Which::Input => input_grad(exec, &s, &a, &b)?, Which::Kernel => kernel_grad(exec, &s, &a, &b)? };
-        exec.array(y.into_iter().map(<$t>::from_f32).collect::<Vec<$t>>(), &out)
+        exec.array(float(&a, &b)?.into_iter().map(<$t>::from_f32).collect::<Vec<$t>>(), &out)
     } } }
     Ok(smallvec![match xs[0].dtype {
-        DType::F32 => of!(f32), DType::F64 => of!(f64), DType::F16 => half!(half::f16), DType::BF16 => half!(half::bf16),
+        DType::F32 => exec.array(float(&xs[0].to_slice::<f32>()?, &xs[1].to_slice::<f32>()?)?, &out), DType::F64 => of!(f64), DType::F16 => half!(half::f16), DType::BF16 => half!(half::bf16),
         DType::I32 => of!(i32), DType::I64 => of!(i64), DType::U8 | DType::Bool => of!(u8), DType::U32 => of!(u32),
     }])
 }

@@ -10,7 +10,7 @@ use smallvec::smallvec;
 
 /// `clamp` moves an index outside to the edge; `drop` reads 0 there and writes nothing.
 pub(super) const OUTSIDE: Kind = Kind::Choice(&["clamp", "drop"]);
-pub(super) const CLAMP: u8 = 0;
+pub(crate) const CLAMP: u8 = 0;
 pub(super) const DROP: u8 = 1;
 pub(super) const PLACE: [Param; 3] = [p("axis", Kind::Int), p("batch", Kind::Int), p("outside", OUTSIDE)];
 
@@ -19,7 +19,7 @@ pub(super) const PLACE: [Param; 3] = [p("axis", Kind::Int), p("batch", Kind::Int
 pub struct Place { pub axis: usize, pub batch: usize, pub outside: u8 }
 
 impl Place {
-    pub(super) fn of(p: &Params) -> Result<Place> {
+    pub(crate) fn of(p: &Params) -> Result<Place> {
         let int = |name| { let v = p.int(name)?; usize::try_from(v).map_err(|_| Error::value(format!("{name} must not be negative, got {v}"))) };
         Ok(Place { axis: int("axis")?, batch: int("batch")?, outside: if p.choice("outside")? == "clamp" { CLAMP } else { DROP } })
     }
@@ -40,7 +40,7 @@ pub(super) fn slices(x: &Aval, indices: &Aval, at: Place) -> Result<Dims> {
     Ok(out)
 }
 
-pub(super) fn lay(x: &[usize], indices: &[usize], at: Place) -> Lay {
+pub(crate) fn lay(x: &[usize], indices: &[usize], at: Place) -> Lay {
     let size = |s: &[usize]| s.iter().product();
     Lay { batch: size(&x[..at.batch]), outer: size(&x[at.batch..at.axis]), n: x[at.axis], inner: size(&x[at.axis + 1..]), places: size(&indices[at.batch..]) }
 }

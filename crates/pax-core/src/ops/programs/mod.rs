@@ -28,7 +28,7 @@ fn fits(xs: &[&Aval], program: &Program) -> Result<Avals> {
 
 /// Runs a program by its plan, which is made when it first runs.
 fn run(cx: &Cx, program: &Program, inputs: impl ExactSizeIterator<Item = Array>) -> Result<Arrays> {
-    program.plan.get_or_init(|| Plan::new(program)).run(cx, inputs)
+    program.plan.get_or_init(|| Plan::new(cx, program, None)).run(cx, inputs)
 }
 
 fn results(program: &Program) -> Avals { program.outputs.iter().map(|&v| program.aval(v).clone()).collect() }

@@ -5,6 +5,7 @@ use crate::ops::programs::{back, results, run, wanted, with_program};
 use crate::ops::samples::{program, Domain, Input, Sample};
 use crate::ops::{Arrays, Avals, Batch, Batching, Body, Flagged, Grads, Jvp, Lift, Owner, Pull, Row, Saves, Vjp};
 use crate::params::{p, Kind};
+use crate::plan::{Course, Plan};
 use crate::program::{Back, Source};
 use crate::walk::{self, batch::recorded, Halves};
 use crate::{dispatch, Array, Aval, Cx, Error, Params, Program, Result, Tensor, Value, Var};
@@ -56,6 +57,11 @@ impl Stack {
 
 fn eval(cx: &Cx, params: &Params, xs: Vec<Array>) -> Result<Arrays> {
     let (s, program) = (parts(params)?, params.program("program")?);
+    let plan = program.plan.get_or_init(|| Plan::new(cx, program, Some(s.carry + s.scanned)));
+    if plan.steps_alone() {
+        let outs: Vec<Aval> = program.outputs.iter().enumerate().map(|(i, &v)| if i < s.carry { program.aval(v).clone() } else { s.stacked(program.aval(v)) }).collect();
+        return Ok(plan.scan(cx, xs, &Course { carry: s.carry, scanned: s.scanned, length: s.length, reverse: s.reverse }, &outs)?.into_iter().collect());
+    }
     let mut carry = xs[..s.carry].to_vec();
     let (scanned, fixed) = xs[s.carry..].split_at(s.scanned);
     let mut stacks: Vec<Stack> = program.outputs[s.carry..].iter().map(|&v| Stack::new(cx, &s.stacked(program.aval(v)))).collect();

@@ -1,4 +1,15 @@
-//! Convolution and its two gradients, channels last: a patch matrix per image and group, then `gemm`; integers by a plain loop.
+//! Convolution and its two gradients, channels last. Here for every dtype, dilation and number of groups: a patch matrix per image
+//! and group, then `gemm`; integers by a plain loop. f32 goes by direct kernels where they apply (`direct`, `eager`).
+pub mod direct;
+pub mod eager;
+mod kernel_grad;
+mod pack;
+mod passes;
+mod spread;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // nothing runs there that would read them
+mod tile;
+mod window;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exec::{Exec, Shared};
@@ -163,3 +174,6 @@ pub fn kernel_grad<T: Product>(exec: &Exec, s: &Geometry, x: &[T], dy: &[T]) -> 
     for part in rest.chunks(size) { for (a, &b) in sum.iter_mut().zip(part) { *a = a.add(b); } }
     faults.result(parts[..size].to_vec())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! Products of float matrices: tiles of a few rows and columns, whose sums stay in registers, compiled for each level of vector
+//! instructions. The right operand is read in panels of a tile's width, packed or where its rows lie; the left one is read
+//! element by element, with any strides. An element is one chain of multiply-adds, whatever tile it falls into.
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod base;
+#[cfg(test)]
+mod tests;
+
+use crate::exec::cpu::tile::Simd;
+
+/// Where a matrix lies: first element, row and column strides.
+#[derive(Clone, Copy)]
+pub struct Matrix<T = f32> { pub data: *const T, pub rows: isize, pub cols: isize }
+
+impl<T: Copy> Matrix<T> {
+    /// The address of element `[i, j]`.
+    #[inline(always)]
+    pub fn at(self, i: usize, j: usize) -> *const T { self.data.wrapping_offset(i as isize * self.rows + j as isize * self.cols) }
+    /// The part that begins at `[i, j]`.
+    pub fn from(self, i: usize, j: usize) -> Matrix<T> { Matrix { data: self.at(i, j), ..self } }
+    pub fn transposed(self) -> Matrix<T> { Matrix { data: self.data, rows: self.cols, cols: self.rows } }
+}
+
+/// A part of a product: rows `from..to` of one panel, whose `width` columns begin at `column` of the result; `depth` is the length of the sums.
+#[derive(Clone, Copy)]
+pub struct Piece { pub from: usize, pub to: usize, pub column: usize, pub width: usize, pub depth: usize }
+
+/// Longer sums are made in parts, so that a part of a panel stays in the second cache.
+pub const DEPTH: usize = 512;
+
+/// A micro-kernel: tiles of `rows` × `width` sums in registers.
+#[derive(Clone, Copy)]
+pub struct Micro<T = f32> {
+    pub rows: usize,
+    pub width: usize,
+    run: unsafe fn(Piece, Matrix<T>, *const T, usize, *mut T, usize, bool),
+    pack: unsafe fn(Matrix<T>, usize, usize, *mut T),
+}
+
+macro_rules! choose {
+    ($simd:expr, $f:ident) => {
+        match $simd {
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx512 => avx512::$f::MICRO,
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx2 => avx2::$f::MICRO,
+            _ => base::$f::MICRO,
+        }
+    };
+}
+
+impl Micro<f32> {
+    pub fn f32(simd: Simd) -> Micro<f32> { choose!(simd, single) }
+}
+impl Micro<f64> {
+    pub fn f64(simd: Simd) -> Micro<f64> { choose!(simd, double) }
+}
+
+impl<T: Copy> Micro<T> {
+    /// Elements of a packed right operand `[k, n]`: panels `[ceil(n / width)][k][width]`, zeros beyond `n`.
+    pub fn packed(&self, k: usize, n: usize) -> usize { n.div_ceil(self.width) * k * self.width }
+
+    /// Packs panels `from..to` of `b [k, n]`; panel `p` lies at `out + p * k * width`.
+    ///
+    /// # Safety
+    /// `b` holds `k` × `n` elements and `out` room for the panels `0..to`; nobody else uses what is written.
+    pub unsafe fn pack(&self, b: Matrix<T>, k: usize, n: usize, from: usize, to: usize, out: *mut T) {
+        for p in from..to {
+            let column = p * self.width;
+            // SAFETY: the caller's.
+            unsafe { (self.pack)(b.from(0, column), k, self.width.min(n - column), out.add(column * k)) };
+        }
+    }
+
+    /// `out[i, column + j] = Σ a[i, l] b[l, j]` for the piece, added to what is there with `add`. `panel` is the first element of the
+    /// packed panel (`ldb` is then `width`) or of the first row of its columns where they lie, `ldb` apart; `out` is the result's
+    /// first element, `stride` that of its rows. It allocates nothing, and with no `depth` it writes zeros.
+    ///
+    /// # Safety
+    /// The machine has the instructions that `self` was made for; the matrices hold what the piece names, and nobody else uses its
+    /// elements of `out`.
+    #[allow(clippy::too_many_arguments)]
+    pub unsafe fn run(&self, p: Piece, a: Matrix<T>, panel: *const T, ldb: usize, out: *mut T, stride: usize, add: bool) {
+        // SAFETY: the caller's.
+        unsafe { (self.run)(p, a, panel, ldb, out, stride, add) }
+    }
+}
+
+/// Copies `depth` rows of `width` columns into a panel of `W` columns, zeros beyond. `block` moves a square of `B` columns of `B`
+/// elements that lie together, for panels whose columns do.
+///
+/// # Safety
+/// As `Micro::pack`.
+#[inline(always)]
+unsafe fn pack<T: Copy, const W: usize, const B: usize>(b: Matrix<T>, depth: usize, width: usize, to: *mut T, zero: T, block: impl Fn(*const T, isize, *mut T)) {
+    // SAFETY: the caller's.
+    unsafe {
+        if b.cols == 1 && width == W {
+            for l in 0..depth { std::ptr::copy_nonoverlapping(b.at(l, 0), to.add(l * W), W); }
+            return;
+        }
+        let mut l = 0;
+        if b.rows == 1 && width == W {
+            while l + B <= depth {
+                for j in (0..W).step_by(B) { block(b.at(l, j), b.cols, to.add(l * W + j)); }
+                l += B;
+            }
+        }
+        for l in l..depth {
+            for j in 0..width { *to.add(l * W + j) = *b.at(l, j); }
+            for j in width..W { *to.add(l * W + j) = zero; }
+        }
+    }
+}
+
+/// The kernel of one element type and level, from the operations on its vectors: `V`, `LANES`, `Mask`, `mask`, `zero`, `splat`, `load`,
+/// `load_part`, `store`, `store_part`, `fma`, `sum`, `block` and `BLOCK`. A panel is two vectors wide.
+macro_rules! kernel {
+    ($t:ty, $([$attribute:meta])? $last:literal: $($r:literal)*) => {
+        const WIDTH: usize = 2 * LANES;
+
+        pub const MICRO: Micro<$t> = Micro { rows: $last, width: WIDTH, run, pack };
+
+        $(#[$attribute])?
+        unsafe fn pack(b: Matrix<$t>, depth: usize, width: usize, to: *mut $t) {
+            // SAFETY: the caller's.
+            unsafe { super::super::pack::<$t, WIDTH, BLOCK>(b, depth, width, to, 0.0, |src, stride, to| block(src, stride, to)) }
+        }
+
+        $(#[$attribute])?
+        unsafe fn run(p: Piece, a: Matrix<$t>, panel: *const $t, ldb: usize, out: *mut $t, stride: usize, add: bool) {
+            // SAFETY: the caller's.
+            unsafe {
+                let out = out.wrapping_add(p.column);
+                let mut l = 0;
+                loop {
+                    let depth = DEPTH.min(p.depth - l);
+                    let (panel, add) = (panel.wrapping_add(l * ldb), add || l > 0);
+                    let mut i = p.from;
+                    while i < p.to {
+                        let n = $last.min(p.to - i);
+                        let (left, to) = (a.at(i, l), out.wrapping_add(i * stride));
+                        macro_rules! by_rows { ($nv:literal, $part:literal) => { match n {
+                            $($r => tile::<$r, $nv, $part>(depth, left, a.rows, a.cols, panel, ldb, to, stride, p.width, add),)*
+                            _ => tile::<$last, $nv, $part>(depth, left, a.rows, a.cols, panel, ldb, to, stride, p.width, add),
+                        } } }
+                        // Packed panels have zeros beyond their columns; rows where they lie may end there.
+                        match (p.width > LANES, p.width % LANES != 0 && ldb != WIDTH) {
+                            (true, false) => by_rows!(2, false),
+                            (true, true) => by_rows!(2, true),
+                            (false, false) => by_rows!(1, false),
+                            (false, true) => by_rows!(1, true),
+                        }
+                        i += n;
+                    }
+                    l += depth;
+                    if l == p.depth { break; }
+                }
+            }
+        }
+
+        /// `R` rows of `NV` vectors; with `PART` the last vector of a row of the panel is not whole.
+        #[inline(never)]
+        #[allow(clippy::too_many_arguments)]
+        $(#[$attribute])?
+        unsafe fn tile<const R: usize, const NV: usize, const PART: bool>(depth: usize, a: *const $t, rows: isize, cols: isize, b: *const $t, ldb: usize, out: *mut $t, stride: usize, width: usize, add: bool) {
+            // SAFETY: the caller's.
+            unsafe {
+                let last = width - (NV - 1) * LANES;
+                let ends = mask(last);
+                let mut sums = [[zero(); NV]; R];
+                // Groups of three rows keep the addresses in few registers; unrolled by hand, since the compiler keeps longer loops in memory.
+                let (mut q0, mut q1, mut q2, mut q3) = (a, a.wrapping_offset(3 * rows), a.wrapping_offset(6 * rows), a.wrapping_offset(9 * rows));
+                let mut panel = b;
+                for _ in 0..depth {
+                    let mut right = [zero(); NV];
+                    for j in 0..NV { right[j] = if PART && j + 1 == NV { load_part(panel.add(j * LANES), ends) } else { load(panel.add(j * LANES)) }; }
+                    macro_rules! rows { ($i0:literal $q:ident $o:literal) => { if $i0 < R {
+                        let x = splat(*$q.wrapping_offset($o * rows));
+                        let s = sums.get_unchecked_mut($i0);
+                        for j in 0..NV { s[j] = fma(x, right[j], s[j]); }
+                    } } }
+                    rows!(0 q0 0); rows!(1 q0 1); rows!(2 q0 2); rows!(3 q1 0); rows!(4 q1 1); rows!(5 q1 2);
+                    rows!(6 q2 0); rows!(7 q2 1); rows!(8 q2 2); rows!(9 q3 0); rows!(10 q3 1); rows!(11 q3 2);
+                    (q0, q1, q2, q3) = (q0.wrapping_offset(cols), q1.wrapping_offset(cols), q2.wrapping_offset(cols), q3.wrapping_offset(cols));
+                    panel = panel.wrapping_add(ldb);
+                }
+                for (i, s) in sums.iter().enumerate() {
+                    for j in 0..NV {
+                        let to = out.wrapping_add(i * stride + j * LANES);
+                        if j + 1 < NV || last == LANES {
+                            store(to, if add { sum(load(to), s[j]) } else { s[j] });
+                        } else {
+                            store_part(to, ends, if add { sum(load_part(to, ends), s[j]) } else { s[j] });
+                        }
+                    }
+                }
+            }
+        }
+    };
+}
+use kernel;
+
+/// Squares of columns for `pack` where no vector operations move them.
+macro_rules! blocks {
+    ($t:ty) => {
+        const BLOCK: usize = LANES;
+        #[inline(always)]
+        unsafe fn block(src: *const $t, stride: isize, to: *mut $t) {
+            // SAFETY: the caller's.
+            for i in 0..BLOCK { for j in 0..BLOCK { unsafe { *to.add(i * WIDTH + j) = *src.offset(i as isize + j as isize * stride) } } }
+        }
+    };
+}
+use blocks;

@@ -1,0 +1,55 @@
+//! Element-wise functions over tiles of int32, which lie in the four bytes of a tile's elements; bools are 0.0 and 1.0.
+use super::tile::TileFn;
+
+macro_rules! ints {
+    ($($name:ident($a:ident $(, $b:ident)?) -> $to:ty = $e:expr;)*) => { $(
+        /// # Safety
+        /// As every `TileFn`.
+        #[allow(unused_variables)]
+        unsafe fn $name(dst: *mut f32, a: *const f32, b: *const f32, _c: *const f32, n: usize) {
+            // SAFETY: the caller's; four bytes are four bytes.
+            unsafe {
+                let dst = std::slice::from_raw_parts_mut(dst.cast::<$to>(), n);
+                let $a = std::slice::from_raw_parts(a.cast::<i32>(), n);
+                $(let $b = std::slice::from_raw_parts(b.cast::<i32>(), n);)?
+                for i in 0..n {
+                    let $a = $a[i];
+                    $(let $b = $b[i];)?
+                    dst[i] = $e;
+                }
+            }
+        }
+    )* };
+}
+fn bool_of(x: bool) -> f32 { if x { 1.0 } else { 0.0 } }
+ints! {
+    add(x, y) -> i32 = x.wrapping_add(y);
+    sub(x, y) -> i32 = x.wrapping_sub(y);
+    mul(x, y) -> i32 = x.wrapping_mul(y);
+    maximum(x, y) -> i32 = x.max(y);
+    minimum(x, y) -> i32 = x.min(y);
+    neg(x) -> i32 = x.wrapping_neg();
+    equal(x, y) -> f32 = bool_of(x == y);
+    not_equal(x, y) -> f32 = bool_of(x != y);
+    less(x, y) -> f32 = bool_of(x < y);
+    less_equal(x, y) -> f32 = bool_of(x <= y);
+    greater(x, y) -> f32 = bool_of(x > y);
+    greater_equal(x, y) -> f32 = bool_of(x >= y);
+    to_float(x) -> f32 = x as f32;
+}
+unsafe fn of_bool(dst: *mut f32, a: *const f32, _b: *const f32, _c: *const f32, n: usize) {
+    // SAFETY: the caller's.
+    unsafe { for i in 0..n { *dst.cast::<i32>().add(i) = i32::from(*a.add(i) != 0.0); } }
+}
+
+/// The function of a row on int32 operands, if there is one.
+pub fn of(name: &str) -> Option<TileFn> {
+    Some(match name {
+        "add" => add, "sub" => sub, "mul" => mul, "maximum" => maximum, "minimum" => minimum, "neg" => neg,
+        "equal" => equal, "not_equal" => not_equal, "less" => less, "less_equal" => less_equal, "greater" => greater, "greater_equal" => greater_equal,
+        _ => return None,
+    })
+}
+/// int32 to float32, and bool to int32.
+pub const TO_FLOAT: TileFn = to_float;
+pub const OF_BOOL: TileFn = of_bool;

@@ -1,0 +1,363 @@
+//! Chains of element-wise equations: which loop an equation joins, and what the loop then looks like.
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+
+use super::tiles::{cost, tile_of};
+use super::{gcd, Body, Builder, Kind, Value, UNITS};
+use crate::exec::cpu::tile::{self, Simd, TileFn};
+use crate::plan::kernels::loops::{Axis, From, How, Id, Instr, Load, Loop, Store, Walk, ROOM};
+use crate::plan::view::{Place, Slot, View};
+use crate::program::Equation;
+use crate::{DType, Dims, Result};
+
+/// An operand outside of the loop, with zeros (or `fill`) around it where it is padded.
+#[derive(Clone)]
+pub(super) enum Source { Place(Place, DType), Padded { view: View, shape: Dims, low: Dims, dtype: DType, fill: u32 } }
+
+impl Source {
+    fn slot(&self) -> Option<Slot> { match self { Source::Place(Place::View(v), _) | Source::Padded { view: v, .. } => Some(v.slot), Source::Place(..) => None } }
+    /// In the order of the loop, from the slot's beginning.
+    fn is_direct(&self) -> bool { matches!(self, Source::Place(Place::View(v), _) if v.is_contiguous() && v.offset == 0) }
+}
+
+#[derive(Clone)]
+pub(super) enum Arg { Expr(usize), Source(Rc<Source>) }
+pub(super) struct Expr { name: &'static str, f: TileFn, args: SmallVec<[Arg; 3]>, dtype: DType, slot: Option<Slot> }
+
+/// A loop while it grows. `tile`: the first expression is what the product before it made.
+pub(super) struct Group { pub shape: Dims, pub exprs: Vec<Expr>, pub tile: bool, loads: usize, floats: HashMap<usize, usize> }
+
+impl Group {
+    pub fn new(shape: &[usize]) -> Group { Group { shape: shape.into(), exprs: vec![], tile: false, loads: 0, floats: HashMap::new() } }
+    pub fn behind(shape: &[usize], simd: Simd) -> Group {
+        Group { exprs: vec![Expr { name: "tile", f: tile::copy(simd), args: SmallVec::new(), dtype: DType::F32, slot: None }], tile: true, ..Group::new(shape) }
+    }
+    /// The rows that it runs.
+    pub fn names(&self) -> String { self.exprs.iter().skip(usize::from(self.tile)).map(|e| e.name).collect::<Vec<_>>().join(" ") }
+    /// The slot of the product itself, if nothing comes behind it.
+    pub fn only_tile(&self) -> Option<Slot> { if self.tile && self.exprs.len() == 1 { self.exprs[0].slot } else { None } }
+    /// Slots that it reads in its own order only, from their beginning: a result may lie over them.
+    pub fn direct(&self) -> SmallVec<[Slot; 4]> {
+        let sources = || self.exprs.iter().flat_map(|e| &e.args).filter_map(|a| if let Arg::Source(s) = a { s.slot().map(|slot| (slot, s.is_direct())) } else { None });
+        sources().filter(|s| s.1 && sources().all(|o| o.0 != s.0 || o.1)).map(|s| s.0).collect()
+    }
+    pub fn reads(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.exprs.iter().flat_map(|e| &e.args).filter_map(|a| if let Arg::Source(s) = a { s.slot() } else { None })
+    }
+}
+
+/// An operand of an equation that is being placed.
+#[derive(Clone)]
+pub(super) enum Operand { Expr { draft: usize, index: usize }, Floating(usize), Source(Rc<Source>) }
+
+/// An expression of what is there from the start; `settled` once it had to lie in memory.
+pub(super) struct Float { name: &'static str, f: TileFn, args: SmallVec<[Operand; 3]>, dtype: DType, shape: Dims, count: usize, cost: f64, settled: Option<(usize, usize)> }
+
+/// Most expressions and loads of a group: they have to fit into the room and the pointer table.
+const EXPRS: usize = 32;
+const LOADS: usize = 14;
+/// Most expressions that are made again wherever they are read.
+const FLOATING: usize = 8;
+/// Loops of a phase that an equation may join: the last ones, so that long programs are planned in linear time.
+const RECENT: usize = 24;
+
+impl Builder<'_> {
+    /// Gives an element-wise equation its place in a loop, if it is one that loops can run.
+    pub(super) fn element_wise(&mut self, e: &Equation) -> Result<bool> {
+        let (out, shape) = (e.outputs[0], self.aval(e.outputs[0]).shape.clone());
+        let dtype = self.aval(out).dtype;
+        if e.row.name == "pad" {
+            let Some(source) = self.padded(e)? else { return Ok(false) };
+            self.values[out as usize] = Some(self.express("pad", tile::copy(self.simd), smallvec::smallvec![Operand::Source(Rc::new(source))], dtype, &shape));
+            return Ok(true);
+        }
+        let Some(f) = tile_of(e, &self.avals, self.simd) else { return Ok(false) };
+        let args = e.inputs.iter().map(|&v| match self.values[v as usize].clone() {
+            Some(Value::Expr { draft, index }) => Operand::Expr { draft, index },
+            Some(Value::Floating(i)) => Operand::Floating(i),
+            _ => { let dtype = self.aval(v).dtype; let place = self.place(v); Operand::Source(Rc::new(self.as_floats(place, dtype))) }
+        }).collect();
+        self.values[out as usize] = Some(self.express(e.row.name, f, args, dtype, &shape));
+        Ok(true)
+    }
+
+    /// Constant bools as the floats that tiles have for them.
+    fn as_floats(&mut self, place: Place, dtype: DType) -> Source {
+        if let (Place::View(v), DType::Bool) = (&place, dtype) {
+            if let Some(Ok(bits)) = self.constants.get(&v.slot).map(|a| a.to_slice::<u8>().map(|b| b.iter().map(|&b| f32::from(b)).collect::<Vec<f32>>())) {
+                let (exec, n) = (self.cx.exec(), bits.len());
+                let twin = self.constant(exec.array(bits, &[n]));
+                return Source::Place(Place::View(View { slot: twin.slot, ..v.clone() }), DType::F32);
+            }
+        }
+        Source::Place(place, dtype)
+    }
+
+    /// Padding on the outside only, of four-byte elements or bools.
+    fn padded(&mut self, e: &Equation) -> Result<Option<Source>> {
+        let (low, high, interior) = (e.params.ints("low")?, e.params.ints("high")?, e.params.ints("interior")?);
+        let dtype = self.aval(e.inputs[0]).dtype;
+        let Place::Constant { value, .. } = self.place(e.inputs[1]) else { return Ok(None) };
+        if !matches!(dtype, DType::F32 | DType::I32 | DType::Bool) || low.iter().chain(high).any(|&v| v < 0) || interior.iter().any(|&v| v != 0) { return Ok(None); }
+        let (low, shape) = (e.params.dims("low")?, self.aval(e.outputs[0]).shape.clone());
+        Ok(Some(Source::Padded { view: self.view_of(e.inputs[0])?, shape, low, dtype, fill: bits(value, dtype) }))
+    }
+
+    /// A copy in row-major order, of four-byte elements or bools.
+    pub(super) fn copied(&mut self, x: &View, dtype: DType) -> Option<View> {
+        if !matches!(dtype, DType::F32 | DType::I32 | DType::Bool) { return None; }
+        let source = Operand::Source(Rc::new(Source::Place(Place::View(x.clone()), dtype)));
+        let v = self.join("copy", tile::copy(self.simd), smallvec::smallvec![source], dtype, &x.shape);
+        Some(self.stored(v.0, v.1))
+    }
+
+    fn express(&mut self, name: &'static str, f: TileFn, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> Value {
+        let early = |a: &Operand| match a {
+            Operand::Floating(i) => self.floats[*i].shape[..] == *shape,
+            Operand::Source(s) => match &**s { Source::Place(Place::View(v), _) => self.early(v.slot), Source::Place(..) => true, Source::Padded { .. } => false },
+            Operand::Expr { .. } => false,
+        };
+        let count = 1 + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].count } else { 0 }).sum::<usize>();
+        if count <= FLOATING && args.iter().all(early) {
+            let cost = cost(name) + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].cost } else { 0.0 }).sum::<f64>();
+            self.floats.push(Float { name, f, args, dtype, shape: shape.into(), count, cost, settled: None });
+            return Value::Floating(self.floats.len() - 1);
+        }
+        let (draft, index) = self.join(name, f, args, dtype, shape);
+        Value::Expr { draft, index }
+    }
+
+    /// A floating value in memory.
+    pub(super) fn settle(&mut self, i: usize) -> View {
+        let (draft, index) = match self.floats[i].settled {
+            Some(at) => at,
+            None => {
+                let x = &self.floats[i];
+                let (name, f, args, dtype, shape) = (x.name, x.f, x.args.clone(), x.dtype, x.shape.clone());
+                let at = self.join(name, f, args, dtype, &shape);
+                self.floats[i].settled = Some(at);
+                at
+            }
+        };
+        self.stored(draft, index)
+    }
+
+    fn group(&self, draft: usize) -> Option<&Group> { match &self.drafts[draft].body { Body::Loop(g) | Body::Product(_, g) => Some(g), _ => None } }
+    fn group_mut(&mut self, draft: usize) -> &mut Group { match &mut self.drafts[draft].body { Body::Loop(g) | Body::Product(_, g) => g, _ => unreachable!("only groups have expressions") } }
+
+    /// An expression's value in memory.
+    pub(super) fn stored(&mut self, draft: usize, index: usize) -> View {
+        let (shape, e) = (self.group_mut(draft).shape.clone(), &self.group_mut(draft).exprs[index]);
+        let (slot, dtype) = (e.slot, e.dtype);
+        let slot = slot.unwrap_or_else(|| {
+            let slot = self.slot(Some(draft), shape.iter().product(), dtype);
+            self.group_mut(draft).exprs[index].slot = Some(slot);
+            self.drafts[draft].writes.push(slot);
+            slot
+        });
+        View::whole(slot, &shape)
+    }
+
+    /// The units of a source's view.
+    fn source_units(&self, s: &Source) -> Option<(Slot, usize)> {
+        match s {
+            Source::Place(Place::View(v), _) => Some((v.slot, v.units(self.sizes[v.slot].0, 0))),
+            Source::Place(..) => None,
+            Source::Padded { view: v, shape, .. } => {
+                let fixed = v.shape.iter().zip(shape).position(|(a, b)| a != b).map_or(0, |i| shape.len() - i);
+                Some((v.slot, v.units(self.sizes[v.slot].0, fixed)))
+            }
+        }
+    }
+
+    /// How many expressions and loads an operand adds to a group.
+    fn added(&self, draft: usize, a: &Operand) -> (usize, usize) {
+        match a {
+            Operand::Expr { draft: d, .. } if *d == draft => (0, 0),
+            Operand::Floating(i) if self.group(draft).is_some_and(|g| g.floats.contains_key(i)) => (0, 0),
+            Operand::Floating(i) => self.floats[*i].args.iter().fold((1, 0), |(e, l), a| { let (x, y) = self.added(draft, a); (e + x, l + y) }),
+            _ => (0, 1),
+        }
+    }
+
+    /// The units of the phase after an expression with these operands joins the group, if it can: everything that it reads
+    /// is made before the group runs.
+    fn joins(&self, draft: usize, args: &[Operand], shape: &[usize]) -> Option<usize> {
+        let g = self.group(draft)?;
+        if g.shape[..] != *shape { return None; }
+        let (exprs, loads) = args.iter().fold((1, 0), |(e, l), a| { let (x, y) = self.added(draft, a); (e + x, l + y) });
+        if g.exprs.len() + exprs > EXPRS || g.loads + loads > LOADS { return None; }
+        let phase = self.drafts[draft].phase;
+        let mut units = self.phases[phase].units;
+        self.readable(draft, args, &mut units).then_some(())?;
+        (units >= UNITS || self.phases[phase].kind == Kind::Alone || self.phases[phase].work < super::TINY).then_some(units)
+    }
+
+    fn readable(&self, draft: usize, args: &[Operand], units: &mut usize) -> bool {
+        let phase = self.drafts[draft].phase;
+        args.iter().all(|a| match a {
+            Operand::Expr { draft: d, .. } => *d == draft || (self.drafts[*d].phase, *d) < (phase, draft),
+            Operand::Floating(i) => self.readable(draft, &self.floats[*i].args, units),
+            Operand::Source(s) => self.source_units(s).is_none_or(|(slot, u)| match self.made[slot] {
+                None => true,
+                Some(d) if self.drafts[d].phase == phase => { *units = gcd(*units, u); d < draft && self.phases[phase].kind == Kind::Chunks }
+                Some(d) => self.drafts[d].phase < phase,
+            }),
+        })
+    }
+
+    /// Adds an expression to the loop that makes one of its operands, to another of its phase, or to a new one.
+    fn join(&mut self, name: &'static str, f: TileFn, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> (usize, usize) {
+        let floating = |a: &Operand| if let Operand::Floating(i) = a { self.floats[*i].cost } else { 0.0 };
+        let work = shape.iter().product::<usize>() as f64 * (cost(name) + args.iter().map(floating).sum::<f64>());
+        let last = args.iter().filter_map(|a| if let Operand::Expr { draft, .. } = a { Some((self.drafts[*draft].phase, *draft)) } else { None }).max();
+        let found = last.and_then(|(_, d)| self.joins(d, &args, shape).map(|u| (d, u)));
+        if let Some((d, _)) = found { let phase = self.drafts[d].phase; self.phases[phase].work += work; }
+        let (draft, units) = found.unwrap_or_else(|| {
+            let mut reads: SmallVec<[(Slot, usize); 4]> = SmallVec::new();
+            self.all_reads(&args, &mut reads);
+            let limit = shape.iter().product();
+            let phase = self.choose(&reads, limit, work);
+            let known = (0..self.drafts.len()).rev().take(4 * RECENT).filter(|&d| self.drafts[d].phase == phase).take(RECENT).find_map(|d| self.joins(d, &args, shape).map(|u| (d, u)));
+            known.unwrap_or_else(|| {
+                let shape = Dims::from(shape);
+                self.draft(phase, |_| Body::Loop(Group::new(&shape)), [], &[]);
+                (self.drafts.len() - 1, self.phases[phase].units)
+            })
+        });
+        let phase = self.drafts[draft].phase;
+        self.phases[phase].units = units;
+        (draft, self.push(draft, name, f, &args, dtype))
+    }
+
+    /// What operands outside of any one loop read; expressions are stored.
+    fn all_reads(&mut self, args: &[Operand], reads: &mut SmallVec<[(Slot, usize); 4]>) {
+        for a in args {
+            match a {
+                Operand::Expr { draft, index } => { let v = self.stored(*draft, *index); reads.push((v.slot, self.sizes[v.slot].0)); }
+                Operand::Floating(i) => { let args = self.floats[*i].args.clone(); self.all_reads(&args, reads); }
+                Operand::Source(s) => reads.extend(self.source_units(s)),
+            }
+        }
+    }
+
+    fn push(&mut self, draft: usize, name: &'static str, f: TileFn, args: &[Operand], dtype: DType) -> usize {
+        let args = args.iter().map(|a| match a {
+            Operand::Expr { draft: d, index } if *d == draft => Arg::Expr(*index),
+            Operand::Expr { draft: d, index } => {
+                let (view, dtype) = (self.stored(*d, *index), self.group_mut(*d).exprs[*index].dtype);
+                self.group_mut(draft).loads += 1;
+                Arg::Source(Rc::new(Source::Place(Place::View(view), dtype)))
+            }
+            Operand::Floating(i) => {
+                let known = self.group_mut(draft).floats.get(i).copied();
+                Arg::Expr(known.unwrap_or_else(|| {
+                    let x = &self.floats[*i];
+                    let (name, f, args, dtype) = (x.name, x.f, x.args.clone(), x.dtype);
+                    let index = self.push(draft, name, f, &args, dtype);
+                    self.group_mut(draft).floats.insert(*i, index);
+                    index
+                }))
+            }
+            Operand::Source(s) => { self.group_mut(draft).loads += 1; Arg::Source(s.clone()) }
+        }).collect();
+        let g = self.group_mut(draft);
+        g.exprs.push(Expr { name, f, args, dtype, slot: None });
+        g.exprs.len() - 1
+    }
+}
+
+/// The four bytes of a number.
+fn bits(value: f64, dtype: DType) -> u32 { if dtype == DType::I32 { value as i32 as u32 } else { (value as f32).to_bits() } }
+
+fn load(s: &Source) -> From {
+    match s {
+        Source::Place(Place::Constant { value, dtype, .. }, _) => From::Constant(bits(*value, *dtype)),
+        Source::Place(Place::View(v), dtype) => {
+            let bools = *dtype == DType::Bool;
+            if !bools && v.is_splat() && v.size() > 0 { return From::Splat(v.slot, v.offset); }
+            if !bools && v.is_contiguous() { return From::Direct(v.slot, v.offset); }
+            From::Walk(Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &stride)| Axis { n, stride, low: 0, size: n }), bools, 0))
+        }
+        Source::Padded { view: v, shape, low, dtype, fill } => {
+            let axes = (0..shape.len()).map(|d| Axis { n: shape[d], stride: v.strides[d], low: low[d], size: v.shape[d] });
+            From::Walk(Walk::new(v.slot, v.offset, axes, *dtype == DType::Bool, *fill))
+        }
+    }
+}
+
+/// Takes products that are only added to something, or taken from it, into that: one instruction instead of two.
+fn join_products(exprs: &mut Vec<Expr>, simd: Simd) {
+    let mut uses = vec![0usize; exprs.len()];
+    for e in exprs.iter() { for a in &e.args { if let Arg::Expr(k) = a { uses[*k] += 1; } } }
+    let mut gone = vec![false; exprs.len()];
+    for i in 0..exprs.len() {
+        let product = |k: usize| match exprs[i].args.get(k) { Some(Arg::Expr(p)) if exprs[*p].name == "mul" && exprs[*p].dtype == DType::F32 && exprs[*p].slot.is_none() && uses[*p] == 1 && !gone[*p] => Some(*p), _ => None };
+        let (k, f): (usize, fn(Simd) -> TileFn) = match exprs[i].name {
+            "add" if product(1).is_some() => (1, tile::add_product),
+            "add" if product(0).is_some() => (0, tile::add_product),
+            "sub" if product(1).is_some() => (1, tile::sub_product),
+            _ => continue,
+        };
+        let Some(p) = product(k) else { continue };
+        let mut args = std::mem::take(&mut exprs[p].args);
+        args.push(exprs[i].args.remove(1 - k));
+        gone[p] = true;
+        (exprs[i].args, exprs[i].f, exprs[i].name) = (args, f(simd), "product");
+    }
+    let mut at: Vec<usize> = vec![0; exprs.len()];
+    let mut next = 0;
+    for (i, g) in gone.iter().enumerate() { at[i] = next; next += usize::from(!g); }
+    let mut flags = gone.iter();
+    exprs.retain(|_| !*flags.next().unwrap_or(&false));
+    for e in exprs { for a in &mut e.args { if let Arg::Expr(k) = a { *k = at[*k]; } } }
+}
+
+/// Gives registers to a group's values, each as long as it is read.
+/// `over`: results that may lie over an operand.
+pub(super) fn finish(group: Group, simd: Simd, over: &[Slot]) -> Loop {
+    let Group { shape, mut exprs, tile, .. } = group;
+    join_products(&mut exprs, simd);
+    let mut last = vec![0usize; exprs.len()];
+    for (i, e) in exprs.iter().enumerate() { for a in &e.args { if let Arg::Expr(k) = a { last[*k] = i; } } }
+    // Loads that need a register keep it for the whole loop; the others are pointers, numbered from the end of the room.
+    let (mut registers, mut free, mut pointers): (usize, Vec<Id>, usize) = (0, Vec::new(), ROOM);
+    let mut loads: Vec<Load> = Vec::new();
+    let mut source_ids: HashMap<(usize, usize), Id> = HashMap::new();
+    for (i, e) in exprs.iter().enumerate() {
+        for (k, a) in e.args.iter().enumerate() {
+            let Arg::Source(s) = a else { continue };
+            let from = load(s);
+            let known = loads.iter().find(|l| l.from == from).map(|l| l.id);
+            source_ids.insert((i, k), known.unwrap_or_else(|| {
+                let id = if matches!(from, From::Direct(..)) { pointers += 1; pointers - 1 } else { registers += 1; registers - 1 } as Id;
+                loads.push(Load { id, from });
+                id
+            }));
+        }
+    }
+    let mut ids: Vec<Id> = vec![0; exprs.len()];
+    let (mut instrs, mut stores) = (Vec::new(), Vec::new());
+    for (i, e) in exprs.iter().enumerate() {
+        if tile && i == 0 {
+            pointers += 1;
+            ids[0] = (pointers - 1) as Id;
+            loads.push(Load { id: ids[0], from: From::Tile });
+        } else {
+            let mut src: [Id; 3] = [0; 3];
+            for (k, a) in e.args.iter().enumerate() { src[k] = match a { Arg::Expr(x) => ids[*x], Arg::Source(_) => source_ids[&(i, k)] }; }
+            let stored = e.slot.is_some_and(|s| !over.contains(&s)) && e.dtype != DType::Bool;
+            ids[i] = if stored { pointers += 1; (pointers - 1) as Id } else { free.pop().unwrap_or_else(|| { registers += 1; (registers - 1) as Id }) };
+            instrs.push(Instr { f: e.f, dst: ids[i], src });
+        }
+        if let Some(slot) = e.slot { stores.push(Store { id: ids[i], slot, how: if e.dtype == DType::Bool { How::Bools } else if over.contains(&slot) { How::Late } else { How::There } }); }
+        for (k, x) in exprs.iter().enumerate().take(i + 1) {
+            // Freed after the instruction, so that no result lies over an operand. Stored bools stay until the tile is done.
+            let dies = last[k] == i && k < i || (k == i && last[k] <= i);
+            if dies && (ids[k] as usize) < ROOM && x.slot.is_none() && !free.contains(&ids[k]) { free.push(ids[k]); }
+        }
+    }
+    Loop { size: shape.iter().product(), registers, tiles: pointers, loads, instrs, stores }
+}

@@ -1,0 +1,171 @@
+//! From drafts to a plan: how many chunks a phase has, where every slot lies, when buffers die.
+use smallvec::SmallVec;
+
+use super::fuse;
+use super::{Body, Builder};
+use crate::plan::kernels::dot::{Dot, Product};
+use crate::plan::kernels::Kernel;
+use crate::plan::view::{Place, Slot};
+use crate::plan::{Chunks, Home, Local, Phase, Plan, Step};
+
+/// Nanoseconds that a chunk takes, about: much more than waking a thread for it.
+const CHUNK: f64 = 4000.0;
+/// Most chunks of a phase.
+const CHUNKS: usize = 32;
+/// Most chunks of a phase that sums over them.
+const SUMS: usize = 16;
+/// A phase with less work runs on the caller's thread.
+const ALONE: f64 = 7000.0;
+/// Buffers begin at multiples of so many bytes.
+const ALIGN: usize = 64;
+
+/// Ranges of one block of memory, given out and taken back.
+#[derive(Default)]
+struct Ranges { free: Vec<(usize, usize)>, end: usize }
+
+impl Ranges {
+    fn take(&mut self, bytes: usize) -> usize {
+        let bytes = bytes.next_multiple_of(ALIGN);
+        if bytes == 0 { return 0; }
+        // The smallest that serves.
+        let found = self.free.iter().enumerate().filter(|(_, r)| r.1 >= bytes).min_by_key(|(_, r)| r.1).map(|(i, _)| i);
+        if let Some(i) = found {
+            let (at, size) = self.free[i];
+            if size == bytes { self.free.swap_remove(i); } else { self.free[i] = (at + bytes, size - bytes); }
+            return at;
+        }
+        let at = self.end;
+        self.end += bytes;
+        at
+    }
+    fn give(&mut self, at: usize, bytes: usize) {
+        let (mut at, mut size) = (at, bytes.next_multiple_of(ALIGN));
+        if size == 0 { return; }
+        // Joined with its neighbours.
+        while let Some(i) = self.free.iter().position(|r| r.0 + r.1 == at || at + size == r.0) {
+            let r = self.free.swap_remove(i);
+            (at, size) = (at.min(r.0), size + r.1);
+        }
+        self.free.push((at, size));
+    }
+}
+
+fn only_tile(b: &Body) -> bool { matches!(b, Body::Product(_, g) if g.only_tile().is_some()) }
+
+pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan {
+    let Builder { simd, mut drafts, phases, made, mut sizes, mut constants, partials, fixed, .. } = b;
+    let slots = made.len();
+    let chunks: Vec<usize> = phases.iter().map(|p| if p.work < ALONE { 1 } else { ((p.work / CHUNK) as usize).clamp(1, CHUNKS).min(p.units) }).collect();
+    let mut chunks = chunks;
+    for p in &partials { chunks[p.2] = chunks[p.2].min(SUMS); }
+    for (slot, one, phase) in partials { sizes[slot].0 = one * chunks[phase]; }
+    // What groups read is known only now.
+    for d in &mut drafts { if let Body::Loop(g) | Body::Product(_, g) = &d.body { d.reads.extend(g.reads()); } }
+
+    // Who makes and reads each slot, by phase.
+    let mut last: Vec<Option<(usize, usize)>> = vec![None; slots];
+    let mut shared = vec![false; slots];
+    for (i, d) in drafts.iter().enumerate() {
+        for &s in &d.reads {
+            last[s] = last[s].max(Some((d.phase, i)));
+            shared[s] |= made[s].is_none_or(|m| drafts[m].phase != d.phase) || matches!(d.body, Body::Row(_));
+        }
+        if matches!(d.body, Body::Row(_)) { for &s in &d.writes { shared[s] = true; } }
+    }
+    let row_touched: Vec<bool> = {
+        let mut t = vec![false; slots];
+        for d in drafts.iter().filter(|d| matches!(d.body, Body::Row(_))) { for &s in d.reads.iter().chain(&d.writes) { t[s] = true; } }
+        for p in &outputs { if let Place::View(v) = p { t[v.slot] = true; } }
+        t
+    };
+    for p in &outputs { if let Place::View(v) = p { last[v.slot] = Some((usize::MAX, 0)); } }
+
+    let mut order: Vec<Vec<usize>> = vec![vec![]; phases.len()];
+    for (i, d) in drafts.iter().enumerate() { order[d.phase].push(i); }
+    let bytes = |s: Slot| sizes[s].0 * sizes[s].1.size();
+    let mut homes: Vec<Home> = vec![Home::Array; slots];
+    for &s in &inputs { if last[s].is_some() { homes[s] = Home::Input; } }
+    for (s, a) in constants.drain() { if last[s].is_some() { homes[s] = Home::Constant(a); } }
+
+    // A result may lie over an input of its size that dies in the loop which makes it, or before: where the caller gave it away.
+    let mut over: Vec<Option<Slot>> = vec![None; slots];
+    let mut taken = vec![false; slots];
+    let is_output: Vec<bool> = { let mut t = vec![false; slots]; for p in &outputs { if let Place::View(v) = p { t[v.slot] = true; } } t };
+    for d in &drafts {
+        let (Body::Loop(g) | Body::Product(_, g)) = &d.body else { continue };
+        let direct = g.direct();
+        for &o in d.writes.iter().filter(|&&o| is_output[o] && !only_tile(&d.body)) {
+            let dies = |i: Slot| last[i].is_some_and(|(p, _)| p < d.phase || (p == d.phase && direct.contains(&i) && drafts.iter().enumerate().all(|(k, e)| e.phase != d.phase || std::ptr::eq(e, d) || !e.reads.contains(&i) || k == usize::MAX)));
+            over[o] = direct.iter().copied().chain(inputs.iter().copied()).find(|&i| inputs.contains(&i) && !taken[i] && sizes[i] == sizes[o] && dies(i));
+            if let Some(i) = over[o] { taken[i] = true; }
+        }
+    }
+    let laid_over: Vec<Slot> = (0..slots).filter(|&s| over[s].is_some()).collect();
+
+    // Phases that give the same in every step of a scan; what they make stays.
+    let mut stays: Vec<bool> = vec![false; slots];
+    for s in fixed.iter().flatten() { stays[*s] = true; }
+    for s in 0..slots { stays[s] |= matches!(homes[s], Home::Constant(_)); }
+    let is_fixed: Vec<bool> = (0..phases.len()).map(|p| {
+        let same = fixed.is_some() && order[p].iter().all(|&i| !matches!(drafts[i].body, Body::Row(_)) && drafts[i].reads.iter().all(|&s| stays[s] || made[s].is_some_and(|m| drafts[m].phase == p)) && drafts[i].writes.iter().all(|&s| !row_touched[s]));
+        if same { for &i in &order[p] { for &s in &drafts[i].writes { stays[s] = true; last[s] = Some((usize::MAX, 0)); shared[s] = true; } } }
+        same
+    }).collect();
+
+    let mut arena = Ranges::default();
+    let mut ends: Vec<Vec<Slot>> = vec![vec![]; phases.len()];
+    let mut drafts: Vec<Option<super::Draft>> = drafts.into_iter().map(Some).collect();
+    let mut steps = Vec::new();
+    for (p, phase) in phases.iter().enumerate() {
+        if order[p].is_empty() { continue; }
+        let units = phase.units;
+        let per = units.div_ceil(chunks[p]);
+        let (mut locals, mut local, mut kernels, mut room, mut makes) = (Vec::new(), Ranges::default(), Vec::new(), 0, SmallVec::<[(Slot, Option<Slot>); 2]>::new());
+        let mut local_ends: Vec<(usize, Slot, usize, usize)> = Vec::new();
+        let (mut row, mut label) = (None, Vec::new());
+        for &i in &order[p] {
+            let Some(d) = drafts[i].take() else { continue };
+            for &s in &d.writes {
+                if row_touched[s] {
+                    if !matches!(d.body, Body::Row(_)) { makes.push((s, over[s])); }
+                    ends.get_mut(last[s].map_or(p, |l| l.0)).into_iter().for_each(|e| e.push(s));
+                } else if shared[s] {
+                    homes[s] = Home::Arena(arena.take(bytes(s)));
+                    ends.get_mut(last[s].map_or(p, |l| l.0)).into_iter().for_each(|e| e.push(s));
+                } else if last[s].is_some() || matches!(d.body, Body::Kernel(_)) {
+                    let unit = bytes(s) / units;
+                    let at = local.take(unit * per);
+                    homes[s] = Home::Chunk;
+                    locals.push(Local { slot: s, offset: at, unit });
+                    local_ends.push((last[s].map_or(i, |l| l.1), s, at, unit * per));
+                }
+            }
+            label.push(d.body.label());
+            match d.body {
+                Body::Row(call) => row = Some(call),
+                Body::Kernel(k) => kernels.push(k),
+                Body::Loop(g) => kernels.push(Kernel::Loop(fuse::finish(g, simd, &laid_over))),
+                Body::Product(dot, g) => {
+                    let only = g.only_tile();
+                    let dot_draft = *dot;
+                    let dot = Dot { out: only.unwrap_or(0), ..dot_draft.dot };
+                    kernels.push(Kernel::Product(Product { dot, strips: dot_draft.strips, behind: only.is_none().then(|| fuse::finish(g, simd, &laid_over)) }));
+                }
+                Body::Across { mut partial, phase } => {
+                    partial.over[0].0 = chunks[phase];
+                    kernels.push(Kernel::Reduce(partial));
+                }
+            }
+            room = room.max(kernels.last().map_or(0, Kernel::room));
+            local_ends.retain(|&(end, _, at, size)| { if end <= i { local.give(at, size); } end > i });
+        }
+        let drops = std::mem::take(&mut ends[p]);
+        for &s in &drops { if let Home::Arena(at) = homes[s] { arena.give(at, bytes(s)); } }
+        let step = match row { Some(call) => Step::Row(call), None => Step::Chunks(Chunks { units, chunks: chunks[p], kernels, locals, scratch: local.end, room, makes }) };
+        let drops = drops.into_iter().filter(|&s| matches!(homes[s], Home::Array)).collect();
+        steps.push(Phase { step, drops, label: label.join("; "), fixed: is_fixed[p] });
+    }
+    // Inputs die with their last use too.
+    let inputs = inputs.into_iter().map(|s| last[s].map(|_| s)).collect();
+    Plan { phases: steps, homes, sizes, inputs, outputs, arena: arena.end, profile: Default::default() }
+}

@@ -1,0 +1,236 @@
+//! Kernels of rows that are not element-wise: products, reductions, slices at places that integers name.
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::fuse::Group;
+use super::{Body, Builder, Kind, Value, INTEGERS, PACKS};
+use crate::exec::cpu::reduce::Fold;
+use crate::ops::index::gather::{lay, Place as At, CLAMP};
+use crate::exec::cpu::conv::direct::Direct;
+use crate::plan::kernels::conv::{Conv, ConvPack, Which};
+use crate::plan::kernels::dot::{Dot, Operand, Pack, Right};
+use crate::plan::kernels::index::{Concat, Gather, Scatter};
+use crate::plan::kernels::loops::{Axis, Walk};
+use crate::plan::kernels::reduce::Reduce;
+use crate::plan::kernels::Kernel;
+use crate::plan::view::{merge, Place, Slot, View};
+use crate::program::Equation;
+use crate::{DType, Dims, Result};
+
+/// A product that a loop may follow.
+pub(super) struct DotDraft { pub dot: Dot, pub strips: usize }
+
+/// Nanoseconds of a multiply-add, about.
+const MULTIPLY_ADD: f64 = 0.019;
+/// A product with as many rows goes by rows, in chunks that go on with them; another by panels of columns.
+const ROWS: usize = 256;
+/// Pieces of a product take about so many nanoseconds, and are about so many where panels alone are fewer.
+const PIECE: f64 = 4000.0;
+const PIECES: usize = 12;
+/// Units of phases whose kernels divide them as they like.
+pub(super) const MANY: usize = 64;
+
+impl Builder<'_> {
+    /// Gives a row that has a kernel its place; false where it has none for these operands.
+    pub(super) fn kernel(&mut self, e: &Equation) -> Result<bool> {
+        if e.inputs.iter().chain(&e.outputs).any(|&v| self.aval(v).size() == 0) { return Ok(false); }
+        let float = |b: &Self, v: u32| b.aval(v).dtype == DType::F32;
+        match e.row.name {
+            "dot" if float(self, e.inputs[0]) => self.dot(e),
+            "reduce_sum" if float(self, e.inputs[0]) => self.reduce(e, Fold::Sum),
+            "reduce_prod" if float(self, e.inputs[0]) => self.reduce(e, Fold::Prod),
+            "reduce_max" if float(self, e.inputs[0]) => self.reduce(e, Fold::Max),
+            "reduce_min" if float(self, e.inputs[0]) => self.reduce(e, Fold::Min),
+            "conv" if float(self, e.inputs[0]) => self.conv(e, Which::Out),
+            "conv_input_grad" if float(self, e.inputs[0]) => self.conv(e, Which::Input),
+            "conv_kernel_grad" if float(self, e.inputs[0]) => self.conv(e, Which::Kernel),
+            "gather" => self.gather(e),
+            "concatenate" if matches!(self.aval(e.outputs[0]).dtype, DType::F32 | DType::I32) => self.concatenate(e),
+            "scatter" if float(self, e.inputs[0]) && e.params.choice("mode")? == "add" => self.scatter(e),
+            _ => Ok(false),
+        }
+    }
+
+    fn units_of(&self, v: &View, fixed: usize) -> (Slot, usize) { (v.slot, v.units(self.sizes[v.slot].0, fixed)) }
+
+    /// Adds a kernel and gives its result's slot to the equation.
+    fn add(&mut self, e: &Equation, phase: usize, reads: &[(Slot, usize)], kernel: impl FnOnce(Slot) -> Body) {
+        let (shape, dtype) = (self.aval(e.outputs[0]).shape.clone(), self.aval(e.outputs[0]).dtype);
+        let slots = self.draft(phase, |s| kernel(s[0]), reads.iter().map(|r| r.0), &[(shape.iter().product(), dtype)]);
+        self.values[e.outputs[0] as usize] = Some(Value::Place(Place::View(View::whole(slots[0], &shape))));
+    }
+
+    fn dot(&mut self, e: &Equation) -> Result<bool> {
+        let (mut a, mut b) = (self.view_of(e.inputs[0])?, self.view_of(e.inputs[1])?);
+        let axes = |name: &str| e.params.dims(name);
+        let rest = |v: &View, x: &[usize], y: &[usize]| (0..v.shape.len()).filter(|d| !x.contains(d) && !y.contains(d)).collect::<Dims>();
+        let (a_batch, b_batch, a_sum, b_sum) = (axes("a_batch")?, axes("b_batch")?, axes("a_contract")?, axes("b_contract")?);
+        let (a_free, b_free) = (rest(&a, &a_batch, &a_sum), rest(&b, &b_batch, &b_sum));
+        // In the order batch, free, summed for the left operand, and batch, summed, free for the right one.
+        let order = |parts: [&[usize]; 3]| parts.concat();
+        let plain = |n: [usize; 3]| -> [Dims; 3] { let mut at = 0; n.map(|n| { at += n; (at - n..at).collect() }) };
+        let mut sort = |x: &mut View, groups: [Dims; 3]| -> Option<[Dims; 3]> {
+            if x.merged(&groups[1]).is_some() && x.merged(&groups[2]).is_some() { return Some(groups); }
+            *x = self.copied(&x.permuted(&order([&groups[0], &groups[1], &groups[2]])), DType::F32)?;
+            Some(plain([groups[0].len(), groups[1].len(), groups[2].len()]))
+        };
+        let (Some([a_batch, a_free, a_sum]), Some([b_batch, b_sum, b_free])) = (sort(&mut a, [a_batch, a_free, a_sum]), sort(&mut b, [b_batch, b_sum, b_free])) else { return Ok(false) };
+        let size = |v: &View, axes: &[usize]| axes.iter().map(|&d| v.shape[d]).product::<usize>();
+        let batch: Dims = a_batch.iter().map(|&d| a.shape[d]).collect();
+        let (items, m, k, n) = (size(&a, &a_batch), size(&a, &a_free), size(&a, &a_sum), size(&b, &b_free));
+        let operand = |x: &View, batch: &[usize], row: &[usize], col: &[usize]| Operand { slot: x.slot, offset: x.offset, batch: batch.iter().map(|&d| x.strides[d]).collect(), row: x.merged(row).unwrap_or(0), col: x.merged(col).unwrap_or(0) };
+        let work = (items * m * k * n) as f64 * MULTIPLY_ADD;
+        let left = self.units_of(&a.permuted(&order([&a_batch, &a_free, &a_sum])), a_sum.len());
+        let right = if batch.is_empty() { (b.slot, 1) } else { self.units_of(&b.permuted(&order([&b_batch, &b_sum, &b_free])), b_sum.len() + b_free.len()) };
+        let reads = [left, right];
+        let mut dot = Dot { micro: self.micro, batch, m, k, n, a: operand(&a, &a_batch, &a_free, &a_sum), b: operand(&b, &b_batch, &b_sum, &b_free), right: Right::Own, out: 0 };
+        let rowwise = !dot.batch.is_empty() || work < super::TINY / 2.0 || (m >= ROWS && (m >= 2 * k || self.last_phase(&reads).is_some_and(|p| p > INTEGERS && self.fits(p, &reads, m, work).is_some())));
+        if rowwise {
+            // What many chunks read is packed once.
+            if dot.batch.is_empty() && self.packable(b.slot, m >= ROWS) { dot.right = Right::Packed(self.packed(&dot)); }
+            let panels = if let Right::Packed(slot) = dot.right { Some((slot, 1)) } else { None };
+            let reads: SmallVec<[(Slot, usize); 3]> = reads.into_iter().chain(panels).collect();
+            let phase = self.choose(&reads, items * m, work);
+            self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Dot(Dot { out, ..dot })));
+            return Ok(true);
+        }
+        if self.packable(b.slot, false) { dot.right = Right::Packed(self.packed(&dot)); }
+        let pieces = ((work / PIECE) as usize).clamp(1, PIECES);
+        let strips = pieces.div_ceil(dot.panels()).min(m.div_ceil(4 * self.micro.rows));
+        let phase = self.phase(Kind::Alone, dot.panels() * strips, work);
+        let shape = self.aval(e.outputs[0]).shape.clone();
+        let group = Group::behind(&shape, self.simd);
+        let panels = if let Right::Packed(slot) = dot.right { Some(slot) } else { None };
+        self.draft(phase, |_| Body::Product(Box::new(DotDraft { dot, strips }), group), reads.iter().map(|r| r.0).chain(panels), &[]);
+        self.values[e.outputs[0] as usize] = Some(Value::Expr { draft: self.drafts.len() - 1, index: 0 });
+        Ok(true)
+    }
+
+    /// The right operand in panels, packed in a phase near the start.
+    fn packed(&mut self, dot: &Dot) -> Slot {
+        let key = (dot.b.slot, dot.b.offset, [dot.b.row, dot.b.col], [dot.k, dot.n]);
+        if let Some((_, slot)) = self.packs.iter().find(|p| p.0 == key) { return *slot; }
+        self.phases[PACKS].work += (dot.k * dot.n) as f64 * 0.2;
+        let source = Operand { slot: dot.b.slot, offset: dot.b.offset, batch: SmallVec::new(), row: dot.b.row, col: dot.b.col };
+        let (micro, k, n) = (dot.micro, dot.k, dot.n);
+        let slot = self.draft(PACKS, |s| Body::Kernel(Kernel::Pack(Pack { micro, k, n, b: source, out: s[0] })), [dot.b.slot], &[(self.micro.packed(k, n), DType::F32)])[0];
+        self.packs.push((key, slot));
+        slot
+    }
+
+    fn reduce(&mut self, e: &Equation, fold: Fold) -> Result<bool> {
+        let x = self.view_of(e.inputs[0])?;
+        let over = e.params.dims("axes")?;
+        let kept: Dims = (0..x.shape.len()).filter(|d| !over.contains(d)).collect();
+        let walk = |axes: &[usize]| { let v = x.permuted(axes); merge(&v.shape, [&v.strides]).into_iter().map(|(n, [s])| (n, s)).collect::<SmallVec<[(usize, isize); 4]>>() };
+        let reduce = Reduce { fold, slot: x.slot, offset: x.offset, kept: walk(&kept), over: walk(&over), out: 0, across: false };
+        let (total, work) = (self.aval(e.outputs[0]).size(), x.size() as f64 * 0.08);
+        let reads = [self.units_of(&x.permuted(&[&kept[..], &over[..]].concat()), over.len())];
+        // A sum over the units of the phase that makes the operand: of each chunk there, then of the chunks.
+        if let Some(p) = self.phase_of(x.slot).filter(|&p| self.fits(p, &reads, total, work).is_none() && total <= 1 << 16) {
+            let across = [self.units_of(&x.permuted(&[&over[..], &kept[..]].concat()), kept.len())];
+            let count: usize = reduce.over.iter().map(|d| d.0).product();
+            if let Some(units) = self.fits(p, &across, count, work).filter(|&u| u >= super::UNITS) {
+                self.phases[p].units = units;
+                self.phases[p].work += work;
+                self.across(e, p, fold, [x.slot], |out| Kernel::Reduce(Reduce { across: true, out, ..reduce }));
+                return Ok(true);
+            }
+        }
+        let phase = self.choose(&reads, total, work);
+        self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Reduce(Reduce { out, ..reduce })));
+        Ok(true)
+    }
+
+    /// A kernel that gives one result a chunk of its phase, and the fold of these. How many there are is known when the plan is finished.
+    fn across(&mut self, e: &Equation, phase: usize, fold: Fold, reads: impl IntoIterator<Item = Slot>, kernel: impl FnOnce(Slot) -> Kernel) {
+        let total = self.aval(e.outputs[0]).size();
+        let partial = self.draft(phase, |s| Body::Kernel(kernel(s[0])), reads, &[(total, DType::F32)])[0];
+        self.partials.push((partial, total, phase));
+        let sums = Reduce { fold, slot: partial, offset: 0, kept: SmallVec::from_slice(&[(total, 1)]), over: SmallVec::from_slice(&[(1, total as isize)]), out: 0, across: false };
+        // Not where the chunks are: they all come first.
+        let then = self.choose(&[(partial, 1)], total, (1.3 * total as f64).max(super::TINY));
+        self.add(e, then, &[(partial, 1)], |out| Body::Across { partial: Reduce { out, ..sums }, phase });
+    }
+
+    /// Convolution and its gradients, image by image, where the direct kernels apply.
+    fn conv(&mut self, e: &Equation, which: Which) -> Result<bool> {
+        let shapes = [self.aval(e.inputs[0]).shape.clone(), self.aval(e.inputs[1]).shape.clone(), self.aval(e.outputs[0]).shape.clone()];
+        let (geometry, _) = crate::ops::conv::plan(which, &shapes[0], &shapes[1], &e.params)?;
+        // Products of one column are slower than a patch matrix.
+        if geometry.o == 1 && geometry.c > 16 { return Ok(false); }
+        let Some(direct) = Direct::new(self.simd, &geometry).map(Arc::new) else { return Ok(false) };
+        let (Some(a), Some(b)) = (self.flat(e.inputs[0])?, self.flat(e.inputs[1])?) else { return Ok(false) };
+        let n = geometry.n;
+        let size = |s: &[usize], images: bool| s.iter().product::<usize>() / if images { n } else { 1 };
+        let sizes = [size(&shapes[0], true), size(&shapes[1], which == Which::Kernel), size(&shapes[2], which != Which::Kernel)];
+        let work = (n * geometry.out[0] * geometry.out[1] * geometry.o * geometry.kernel[0] * geometry.kernel[1] * geometry.c) as f64 * MULTIPLY_ADD;
+        let images = |b: &Self, v: &View| b.units_of(v, v.shape.len() - 1);
+        if which == Which::Kernel {
+            let reads = [images(self, &a), images(self, &b)];
+            let phase = self.choose(&reads, n, work);
+            self.across(e, phase, Fold::Sum, [a.slot, b.slot], |out| Kernel::Conv(Conv { which, direct, n, a: (a.slot, a.offset), b: (b.slot, b.offset), sizes, out }));
+            return Ok(true);
+        }
+        let pack = ConvPack { direct: direct.clone(), back: which == Which::Input, kernel: (b.slot, b.offset), out: 0 };
+        let phase = if self.early(b.slot) { PACKS } else { self.choose(&[(b.slot, 1)], 1, sizes[1] as f64) };
+        let packed = self.draft(phase, |s| Body::Kernel(Kernel::ConvPack(ConvPack { out: s[0], ..pack })), [b.slot], &[(if which == Which::Input { direct.packed_back() } else { direct.packed() }, DType::F32)])[0];
+        let reads = [images(self, &a), (packed, 1)];
+        let phase = self.choose(&reads, n, work);
+        self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Conv(Conv { which, direct, n, a: (a.slot, a.offset), b: (packed, 0), sizes, out })));
+        Ok(true)
+    }
+
+    /// The operand in row-major order, as slot and offset.
+    fn flat(&mut self, v: u32) -> Result<Option<View>> {
+        let (x, dtype) = (self.view_of(v)?, self.aval(v).dtype);
+        Ok(if x.is_contiguous() { Some(x) } else { self.copied(&x, dtype) })
+    }
+
+    fn gather(&mut self, e: &Equation) -> Result<bool> {
+        let at = At::of(&e.params)?;
+        let (dtype, shape, indices) = (self.aval(e.inputs[0]).dtype, self.aval(e.inputs[0]).shape.clone(), self.aval(e.inputs[1]).clone());
+        if !matches!(dtype, DType::F32 | DType::I32) || indices.dtype != DType::I32 { return Ok(false); }
+        let (Some(x), Some(i)) = (self.flat(e.inputs[0])?, self.flat(e.inputs[1])?) else { return Ok(false) };
+        let lay = lay(&shape, &indices.shape, at);
+        let reads = if at.batch > 0 { [self.units_of(&x, shape.len() - at.batch), self.units_of(&i, indices.shape.len() - at.batch)] }
+            else { [(x.slot, 1), (i.slot, if lay.outer == 1 { self.units_of(&i, 0).1 } else { 1 })] };
+        let rows = lay.batch * lay.outer * lay.places;
+        let limit = if at.batch > 0 { lay.batch } else { rows };
+        let work = (rows * (4 + lay.inner)) as f64 * 0.3;
+        let phase = if dtype == DType::I32 && work > super::TINY / 8.0 && self.early(x.slot) && self.early(i.slot) { INTEGERS } else { self.choose(&reads, limit, work) };
+        self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Gather(Gather { x: (x.slot, x.offset), indices: (i.slot, i.offset), out, lay, clamp: at.outside == CLAMP })));
+        Ok(true)
+    }
+
+    fn concatenate(&mut self, e: &Equation) -> Result<bool> {
+        let axis = usize::try_from(e.params.int("axis")?).unwrap_or(0);
+        let parts: Vec<View> = e.inputs.iter().map(|&v| self.view_of(v)).collect::<Result<_>>()?;
+        let reads: SmallVec<[(Slot, usize); 4]> = parts.iter().map(|v| self.units_of(v, v.shape.len() - axis)).collect();
+        let shape = &self.aval(e.outputs[0]).shape;
+        let (rows, size) = (shape[..axis].iter().product::<usize>(), shape.iter().product::<usize>());
+        let walks = parts.iter().map(|v| (Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &s)| Axis::whole(n, s)), false, 0), v.shape[axis..].iter().product())).collect();
+        let phase = self.choose(&reads, rows, size as f64 * 0.1);
+        self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Concat(Concat { parts: walks, rows, out })));
+        Ok(true)
+    }
+
+    fn scatter(&mut self, e: &Equation) -> Result<bool> {
+        let at = At::of(&e.params)?;
+        let (shape, indices) = (self.aval(e.inputs[0]).shape.clone(), self.aval(e.inputs[1]).clone());
+        if indices.dtype != DType::I32 { return Ok(false); }
+        let (x, fill) = match self.place(e.inputs[0]) { Place::Constant { value, .. } => (None, value as f32), Place::View(_) => { let Some(x) = self.flat(e.inputs[0])? else { return Ok(false) }; (Some(x), 0.0) } };
+        let (Some(i), Some(u)) = (self.flat(e.inputs[1])?, self.flat(e.inputs[2])?) else { return Ok(false) };
+        let lay = lay(&shape, &indices.shape, at);
+        let slices = lay.batch * lay.outer;
+        let work = (shape.iter().product::<usize>() + u.size()) as f64 * 0.3;
+        let fixed = |v: &View| v.shape.len() - at.batch;
+        let mut reads: SmallVec<[(Slot, usize); 3]> = SmallVec::new();
+        for v in x.iter().chain([&i, &u]) { reads.push(if at.batch > 0 { self.units_of(v, fixed(v)) } else { (v.slot, 1) }); }
+        // With one slice, units divide its columns; nothing may go on with a part of it.
+        let phase = if slices > 1 { self.choose(&reads, if at.batch > 0 { lay.batch } else { slices }, work) } else { self.phase(Kind::Alone, lay.inner.div_ceil(16), work) };
+        self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Scatter(Scatter { x: x.map(|x| (x.slot, x.offset)), fill, indices: (i.slot, i.offset), updates: (u.slot, u.offset), out, lay, clamp: at.outside == CLAMP })));
+        Ok(true)
+    }
+}

@@ -1,0 +1,48 @@
+//! Which function of loops computes an equation, and what an element costs.
+use crate::exec::cpu::tile::{self, Simd, TileFn};
+use crate::exec::cpu::tile_int;
+use crate::program::Equation;
+use crate::{Aval, DType};
+
+fn float_of(name: &str, simd: Simd) -> Option<TileFn> {
+    Some(match name {
+        "add" => tile::add, "sub" => tile::sub, "mul" => tile::mul, "div" => tile::div, "maximum" => tile::maximum, "minimum" => tile::minimum,
+        "neg" => tile::neg, "abs" => tile::abs, "square" => tile::square, "relu" => tile::relu, "sqrt" => tile::sqrt, "rsqrt" => tile::rsqrt,
+        "reciprocal" => tile::reciprocal, "exp" => tile::exp_, "log" => tile::log_, "tanh" => tile::tanh_, "sigmoid" => tile::sigmoid_, "floor" => tile::floor,
+        "equal" => tile::equal, "not_equal" => tile::not_equal, "less" => tile::less, "less_equal" => tile::less_equal, "greater" => tile::greater,
+        "greater_equal" => tile::greater_equal, "logical_and" => tile::logical_and, "logical_or" => tile::logical_or, "logical_not" => tile::logical_not,
+        "select" => tile::select, "pow" => tile::pow,
+        _ => return None,
+    }(simd))
+}
+
+/// The function of an equation whose operands and result have four bytes, or are bools.
+pub fn tile_of(e: &Equation, avals: &[Aval], simd: Simd) -> Option<TileFn> {
+    let out = avals[*e.outputs.first()? as usize].dtype;
+    let dtypes: smallvec::SmallVec<[DType; 3]> = e.inputs.iter().map(|&v| avals[v as usize].dtype).collect();
+    let fits = |d: &DType| matches!(d, DType::F32 | DType::I32 | DType::Bool);
+    if !fits(&out) || !dtypes.iter().all(fits) { return None; }
+    let first = *dtypes.first()?;
+    match (e.row.name, first, out) {
+        ("cast", DType::I32, DType::F32) => Some(tile_int::TO_FLOAT),
+        ("cast", DType::Bool, DType::I32) => Some(tile_int::OF_BOOL),
+        ("cast", DType::Bool, DType::F32) => Some(tile::copy(simd)),
+        ("cast", ..) => None,
+        // Bits are only moved.
+        ("select", ..) => Some(tile::select(simd)),
+        ("logical_and" | "logical_or" | "logical_not", DType::Bool, _) => float_of(e.row.name, simd),
+        (_, DType::Bool, _) => None,
+        (name, DType::I32, _) => tile_int::of(name),
+        (name, ..) => float_of(name, simd),
+    }
+}
+
+/// Nanoseconds that an element of a row takes, about.
+pub fn cost(name: &str) -> f64 {
+    match name {
+        "exp" | "log" | "tanh" | "sigmoid" => 0.6,
+        "pow" => 5.0,
+        "div" | "sqrt" | "rsqrt" | "reciprocal" => 0.2,
+        _ => 0.06,
+    }
+}

@@ -1,0 +1,141 @@
+//! Products of f32 matrices inside plans: by rows, for chunks that go on with them, or by panels with a loop behind.
+use smallvec::SmallVec;
+
+use super::loops::{Loop, TILE};
+use super::{part, Bases, Slot};
+use crate::exec::cpu::panel::{Matrix, Micro, Piece};
+use crate::Dims;
+
+/// A matrix for each index of the batch axes.
+pub struct Operand { pub slot: Slot, pub offset: isize, pub batch: SmallVec<[isize; 4]>, pub row: isize, pub col: isize }
+
+impl Operand {
+    /// # Safety
+    /// The slot has a base.
+    unsafe fn matrix(&self, bases: Bases, batch: &[usize], index: usize) -> Matrix {
+        let (mut rest, mut offset) = (index, self.offset);
+        for (&n, &s) in batch.iter().zip(&self.batch).rev() {
+            offset += (rest % n) as isize * s;
+            rest /= n;
+        }
+        Matrix { data: bases.at::<f32>(self.slot).cast_const().wrapping_offset(offset), rows: self.row, cols: self.col }
+    }
+}
+
+/// Where the right operand's panels are.
+pub enum Right { Own, Packed(Slot) }
+
+pub struct Dot { pub micro: Micro, pub batch: Dims, pub m: usize, pub k: usize, pub n: usize, pub a: Operand, pub b: Operand, pub right: Right, pub out: Slot }
+
+impl Dot {
+    pub fn panels(&self) -> usize { self.n.div_ceil(self.micro.width) }
+    pub fn room(&self) -> usize { self.k * self.micro.width }
+
+    /// One panel of the right operand and the distance of its rows; packs it into the room if it does not serve as it lies.
+    /// # Safety
+    /// As `run`.
+    unsafe fn panel(&self, bases: Bases, b: Matrix, panel: usize, rows: usize, room: *mut f32) -> (*const f32, usize) {
+        let width = self.micro.width;
+        // SAFETY: the caller's.
+        unsafe {
+            if let Right::Packed(slot) = self.right { return (bases.at::<f32>(slot).cast_const().wrapping_add(panel * self.k * width), width); }
+            let whole = (panel + 1) * width <= self.n;
+            if b.cols == 1 && whole && b.rows >= 0 && (rows <= 4 * self.micro.rows || b.rows <= 128) {
+                return (b.data.wrapping_add(panel * width), b.rows as usize);
+            }
+            self.micro.pack(b.from(0, panel * width), self.k, width.min(self.n - panel * width), 0, 1, room);
+            (room, width)
+        }
+    }
+
+    /// Rows of all batch items, divided in units.
+    /// # Safety
+    /// As `Kernel::run`.
+    pub unsafe fn run(&self, bases: Bases, from: usize, to: usize, of: usize, room: *mut f32) {
+        let items: usize = self.batch.iter().product();
+        let (start, end) = (part(items * self.m, from, of), part(items * self.m, to, of));
+        let out = bases.at::<f32>(self.out);
+        let mut row = start;
+        while row < end {
+            let (item, first) = (row / self.m, row % self.m);
+            let last = self.m.min(first + end - row);
+            // SAFETY: operands lie as their strides say; the rows of the result are this call's.
+            unsafe {
+                let (a, b) = (self.a.matrix(bases, &self.batch, item), self.b.matrix(bases, &self.batch, item));
+                for p in 0..self.panels() {
+                    let (panel, ldb) = self.panel(bases, b, p, last - first, room);
+                    let (column, width) = (p * self.micro.width, self.micro.width.min(self.n - p * self.micro.width));
+                    let piece = Piece { from: first, to: last, column, width, depth: self.k };
+                    self.micro.run(piece, a, panel, ldb, out.wrapping_add((row - first) * self.n), self.n, false);
+                }
+            }
+            row += last - first;
+        }
+    }
+}
+
+/// Rows that are finished by the loop before the next are made: they stay in the first cache.
+const BLOCK: usize = 48;
+
+/// Elements of a row of the left operand that lie further apart than this are copied together first: each would be in another page.
+const APART: isize = 256;
+
+/// A product cut into pieces: panels of columns, and strips of rows where panels are few.
+pub struct Product { pub dot: Dot, pub strips: usize, pub behind: Option<Loop> }
+
+impl Product {
+    pub fn pieces(&self) -> usize { self.dot.panels() * self.strips }
+    pub fn room(&self) -> usize { self.dot.room() + self.left() + self.behind.as_ref().map_or(0, |l| BLOCK * self.dot.micro.width + l.tiles * TILE) }
+    /// Floats of the copy of a block of rows of the left operand.
+    fn left(&self) -> usize { if self.dot.a.row == 1 && self.dot.a.col >= APART { BLOCK * self.dot.k } else { 0 } }
+
+    /// # Safety
+    /// As `Kernel::run`.
+    pub unsafe fn run(&self, bases: Bases, from: usize, to: usize, of: usize, room: *mut f32) {
+        let d = &self.dot;
+        let (width, mut packed) = (d.micro.width, None);
+        // SAFETY: operands lie as their strides say; the pieces of the result are this call's.
+        unsafe {
+            let (a, b) = (d.a.matrix(bases, &[], 0), d.b.matrix(bases, &[], 0));
+            let (left, tile) = (room.add(d.room()), room.add(d.room() + self.left()));
+            for piece in part(self.pieces(), from, of)..part(self.pieces(), to, of) {
+                let (p, strip) = (piece / self.strips, piece % self.strips);
+                let (first, last) = (part(d.m, strip, self.strips), part(d.m, strip + 1, self.strips));
+                let (panel, ldb) = match packed { Some((q, at)) if q == p => at, _ => d.panel(bases, b, p, last - first, room) };
+                packed = Some((p, (panel, ldb)));
+                let (column, columns) = (p * width, width.min(d.n - p * width));
+                let mut row = first;
+                while row < last {
+                    let end = last.min(row + BLOCK);
+                    let mut a = a.from(row, 0);
+                    if self.left() > 0 {
+                        for l in 0..d.k { std::ptr::copy_nonoverlapping(a.at(0, l), left.add(l * BLOCK), end - row); }
+                        a = Matrix { data: left, rows: 1, cols: BLOCK as isize };
+                    }
+                    let piece = |column| Piece { from: 0, to: end - row, column, width: columns, depth: d.k };
+                    match &self.behind {
+                        None => d.micro.run(piece(column), a, panel, ldb, bases.at::<f32>(d.out).wrapping_add(row * d.n), d.n, false),
+                        Some(behind) => {
+                            d.micro.run(piece(0), a, panel, ldb, tile, width, false);
+                            behind.block(bases, (row, end), (column, columns), d.n, tile, width, tile.add(BLOCK * width));
+                        }
+                    }
+                    row = end;
+                }
+            }
+        }
+    }
+}
+
+/// The panels of a right operand that many chunks or steps read.
+pub struct Pack { pub micro: Micro, pub k: usize, pub n: usize, pub b: Operand, pub out: Slot }
+
+impl Pack {
+    pub fn panels(&self) -> usize { self.n.div_ceil(self.micro.width) }
+    /// # Safety
+    /// As `Kernel::run`.
+    pub unsafe fn run(&self, bases: Bases, from: usize, to: usize) {
+        // SAFETY: the caller's.
+        unsafe { self.micro.pack(self.b.matrix(bases, &[], 0), self.k, self.n, from, to, bases.at(self.out)) };
+    }
+}

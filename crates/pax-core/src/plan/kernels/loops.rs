@@ -1,0 +1,257 @@
+//! A fused element-wise loop: instructions over tiles of a few hundred elements, whose operands stay in the first cache.
+//! It runs over a range of the result, or over a block of rows and columns behind a product.
+use smallvec::SmallVec;
+
+use super::{Bases, Slot};
+use crate::exec::cpu::tile::TileFn;
+
+/// Elements of a tile.
+pub const TILE: usize = 256;
+/// Tiles that a range has room for: registers.
+pub const ROOM: usize = 48;
+
+/// A place in the pointer table: registers first, then (from `ROOM` on) operands and results that are used where they lie.
+pub type Id = u8;
+
+pub struct Instr { pub f: TileFn, pub dst: Id, pub src: [Id; 3] }
+
+/// An axis of a strided source; outside `low..low + size` it has the padding's value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis { pub n: usize, pub stride: isize, pub low: usize, pub size: usize }
+
+impl Axis {
+    pub fn whole(n: usize, stride: isize) -> Axis { Axis { n, stride, low: 0, size: n } }
+    fn padded(&self) -> bool { self.low != 0 || self.size != self.n }
+}
+
+/// A source in any layout: four-byte elements, or bools, with one value around it where it is padded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Walk { pub slot: Slot, pub offset: isize, axes: SmallVec<[Axis; 4]>, pub bools: bool, fill: u32 }
+
+impl Walk {
+    pub fn new(slot: Slot, offset: isize, axes: impl Iterator<Item = Axis>, bools: bool, fill: u32) -> Walk {
+        let mut merged: SmallVec<[Axis; 4]> = SmallVec::new();
+        for a in axes.filter(|a| a.n != 1 || a.padded()) {
+            match merged.last_mut() {
+                Some(m) if !m.padded() && !a.padded() && m.stride == a.stride * a.n as isize => *m = Axis::whole(m.n * a.n, a.stride),
+                _ => merged.push(a),
+            }
+        }
+        Walk { slot, offset, axes: merged, bools, fill }
+    }
+
+    /// True if every tile from `start` on is the same.
+    fn repeats(&self, start: usize) -> bool {
+        let Some((inner, outer)) = self.axes.split_last() else { return false };
+        !inner.padded() && TILE.is_multiple_of(inner.n) && start.is_multiple_of(inner.n) && outer.iter().all(|a| a.stride == 0 && !a.padded())
+    }
+
+    /// Where `n` elements from the linear index `start` on lie, if they lie together.
+    #[inline]
+    fn there(&self, base: *mut u8, start: usize, n: usize) -> Option<*mut f32> {
+        let (inner, outer) = self.axes.split_last()?;
+        let at = start % inner.n;
+        if self.bools || inner.stride != 1 || inner.padded() || at + n > inner.n { return None; }
+        let (mut rest, mut offset) = (start / inner.n, self.offset + at as isize);
+        for a in outer.iter().rev() {
+            if a.padded() { return None; }
+            offset += (rest % a.n) as isize * a.stride;
+            rest /= a.n;
+        }
+        Some(base.cast::<f32>().wrapping_offset(offset))
+    }
+
+    /// Copies `n` elements from the linear index `start` on.
+    /// # Safety
+    /// They lie in the source, and `dst` has room for them.
+    pub unsafe fn copy(&self, base: *const u8, start: usize, n: usize, dst: *mut f32) {
+        // SAFETY: the caller's.
+        unsafe {
+            let Some((inner, outer)) = self.axes.split_last() else { return self.run(base, self.offset, 0, n, dst) };
+            let (mut row, mut at, mut done) = (start / inner.n, start % inner.n, 0);
+            while done < n {
+                let len = (inner.n - at).min(n - done);
+                let (mut rest, mut offset, mut inside) = (row, self.offset, true);
+                for a in outer.iter().rev() {
+                    let i = (rest % a.n).wrapping_sub(a.low);
+                    inside &= i < a.size;
+                    offset += (i as isize).wrapping_mul(a.stride);
+                    rest /= a.n;
+                }
+                let (low, high) = (inner.low.clamp(at, at + len), (inner.low + inner.size).clamp(at, at + len));
+                if !inside || low >= high { std::slice::from_raw_parts_mut(dst.add(done), len).fill(f32::from_bits(self.fill)); }
+                else {
+                    std::slice::from_raw_parts_mut(dst.add(done), low - at).fill(f32::from_bits(self.fill));
+                    self.run(base, offset + (low - inner.low) as isize * inner.stride, inner.stride, high - low, dst.add(done + low - at));
+                    std::slice::from_raw_parts_mut(dst.add(done + high - at), at + len - high).fill(f32::from_bits(self.fill));
+                }
+                (row, at, done) = (row + 1, 0, done + len);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As `copy`.
+    #[inline]
+    unsafe fn run(&self, base: *const u8, offset: isize, stride: isize, n: usize, dst: *mut f32) {
+        // SAFETY: the caller's.
+        unsafe {
+            if self.bools {
+                let src = base.wrapping_offset(offset);
+                for i in 0..n { *dst.add(i) = f32::from(*src.offset(i as isize * stride)); }
+                return;
+            }
+            let src = base.cast::<f32>().wrapping_offset(offset);
+            match stride {
+                1 => std::ptr::copy_nonoverlapping(src, dst, n),
+                0 => std::slice::from_raw_parts_mut(dst, n).fill(*src),
+                s => for i in 0..n { *dst.add(i) = *src.offset(i as isize * s) },
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum From {
+    /// The same bits everywhere.
+    Constant(u32),
+    /// One element, repeated.
+    Splat(Slot, isize),
+    /// Elements in the loop's order; read where they lie.
+    Direct(Slot, isize),
+    Walk(Walk),
+    /// What the product before the loop made of this block.
+    Tile,
+}
+pub struct Load { pub id: Id, pub from: From }
+/// How a result gets into memory.
+#[derive(Clone, Copy, PartialEq)]
+pub enum How {
+    /// Made where it lies.
+    There,
+    /// Copied when the tile is done: it may lie over an operand.
+    Late,
+    /// 0 and 1 in a tile, bytes in memory.
+    Bools,
+}
+pub struct Store { pub id: Id, pub slot: Slot, pub how: How }
+
+/// `tiles`: with those that a block uses for what a range reads and writes where it lies.
+pub struct Loop { pub size: usize, pub registers: usize, pub tiles: usize, pub loads: Vec<Load>, pub instrs: Vec<Instr>, pub stores: Vec<Store> }
+
+type Table = [*mut f32; 256];
+
+impl Loop {
+    /// # Safety
+    /// `bases` are as the plan says, and nobody else writes the elements `from..to` of the results.
+    pub unsafe fn range(&self, bases: Bases, from: usize, to: usize) {
+        if from >= to { return; }
+        let mut room = std::mem::MaybeUninit::<[f32; ROOM * TILE]>::uninit();
+        let mut at: Table = [std::ptr::null_mut(); 256];
+        let room = room.as_mut_ptr().cast::<f32>();
+        let own = |room: *mut f32, id: Id| room.wrapping_add(id as usize * TILE);
+        // Operands that every tile sees alike are read once.
+        let mut repeats = [false; ROOM];
+        for l in &self.loads { if let From::Walk(w) = &l.from { repeats[l.id as usize] = w.repeats(from); } }
+        // SAFETY: registers are apart from each other and from every buffer; the rest is the caller's.
+        unsafe {
+            self.begin(bases, &mut at, room, self.registers);
+            let mut start = from;
+            while start < to {
+                let n = TILE.min(to - start);
+                for l in &self.loads {
+                    match &l.from {
+                        From::Direct(slot, offset) => at[l.id as usize] = bases.at::<f32>(*slot).wrapping_offset(*offset + start as isize),
+                        From::Walk(w) if repeats[l.id as usize] && start == from => { w.copy(bases.at(w.slot), start, TILE.min(self.size - start), own(room, l.id)); at[l.id as usize] = own(room, l.id); }
+                        From::Walk(w) if !repeats[l.id as usize] => at[l.id as usize] = match w.there(bases.at(w.slot), start, n) { Some(p) => p, None => { w.copy(bases.at(w.slot), start, n, own(room, l.id)); own(room, l.id) } },
+                        _ => {}
+                    }
+                }
+                for s in &self.stores { if s.how == How::There { at[s.id as usize] = bases.at::<f32>(s.slot).wrapping_add(start); } }
+                self.tile(&at, n);
+                for s in &self.stores {
+                    match s.how {
+                        How::There => {}
+                        How::Late => std::ptr::copy_nonoverlapping(at[s.id as usize].cast_const(), bases.at::<f32>(s.slot).wrapping_add(start), n),
+                        How::Bools => to_bools(at[s.id as usize], bases.at::<u8>(s.slot).wrapping_add(start), n),
+                    }
+                }
+                start += n;
+            }
+        }
+    }
+
+    /// Runs over rows `from..to` of `width` columns from `column` on, of a result with `columns` in all; `tile` holds the
+    /// product's part, its rows `stride` apart.
+    /// # Safety
+    /// As `range`; `room` has `tiles` tiles.
+    #[allow(clippy::too_many_arguments)]
+    pub unsafe fn block(&self, bases: Bases, (from, to): (usize, usize), (column, width): (usize, usize), columns: usize, tile: *const f32, stride: usize, room: *mut f32) {
+        let mut at: Table = [std::ptr::null_mut(); 256];
+        // SAFETY: as above.
+        unsafe {
+            self.begin(bases, &mut at, room, self.tiles);
+            let step = (TILE / width).max(1);
+            let mut row = from;
+            while row < to {
+                let rows = step.min(to - row);
+                let index = |i: usize| (row + i) * columns + column;
+                for l in &self.loads {
+                    let dst = at[l.id as usize];
+                    match &l.from {
+                        From::Tile if stride == width => at[l.id as usize] = tile.add((row - from) * stride).cast_mut(),
+                        From::Tile => for i in 0..rows { std::ptr::copy_nonoverlapping(tile.add((row - from + i) * stride), dst.add(i * width), width); },
+                        From::Direct(slot, offset) => {
+                            let src = bases.at::<f32>(*slot).wrapping_offset(*offset).cast_const();
+                            for i in 0..rows { std::ptr::copy_nonoverlapping(src.add(index(i)), dst.add(i * width), width); }
+                        }
+                        From::Walk(w) => for i in 0..rows { w.copy(bases.at(w.slot), index(i), width, dst.add(i * width)); },
+                        _ => {}
+                    }
+                }
+                self.tile(&at, rows * width);
+                for s in &self.stores {
+                    let src = at[s.id as usize].cast_const();
+                    for i in 0..rows {
+                        if s.how == How::Bools { to_bools(src.add(i * width), bases.at::<u8>(s.slot).wrapping_add(index(i)), width) }
+                        else { std::ptr::copy_nonoverlapping(src.add(i * width), bases.at::<f32>(s.slot).wrapping_add(index(i)), width) }
+                    }
+                }
+                row += rows;
+            }
+        }
+    }
+
+    /// Gives the table its registers and the constants their values.
+    #[inline]
+    unsafe fn begin(&self, bases: Bases, at: &mut Table, room: *mut f32, tiles: usize) {
+        // SAFETY: the room has so many tiles.
+        unsafe {
+            for (r, p) in at.iter_mut().enumerate().take(tiles) { *p = room.add(r * TILE); }
+            for l in &self.loads {
+                let value = match &l.from {
+                    From::Constant(bits) => f32::from_bits(*bits),
+                    From::Splat(slot, offset) => *bases.at::<f32>(*slot).wrapping_offset(*offset),
+                    _ => continue,
+                };
+                std::slice::from_raw_parts_mut(at[l.id as usize], TILE).fill(value);
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn tile(&self, at: &Table, n: usize) {
+        for i in &self.instrs {
+            let [a, b, c] = i.src.map(|s| at[s as usize].cast_const());
+            // SAFETY: operands and result are tiles of at least `n` elements.
+            unsafe { (i.f)(at[i.dst as usize], a, b, c, n) };
+        }
+    }
+}
+
+/// # Safety
+/// Both hold `n` elements.
+unsafe fn to_bools(src: *const f32, dst: *mut u8, n: usize) {
+    // SAFETY: the caller's.
+    unsafe { for i in 0..n { *dst.add(i) = u8::from(*src.add(i) != 0.0); } }
+}

@@ -1,0 +1,91 @@
+//! Sums and extremes inside plans.
+use smallvec::SmallVec;
+
+use super::{part, Bases, Slot};
+use crate::exec::cpu::reduce::{Accumulate, Fold};
+use crate::exec::cpu::rows;
+
+/// Kept and reduced axes as `(size, stride)`, merged where they lie together; the last kept axis may lie together with the
+/// result's, and is then reduced row by row.
+pub struct Reduce { pub fold: Fold, pub slot: Slot, pub offset: isize, pub kept: SmallVec<[(usize, isize); 4]>, pub over: SmallVec<[(usize, isize); 4]>, pub out: Slot, pub across: bool }
+
+fn offset(axes: &[(usize, isize)], mut index: usize) -> isize {
+    let mut at = 0;
+    for &(n, s) in axes.iter().rev() {
+        at += (index % n) as isize * s;
+        index /= n;
+    }
+    at
+}
+
+impl Reduce {
+    /// # Safety
+    /// As `Kernel::run`. `across`: the units divide what is summed, and each chunk writes a result of its own.
+    pub unsafe fn run(&self, bases: Bases, from: usize, to: usize, of: usize, chunk: usize) {
+        let x = bases.at::<f32>(self.slot).cast_const().wrapping_offset(self.offset);
+        let out = bases.at::<f32>(self.out);
+        let (total, count): (usize, usize) = (self.kept.iter().map(|d| d.0).product(), self.over.iter().map(|d| d.0).product());
+        // SAFETY: the source lies as its strides say; the results are this call's.
+        unsafe {
+            if self.across {
+                let (first, last) = (part(count, from, of), part(count, to, of));
+                return self.some(x, out.wrapping_add(chunk * total), (0, total), (first, last));
+            }
+            self.some(x, out, (part(total, from, of), part(total, to, of)), (0, count));
+        }
+    }
+
+    /// Results `from..to`, each of the elements `first..last` of what it is made of.
+    unsafe fn some(&self, x: *const f32, out: *mut f32, (from, to): (usize, usize), (first, last): (usize, usize)) {
+        // SAFETY: the caller's.
+        unsafe {
+            match (self.kept.split_last(), self.over.split_last()) {
+                // The results lie together as their sources do: whole rows are added.
+                (Some((&(inner, 1), outer)), Some((_, _))) if inner > 1 => {
+                    let mut at = from;
+                    while at < to {
+                        let (row, column) = (at / inner, at % inner);
+                        let n = (inner - column).min(to - at);
+                        let src = x.wrapping_offset(offset(outer, row) + column as isize);
+                        self.columns(src, first, last, n, out.wrapping_add(at));
+                        at += n;
+                    }
+                }
+                (None | Some((_, [])), Some((&(len, 1), []))) if (first, last) == (0, len) => {
+                    let stride = self.kept.first().map_or(0, |d| d.1);
+                    rows::rows(self.fold, x.wrapping_offset(from as isize * stride), to - from, len, stride, out.wrapping_add(from));
+                }
+                (_, Some((&(len, 1), more))) => for i in from..to {
+                    let src = x.wrapping_offset(offset(&self.kept, i));
+                    let mut acc = f32::start(self.fold);
+                    let mut at = first;
+                    while at < last {
+                        let n = (len - at % len).min(last - at);
+                        acc = f32::join(self.fold, acc, { let mut one = 0f32; rows::rows(self.fold, src.wrapping_offset(offset(more, at / len) + (at % len) as isize), 1, n, 0, &mut one); one });
+                        at += n;
+                    }
+                    *out.wrapping_add(i) = acc;
+                },
+                _ => for i in from..to {
+                    let src = x.wrapping_offset(offset(&self.kept, i));
+                    *out.wrapping_add(i) = (first..last).fold(f32::start(self.fold), |acc, k| f32::join(self.fold, acc, *src.wrapping_offset(offset(&self.over, k))));
+                },
+            }
+        }
+    }
+
+    /// `n` results that lie together, of rows `first..last`.
+    unsafe fn columns(&self, x: *const f32, first: usize, last: usize, n: usize, out: *mut f32) {
+        // SAFETY: the caller's.
+        unsafe {
+            let (inner, outer) = self.over.split_last().map_or(((1, 0), &[][..]), |(i, o)| (*i, o));
+            let mut at = first;
+            if first >= last { std::slice::from_raw_parts_mut(out, n).fill(f32::start(self.fold)); }
+            while at < last {
+                let rows = (inner.0 - at % inner.0).min(last - at);
+                rows::columns(self.fold, x.wrapping_offset(offset(outer, at / inner.0) + (at % inner.0) as isize * inner.1), rows, n, inner.1, out, at > first);
+                at += rows;
+            }
+        }
+    }
+}

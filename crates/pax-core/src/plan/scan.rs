@@ -1,0 +1,130 @@
+//! A plan run over and over: what does not change from step to step is made once, slices are read where they lie, and what is
+//! stacked is written where it belongs.
+use super::view::{Place, Slot, View};
+use super::{aligned, Home, Plan, Step, Values};
+use crate::array::runs;
+use crate::{dispatch, Array, Cx, DType, Error, Result};
+
+/// How the operands of a scan are divided, and which way it goes.
+pub struct Course { pub carry: usize, pub scanned: usize, pub length: usize, pub reverse: bool }
+
+/// Where an output is after a step.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Its slot is the target.
+    There,
+    /// The slot of an earlier output, which is there already.
+    As(usize),
+    /// Copied out of what the step made.
+    Copied,
+}
+
+fn bytes(v: &View, dtype: DType) -> usize { v.size() * dtype.size() }
+
+impl Plan {
+    /// True if a scan over it needs no row that runs by itself.
+    pub fn steps_alone(&self) -> bool { self.phases.iter().all(|p| matches!(p.step, Step::Chunks(_))) }
+
+    /// Runs `length` steps on the operands of a scan.
+    pub fn scan(&self, cx: &Cx, xs: Vec<Array>, s: &Course, outs: &[crate::Aval]) -> Result<Vec<Array>> {
+        let floats = if self.arena > 0 { self.arena / 4 + 16 } else { 0 };
+        cx.meter.steadily(|| cx.meter.with_arena(floats, |arena| self.all_steps(cx, xs, s, outs, aligned(arena))))
+    }
+
+    /// For each output how it gets to its target.
+    fn ways(&self, s: &Course) -> Vec<Way> {
+        let slot = |i: usize| match &self.outputs[i] { Place::View(v) if v.offset == 0 && v.is_contiguous() && v.size() == self.sizes[v.slot].0 && matches!(self.homes[v.slot], Home::Array) => Some(v.slot), _ => None };
+        // Stacked outputs first: a carry is read where its stack has it.
+        let order = || (s.carry..self.outputs.len()).chain(0..s.carry);
+        let mut ways = vec![Way::Copied; self.outputs.len()];
+        for i in order() {
+            let Some(at) = slot(i) else { continue };
+            ways[i] = match order().take_while(|&j| j != i).find(|&j| slot(j) == Some(at)) { Some(j) => Way::As(j), None => Way::There };
+        }
+        ways
+    }
+
+    fn all_steps(&self, cx: &Cx, xs: Vec<Array>, s: &Course, outs: &[crate::Aval], arena: *mut u8) -> Result<Vec<Array>> {
+        let exec = cx.exec();
+        let mut values = self.start(arena)?;
+        let xs: Vec<Array> = xs.into_iter().map(|a| a.to_contiguous(&exec.meter)).collect::<Result<_>>()?;
+        for (a, slot) in xs.iter().zip(&self.inputs).skip(s.carry + s.scanned) { if let Some(slot) = slot { values.put(*slot, a.clone())?; } }
+        // Stacks, and two buffers for each carry: a step reads one and writes the other.
+        let fresh = |aval: &crate::Aval| -> Result<(Array, *mut u8)> {
+            dispatch!(aval.dtype, T => {
+                let mut a = exec.array_as(aval.dtype, exec.vec::<T>(aval.size()), &aval.shape);
+                let p = a.unique_mut::<T>().map(|v| v.as_mut_ptr().cast()).ok_or_else(|| Error::internal("a fresh array is shared"))?;
+                Ok((a, p))
+            })
+        };
+        let targets: Vec<(Array, *mut u8)> = outs.iter().map(fresh).collect::<Result<_>>()?;
+        let other: Vec<(Array, *mut u8)> = outs[..s.carry].iter().map(fresh).collect::<Result<_>>()?;
+        let ways = self.ways(s);
+        let slots: Vec<Option<Slot>> = self.outputs.iter().map(|p| if let Place::View(v) = p { Some(v.slot) } else { None }).collect();
+        for phase in &self.phases {
+            let Step::Chunks(c) = &phase.step else { continue };
+            for &(slot, _) in &c.makes {
+                if !(0..ways.len()).any(|i| slots[i] == Some(slot) && matches!(ways[i], Way::There)) { let (size, dtype) = self.sizes[slot]; values.make(&exec, slot, size, dtype); }
+            }
+        }
+        let slice = |i: usize| xs[i].buffer_step(s.length);
+        let mut carry: Vec<*mut u8> = xs[..s.carry].iter().map(Array::address).collect::<Result<_>>()?;
+        let scanned: Vec<(*mut u8, usize)> = (s.carry..s.carry + s.scanned).map(|i| Ok((xs[i].address()?, slice(i)))).collect::<Result<_>>()?;
+        let step_bytes: Vec<usize> = outs.iter().enumerate().map(|(i, a)| if i < s.carry || s.length == 0 { 0 } else { a.size() / s.length * a.dtype.size() }).collect();
+        for k in 0..s.length {
+            let t = if s.reverse { s.length - 1 - k } else { k };
+            for (i, &p) in carry.iter().enumerate() { if let Some(slot) = self.inputs[i] { values.bases[slot] = p; } }
+            for (i, &(p, size)) in scanned.iter().enumerate() { if let Some(slot) = self.inputs[s.carry + i] { values.bases[slot] = p.wrapping_add(t * size); } }
+            // Of the two buffers of a carry the one that this step does not read.
+            let target = |i: usize| if i >= s.carry { targets[i].1.wrapping_add(t * step_bytes[i]) } else if carry[i] == targets[i].1 { other[i].1 } else { targets[i].1 };
+            let to: Vec<*mut u8> = (0..outs.len()).map(target).collect();
+            for (i, w) in ways.iter().enumerate() { if let (Way::There, Some(slot)) = (w, slots[i]) { values.bases[slot] = to[i]; } }
+            for (i, phase) in self.phases.iter().enumerate() {
+                let Step::Chunks(c) = &phase.step else { continue };
+                if phase.fixed && k > 0 { continue; }
+                cx.count_evaluated();
+                self.profile.time(i, || c.run(&exec, &values.bases));
+            }
+            self.profile.end(self);
+            for (i, w) in ways.iter().enumerate() {
+                match w {
+                    Way::Copied => self.copy_out(&values, i, outs[i].dtype, to[i])?,
+                    // A stack gets a copy of its own, a carry is read where the other is.
+                    Way::As(j) if i >= s.carry => copy(to[*j], to[i], step_bytes[i]),
+                    _ => {}
+                }
+            }
+            for (i, c) in carry.iter_mut().enumerate() { *c = match ways[i] { Way::As(j) => to[j], _ => to[i] }; }
+        }
+        // The last carry goes into its result.
+        for (i, &p) in carry.iter().enumerate() { if p != targets[i].1 { copy(p, targets[i].1, outs[i].size() * outs[i].dtype.size()); } }
+        Ok(targets.into_iter().map(|t| t.0).collect())
+    }
+
+    /// Copies output `i` out of what a step made.
+    fn copy_out(&self, values: &Values, i: usize, dtype: DType, to: *mut u8) -> Result<()> {
+        match &self.outputs[i] {
+            Place::Constant { value, shape, .. } => dispatch!(dtype, T => {
+                // SAFETY: the target has the output's elements.
+                unsafe { std::slice::from_raw_parts_mut(to.cast::<T>(), shape.iter().product()) }.fill(<T as crate::dtype::Element>::from_f64(*value));
+            }),
+            Place::View(v) if v.is_contiguous() => copy(values.bases[v.slot].wrapping_offset(v.offset * dtype.size() as isize), to, bytes(v, dtype)),
+            Place::View(v) => dispatch!(dtype, T => {
+                let (base, mut at) = (values.bases[v.slot].cast::<T>().cast_const(), to.cast::<T>());
+                for run in runs(&v.shape, &[&v.strides]) {
+                    for k in 0..run.len as isize {
+                        // SAFETY: the view's elements lie in its slot, and the target has as many.
+                        unsafe { *at = *base.wrapping_offset(v.offset + run.offsets[0] + k * run.strides[0]) };
+                        at = at.wrapping_add(1);
+                    }
+                }
+            }),
+        }
+        Ok(())
+    }
+}
+
+fn copy(from: *const u8, to: *mut u8, bytes: usize) {
+    // SAFETY: both are buffers of the scan with so many bytes; they are different ones.
+    unsafe { std::ptr::copy_nonoverlapping(from, to, bytes) }
+}
