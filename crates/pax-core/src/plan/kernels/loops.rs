@@ -117,6 +117,8 @@ pub enum From {
     Constant(u32),
     /// One element, repeated.
     Splat(Slot, isize),
+    /// One divided by it.
+    Reciprocal(Slot, isize),
     /// Elements in the loop's order; read where they lie.
     Direct(Slot, isize),
     Walk(Walk),
@@ -232,6 +234,7 @@ impl Loop {
                 let value = match &l.from {
                     From::Constant(bits) => f32::from_bits(*bits),
                     From::Splat(slot, offset) => *bases.at::<f32>(*slot).wrapping_offset(*offset),
+                    From::Reciprocal(slot, offset) => 1.0 / *bases.at::<f32>(*slot).wrapping_offset(*offset),
                     _ => continue,
                 };
                 std::slice::from_raw_parts_mut(at[l.id as usize], TILE).fill(value);
