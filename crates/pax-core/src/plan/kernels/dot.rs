@@ -9,8 +9,9 @@ use crate::Dims;
 /// Rows that are finished by the loop before the next are made: they stay in the first cache.
 const BLOCK: usize = 48;
 
-/// Elements of a row of the left operand that lie further apart than this are copied together first: each would be in another page.
-const APART: isize = 256;
+/// A left operand whose rows' elements lie apart, over more floats than this, is copied together block by block: each element
+/// would be in another page.
+const APART: usize = 1 << 18;
 
 /// A matrix for each index of the batch axes.
 pub struct Operand { pub slot: Slot, pub offset: isize, pub batch: SmallVec<[isize; 4]>, pub row: isize, pub col: isize }
@@ -37,7 +38,7 @@ impl Dot {
     pub fn panels(&self) -> usize { self.n.div_ceil(self.micro.width) }
     pub fn room(&self) -> usize { self.k * self.micro.width + self.left() }
     /// Floats of the copy of a block of rows of the left operand.
-    fn left(&self) -> usize { if self.a.row == 1 && self.a.col >= APART && self.m > 1 { BLOCK * self.k } else { 0 } }
+    fn left(&self) -> usize { if self.a.row == 1 && self.a.col > 1 && self.a.col.unsigned_abs() * self.k >= APART && self.m > 1 { BLOCK * self.k } else { 0 } }
 
     /// Rows `from..to` of the left operand, copied together where their elements lie far apart.
     /// # Safety
