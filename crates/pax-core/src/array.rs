@@ -51,8 +51,13 @@ impl Meter {
                 if let Some(v) = T::slice_mut(&mut s) { return std::mem::take(v); }
             }
         }
-        let out = vec![T::from_i64(0); n];
-        if bytes >= LARGE { in_large_pages(out.as_ptr() as usize, bytes); }
+        if bytes < LARGE { return vec![T::from_i64(0); n]; }
+        // Not cleared: that takes as long as many kernels.
+        let mut out: Vec<T> = Vec::with_capacity(n);
+        in_large_pages(out.as_ptr() as usize, bytes);
+        // SAFETY: elements are plain numbers, of which any bits are some; the caller writes them all.
+        #[allow(clippy::uninit_vec)]
+        unsafe { out.set_len(n) };
         out
     }
 

@@ -27,7 +27,8 @@ struct Local { slot: Slot, offset: usize, unit: usize }
 
 /// Kernels that each chunk runs one after the other on its own units. `makes`: arrays that it fills, each over an input if
 /// nobody else holds that.
-struct Chunks { units: usize, chunks: usize, kernels: Vec<Kernel>, locals: Vec<Local>, scratch: usize, room: usize, makes: SmallVec<[(Slot, Option<Slot>); 2]> }
+/// A chunk takes `step` units at a time, so that what they make stays in the cache.
+struct Chunks { units: usize, chunks: usize, step: usize, kernels: Vec<Kernel>, locals: Vec<Local>, scratch: usize, room: usize, makes: SmallVec<[(Slot, Option<Slot>); 2]> }
 
 enum Step { Chunks(Chunks), Row(Box<Call>) }
 
@@ -126,8 +127,13 @@ impl Chunks {
                     bases = table;
                 }
                 let room = own.wrapping_add(self.scratch).cast::<f32>();
-                // SAFETY: the plan gives every slot that these kernels name a base with its size, and chunks share no unit.
-                for k in &self.kernels { unsafe { k.run(Bases(bases), (from, to, self.units), c, room) } }
+                let mut at = from;
+                while at < to {
+                    let end = to.min(at + self.step);
+                    // SAFETY: the plan gives every slot that these kernels name a base with its size, and chunks share no unit.
+                    for k in &self.kernels { unsafe { k.run(Bases(bases), (at, end, self.units), (c, at > from), room) } }
+                    at = end;
+                }
             });
         };
         if self.chunks == 1 { chunk(0) } else { exec.pool.run(self.chunks, &chunk) }

@@ -12,12 +12,12 @@ use crate::plan::view::{Place, Slot, View};
 use crate::program::Equation;
 use crate::{DType, Dims, Result};
 
-/// An operand outside of the loop, with zeros (or `fill`) around it where it is padded.
+/// An operand outside of the loop, with zeros (or `fill`) around it where it is padded. `Reciprocal`: of one float, repeated.
 #[derive(Clone)]
-pub(super) enum Source { Place(Place, DType), Padded { view: View, shape: Dims, low: Dims, dtype: DType, fill: u32 } }
+pub(super) enum Source { Reciprocal(Place), Place(Place, DType), Padded { view: View, shape: Dims, low: Dims, dtype: DType, fill: u32 } }
 
 impl Source {
-    fn slot(&self) -> Option<Slot> { match self { Source::Place(Place::View(v), _) | Source::Padded { view: v, .. } => Some(v.slot), Source::Place(..) => None } }
+    fn slot(&self) -> Option<Slot> { match self { Source::Place(Place::View(v), _) | Source::Padded { view: v, .. } | Source::Reciprocal(Place::View(v)) => Some(v.slot), Source::Place(..) | Source::Reciprocal(_) => None } }
     /// In the order of the loop, from the slot's beginning.
     fn is_direct(&self) -> bool { matches!(self, Source::Place(Place::View(v), _) if v.is_contiguous() && v.offset == 0) }
 }
@@ -116,7 +116,7 @@ impl Builder<'_> {
     fn express(&mut self, name: &'static str, f: TileFn, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> Value {
         let early = |a: &Operand| match a {
             Operand::Floating(i) => self.floats[*i].shape[..] == *shape,
-            Operand::Source(s) => match &**s { Source::Place(Place::View(v), _) => self.early(v.slot), Source::Place(..) => true, Source::Padded { .. } => false },
+            Operand::Source(s) => match &**s { Source::Place(Place::View(v), _) => self.early(v.slot), Source::Place(..) => true, Source::Padded { .. } | Source::Reciprocal(_) => false },
             Operand::Expr { .. } => false,
         };
         let count = 1 + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].count } else { 0 }).sum::<usize>();
@@ -164,7 +164,7 @@ impl Builder<'_> {
     fn source_units(&self, s: &Source) -> Option<(Slot, usize)> {
         match s {
             Source::Place(Place::View(v), _) => Some((v.slot, v.units(self.sizes[v.slot].0, 0))),
-            Source::Place(..) => None,
+            Source::Place(..) | Source::Reciprocal(_) => None,
             Source::Padded { view: v, shape, .. } => {
                 let fixed = v.shape.iter().zip(shape).position(|(a, b)| a != b).map_or(0, |i| shape.len() - i);
                 Some((v.slot, v.units(self.sizes[v.slot].0, fixed)))
@@ -274,6 +274,8 @@ fn bits(value: f64, dtype: DType) -> u32 { if dtype == DType::I32 { value as i32
 
 fn load(s: &Source) -> From {
     match s {
+        Source::Reciprocal(Place::Constant { value, .. }) => From::Constant((1.0 / *value as f32).to_bits()),
+        Source::Reciprocal(Place::View(v)) => From::Reciprocal(v.slot, v.offset),
         Source::Place(Place::Constant { value, dtype, .. }, _) => From::Constant(bits(*value, *dtype)),
         Source::Place(Place::View(v), dtype) => {
             let bools = *dtype == DType::Bool;
@@ -285,6 +287,20 @@ fn load(s: &Source) -> From {
             let axes = (0..shape.len()).map(|d| Axis { n: shape[d], stride: v.strides[d], low: low[d], size: v.shape[d] });
             From::Walk(Walk::new(v.slot, v.offset, axes, *dtype == DType::Bool, *fill))
         }
+    }
+}
+
+/// Loops of fewer elements divide.
+const DIVIDED: usize = 4096;
+
+/// Divisions by one number become products with its reciprocal, which is rounded once more: a division takes ten times as long.
+fn multiply(exprs: &mut [Expr], simd: Simd) {
+    for e in exprs.iter_mut().filter(|e| e.name == "div" && e.dtype == DType::F32) {
+        let Some(Arg::Source(s)) = e.args.get(1) else { continue };
+        let Source::Place(p, _) = &**s else { continue };
+        if !matches!(p, Place::Constant { .. }) && !matches!(p, Place::View(v) if v.is_splat()) { continue; }
+        e.args[1] = Arg::Source(Rc::new(Source::Reciprocal(p.clone())));
+        (e.name, e.f) = ("mul", tile::mul(simd));
     }
 }
 
@@ -319,6 +335,7 @@ fn join_products(exprs: &mut Vec<Expr>, simd: Simd) {
 /// `over`: results that may lie over an operand.
 pub(super) fn finish(group: Group, simd: Simd, over: &[Slot]) -> Loop {
     let Group { shape, mut exprs, tile, .. } = group;
+    if shape.iter().product::<usize>() >= DIVIDED { multiply(&mut exprs, simd); }
     join_products(&mut exprs, simd);
     let mut last = vec![0usize; exprs.len()];
     for (i, e) in exprs.iter().enumerate() { for a in &e.args { if let Arg::Expr(k) = a { last[*k] = i; } } }

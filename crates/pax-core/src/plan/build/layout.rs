@@ -16,6 +16,8 @@ const CHUNKS: usize = 32;
 const SUMS: usize = 16;
 /// A phase with less work runs on the caller's thread.
 const ALONE: f64 = 7000.0;
+/// What a few units make should stay in so many bytes of the cache.
+const CACHE: usize = 1 << 16;
 /// Buffers begin at multiples of so many bytes.
 const ALIGN: usize = 64;
 
@@ -122,7 +124,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
         let per = units.div_ceil(chunks[p]);
         let (mut locals, mut local, mut kernels, mut room, mut makes) = (Vec::new(), Ranges::default(), Vec::new(), 0, SmallVec::<[(Slot, Option<Slot>); 2]>::new());
         let mut local_ends: Vec<(usize, Slot, usize, usize)> = Vec::new();
-        let (mut row, mut label) = (None, Vec::new());
+        let (mut row, mut label, mut moved) = (None, Vec::new(), 0);
         for &i in &order[p] {
             let Some(d) = drafts[i].take() else { continue };
             for &s in &d.writes {
@@ -140,6 +142,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
                     local_ends.push((last[s].map_or(i, |l| l.1), s, at, unit * per));
                 }
             }
+            moved += d.writes.iter().map(|&s| bytes(s)).sum::<usize>();
             label.push(d.body.label());
             match d.body {
                 Body::Row(call) => row = Some(call),
@@ -161,7 +164,13 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
         }
         let drops = std::mem::take(&mut ends[p]);
         for &s in &drops { if let Home::Arena(at) = homes[s] { arena.give(at, bytes(s)); } }
-        let step = match row { Some(call) => Step::Row(call), None => Step::Chunks(Chunks { units, chunks: chunks[p], kernels, locals, scratch: local.end, room, makes }) };
+        let step = match row {
+            Some(call) => Step::Row(call),
+            None => {
+                let step = if kernels.len() > 1 && kernels.iter().all(Kernel::divides) { (CACHE / moved.div_ceil(units).max(1)).clamp(1, per) } else { per };
+                Step::Chunks(Chunks { units, chunks: chunks[p], step, kernels, locals, scratch: local.end, room, makes })
+            }
+        };
         let drops = drops.into_iter().filter(|&s| matches!(homes[s], Home::Array)).collect();
         steps.push(Phase { step, drops, label: label.join("; "), fixed: is_fixed[p] });
     }

@@ -88,14 +88,19 @@ impl Builder<'_> {
         let rowwise = !dot.batch.is_empty() || work < super::TINY / 2.0 || (m >= ROWS && (m >= 2 * k || self.last_phase(&reads).is_some_and(|p| p > INTEGERS && self.fits(p, &reads, m, work).is_some())));
         if rowwise {
             // What many chunks read is packed once.
-            if dot.batch.is_empty() && self.packable(b.slot, m >= ROWS) { dot.right = Right::Packed(self.packed(&dot)); }
+            if dot.batch.is_empty() && self.packable(b.slot, m >= ROWS) { dot.right = Right::Packed(self.packed(&dot, PACKS)); }
+            // So is what comes out of the last phase that this product waits for anyway.
+            else if dot.batch.is_empty() && m >= ROWS && work > super::TINY && self.phase_of(b.slot).is_some() && self.phase_of(b.slot) == self.last_phase(&reads) {
+                let phase = self.phase(Kind::Alone, dot.panels(), 0.0);
+                dot.right = Right::Packed(self.packed(&dot, phase));
+            }
             let panels = if let Right::Packed(slot) = dot.right { Some((slot, 1)) } else { None };
             let reads: SmallVec<[(Slot, usize); 3]> = reads.into_iter().chain(panels).collect();
             let phase = self.choose(&reads, items * m, work);
             self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Dot(Dot { out, ..dot })));
             return Ok(true);
         }
-        if self.packable(b.slot, false) { dot.right = Right::Packed(self.packed(&dot)); }
+        if self.packable(b.slot, false) { dot.right = Right::Packed(self.packed(&dot, PACKS)); }
         let pieces = ((work / PIECE) as usize).clamp(1, PIECES);
         let strips = pieces.div_ceil(dot.panels()).min(m.div_ceil(4 * self.micro.rows));
         let phase = self.phase(Kind::Alone, dot.panels() * strips, work);
@@ -107,14 +112,14 @@ impl Builder<'_> {
         Ok(true)
     }
 
-    /// The right operand in panels, packed in a phase near the start.
-    fn packed(&mut self, dot: &Dot) -> Slot {
+    /// The right operand in panels, packed in this phase if it is not yet.
+    fn packed(&mut self, dot: &Dot, phase: usize) -> Slot {
         let key = (dot.b.slot, dot.b.offset, [dot.b.row, dot.b.col], [dot.k, dot.n]);
         if let Some((_, slot)) = self.packs.iter().find(|p| p.0 == key) { return *slot; }
-        self.phases[PACKS].work += (dot.k * dot.n) as f64 * 0.2;
+        self.phases[phase].work += (dot.k * dot.n) as f64 * 0.2;
         let source = Operand { slot: dot.b.slot, offset: dot.b.offset, batch: SmallVec::new(), row: dot.b.row, col: dot.b.col };
         let (micro, k, n) = (dot.micro, dot.k, dot.n);
-        let slot = self.draft(PACKS, |s| Body::Kernel(Kernel::Pack(Pack { micro, k, n, b: source, out: s[0] })), [dot.b.slot], &[(self.micro.packed(k, n), DType::F32)])[0];
+        let slot = self.draft(phase, |s| Body::Kernel(Kernel::Pack(Pack { micro, k, n, b: source, out: s[0] })), [dot.b.slot], &[(self.micro.packed(k, n), DType::F32)])[0];
         self.packs.push((key, slot));
         slot
     }

@@ -6,6 +6,13 @@ use super::{part, Bases, Slot};
 use crate::exec::cpu::panel::{Matrix, Micro, Piece};
 use crate::Dims;
 
+/// Rows that are finished by the loop before the next are made: they stay in the first cache.
+const BLOCK: usize = 48;
+
+/// A left operand whose rows' elements lie apart, over more floats than this, is copied together block by block: each element
+/// would be in another page.
+const APART: usize = 1 << 18;
+
 /// A matrix for each index of the batch axes.
 pub struct Operand { pub slot: Slot, pub offset: isize, pub batch: SmallVec<[isize; 4]>, pub row: isize, pub col: isize }
 
@@ -29,7 +36,19 @@ pub struct Dot { pub micro: Micro, pub batch: Dims, pub m: usize, pub k: usize, 
 
 impl Dot {
     pub fn panels(&self) -> usize { self.n.div_ceil(self.micro.width) }
-    pub fn room(&self) -> usize { self.k * self.micro.width }
+    pub fn room(&self) -> usize { self.k * self.micro.width + self.left() }
+    /// Floats of the copy of a block of rows of the left operand.
+    fn left(&self) -> usize { if self.a.row == 1 && self.a.col > 1 && self.a.col.unsigned_abs() * self.k >= APART && self.m > 1 { BLOCK * self.k } else { 0 } }
+
+    /// Rows `from..to` of the left operand, copied together where their elements lie far apart.
+    /// # Safety
+    /// `room` has the floats of `left`.
+    unsafe fn block(&self, a: Matrix, from: usize, to: usize, room: *mut f32) -> Matrix {
+        if self.left() == 0 { return a.from(from, 0); }
+        // SAFETY: the rows lie one behind the other.
+        unsafe { for l in 0..self.k { std::ptr::copy_nonoverlapping(a.at(from, l), room.add(l * BLOCK), to - from); } }
+        Matrix { data: room, rows: 1, cols: BLOCK as isize }
+    }
 
     /// One panel of the right operand and the distance of its rows; packs it into the room if it does not serve as it lies.
     /// # Safety
@@ -62,11 +81,18 @@ impl Dot {
             // SAFETY: operands lie as their strides say; the rows of the result are this call's.
             unsafe {
                 let (a, b) = (self.a.matrix(bases, &self.batch, item), self.b.matrix(bases, &self.batch, item));
-                for p in 0..self.panels() {
-                    let (panel, ldb) = self.panel(bases, b, p, last - first, room);
-                    let (column, width) = (p * self.micro.width, self.micro.width.min(self.n - p * self.micro.width));
-                    let piece = Piece { from: first, to: last, column, width, depth: self.k };
-                    self.micro.run(piece, a, panel, ldb, out.wrapping_add((row - first) * self.n), self.n, false);
+                let out = out.wrapping_add((row - first) * self.n);
+                let step = if self.left() > 0 { BLOCK } else { last - first };
+                let mut at = first;
+                while at < last {
+                    let end = last.min(at + step);
+                    let left = self.block(a, at, end, room.add(self.k * self.micro.width));
+                    for p in 0..self.panels() {
+                        let (panel, ldb) = self.panel(bases, b, p, last - first, room);
+                        let (column, width) = (p * self.micro.width, self.micro.width.min(self.n - p * self.micro.width));
+                        self.micro.run(Piece { from: 0, to: end - at, column, width, depth: self.k }, left, panel, ldb, out.wrapping_add(at * self.n), self.n, false);
+                    }
+                    at = end;
                 }
             }
             row += last - first;
@@ -74,20 +100,12 @@ impl Dot {
     }
 }
 
-/// Rows that are finished by the loop before the next are made: they stay in the first cache.
-const BLOCK: usize = 48;
-
-/// Elements of a row of the left operand that lie further apart than this are copied together first: each would be in another page.
-const APART: isize = 256;
-
 /// A product cut into pieces: panels of columns, and strips of rows where panels are few.
 pub struct Product { pub dot: Dot, pub strips: usize, pub behind: Option<Loop> }
 
 impl Product {
     pub fn pieces(&self) -> usize { self.dot.panels() * self.strips }
-    pub fn room(&self) -> usize { self.dot.room() + self.left() + self.behind.as_ref().map_or(0, |l| BLOCK * self.dot.micro.width + l.tiles * TILE) }
-    /// Floats of the copy of a block of rows of the left operand.
-    fn left(&self) -> usize { if self.dot.a.row == 1 && self.dot.a.col >= APART { BLOCK * self.dot.k } else { 0 } }
+    pub fn room(&self) -> usize { self.dot.room() + self.behind.as_ref().map_or(0, |l| BLOCK * self.dot.micro.width + l.tiles * TILE) }
 
     /// # Safety
     /// As `Kernel::run`.
@@ -97,7 +115,7 @@ impl Product {
         // SAFETY: operands lie as their strides say; the pieces of the result are this call's.
         unsafe {
             let (a, b) = (d.a.matrix(bases, &[], 0), d.b.matrix(bases, &[], 0));
-            let (left, tile) = (room.add(d.room()), room.add(d.room() + self.left()));
+            let (copy, tile) = (room.add(d.k * width), room.add(d.room()));
             for piece in part(self.pieces(), from, of)..part(self.pieces(), to, of) {
                 let (p, strip) = (piece / self.strips, piece % self.strips);
                 let (first, last) = (part(d.m, strip, self.strips), part(d.m, strip + 1, self.strips));
@@ -107,11 +125,7 @@ impl Product {
                 let mut row = first;
                 while row < last {
                     let end = last.min(row + BLOCK);
-                    let mut a = a.from(row, 0);
-                    if self.left() > 0 {
-                        for l in 0..d.k { std::ptr::copy_nonoverlapping(a.at(0, l), left.add(l * BLOCK), end - row); }
-                        a = Matrix { data: left, rows: 1, cols: BLOCK as isize };
-                    }
+                    let a = d.block(a, row, end, copy);
                     let piece = |column| Piece { from: 0, to: end - row, column, width: columns, depth: d.k };
                     match &self.behind {
                         None => d.micro.run(piece(column), a, panel, ldb, bases.at::<f32>(d.out).wrapping_add(row * d.n), d.n, false),

@@ -117,6 +117,8 @@ pub enum From {
     Constant(u32),
     /// One element, repeated.
     Splat(Slot, isize),
+    /// One divided by it.
+    Reciprocal(Slot, isize),
     /// Elements in the loop's order; read where they lie.
     Direct(Slot, isize),
     Walk(Walk),
@@ -203,7 +205,7 @@ impl Loop {
                         From::Tile => for i in 0..rows { std::ptr::copy_nonoverlapping(tile.add((row - from + i) * stride), dst.add(i * width), width); },
                         From::Direct(slot, offset) => {
                             let src = bases.at::<f32>(*slot).wrapping_offset(*offset).cast_const();
-                            for i in 0..rows { std::ptr::copy_nonoverlapping(src.add(index(i)), dst.add(i * width), width); }
+                            for i in 0..rows { copy(src.add(index(i)), dst.add(i * width), width); }
                         }
                         From::Walk(w) => for i in 0..rows { w.copy(bases.at(w.slot), index(i), width, dst.add(i * width)); },
                         _ => {}
@@ -214,7 +216,7 @@ impl Loop {
                     let src = at[s.id as usize].cast_const();
                     for i in 0..rows {
                         if s.how == How::Bools { to_bools(src.add(i * width), bases.at::<u8>(s.slot).wrapping_add(index(i)), width) }
-                        else { std::ptr::copy_nonoverlapping(src.add(i * width), bases.at::<f32>(s.slot).wrapping_add(index(i)), width) }
+                        else { copy(src.add(i * width), bases.at::<f32>(s.slot).wrapping_add(index(i)), width) }
                     }
                 }
                 row += rows;
@@ -232,6 +234,7 @@ impl Loop {
                 let value = match &l.from {
                     From::Constant(bits) => f32::from_bits(*bits),
                     From::Splat(slot, offset) => *bases.at::<f32>(*slot).wrapping_offset(*offset),
+                    From::Reciprocal(slot, offset) => 1.0 / *bases.at::<f32>(*slot).wrapping_offset(*offset),
                     _ => continue,
                 };
                 std::slice::from_raw_parts_mut(at[l.id as usize], TILE).fill(value);
@@ -247,6 +250,15 @@ impl Loop {
             unsafe { (i.f)(at[i.dst as usize], a, b, c, n) };
         }
     }
+}
+
+/// Copies a row of a block; most have the width of a panel.
+/// # Safety
+/// Both hold `n` elements.
+#[inline(always)]
+unsafe fn copy(src: *const f32, dst: *mut f32, n: usize) {
+    // SAFETY: the caller's.
+    unsafe { if n == 32 { *dst.cast::<[f32; 32]>() = *src.cast::<[f32; 32]>() } else { std::ptr::copy_nonoverlapping(src, dst, n) } }
 }
 
 /// # Safety

@@ -61,12 +61,15 @@ impl Kernel {
         }
     }
 
-    /// Runs units `from..to` of `of`, as chunk `chunk`.
+    /// True if a few units at a time cost no more than many: it prepares nothing, and reads nothing that all of them share.
+    pub fn divides(&self) -> bool { matches!(self, Kernel::Loop(_) | Kernel::Reduce(_) | Kernel::Gather(_) | Kernel::Concat(_)) }
+
+    /// Runs units `from..to` of `of`, as chunk `chunk`, which has run others before when it comes `again`.
     /// # Safety
     /// The bases are those of the plan that the kernel belongs to, `room` has the floats it asked for, and no two calls at
     /// one time share a unit.
     #[inline]
-    pub unsafe fn run(&self, bases: Bases, (from, to, of): (usize, usize, usize), chunk: usize, room: *mut f32) {
+    pub unsafe fn run(&self, bases: Bases, (from, to, of): (usize, usize, usize), (chunk, again): (usize, bool), room: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
             match self {
@@ -74,7 +77,7 @@ impl Kernel {
                 Kernel::Dot(d) => d.run(bases, from, to, of, room),
                 Kernel::Product(p) => p.run(bases, from, to, of, room),
                 Kernel::Pack(p) => p.run(bases, part(p.panels(), from, of), part(p.panels(), to, of)),
-                Kernel::Reduce(r) => r.run(bases, from, to, of, chunk),
+                Kernel::Reduce(r) => r.run(bases, from, to, of, (chunk, again)),
                 Kernel::Gather(g) => g.run(bases, part(g.rows(), from, of), part(g.rows(), to, of)),
                 Kernel::Scatter(s) => s.run(bases, from, to, of),
                 Kernel::Conv(c) => c.run(bases, from, to, of, chunk, room),

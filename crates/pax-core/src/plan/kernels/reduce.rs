@@ -20,8 +20,9 @@ fn offset(axes: &[(usize, isize)], mut index: usize) -> isize {
 
 impl Reduce {
     /// # Safety
-    /// As `Kernel::run`. `across`: the units divide what is summed, and each chunk writes a result of its own.
-    pub unsafe fn run(&self, bases: Bases, from: usize, to: usize, of: usize, chunk: usize) {
+    /// As `Kernel::run`. `across`: the units divide what is summed, and each chunk has a result of its own, to which it adds when
+    /// it comes `again`.
+    pub unsafe fn run(&self, bases: Bases, from: usize, to: usize, of: usize, (chunk, again): (usize, bool)) {
         let x = bases.at::<f32>(self.slot).cast_const().wrapping_offset(self.offset);
         let out = bases.at::<f32>(self.out);
         let (total, count): (usize, usize) = (self.kept.iter().map(|d| d.0).product(), self.over.iter().map(|d| d.0).product());
@@ -29,14 +30,16 @@ impl Reduce {
         unsafe {
             if self.across {
                 let (first, last) = (part(count, from, of), part(count, to, of));
-                return self.some(x, out.wrapping_add(chunk * total), (0, total), (first, last));
+                return self.some(x, out.wrapping_add(chunk * total), (0, total), (first, last), again);
             }
-            self.some(x, out, (part(total, from, of), part(total, to, of)), (0, count));
+            self.some(x, out, (part(total, from, of), part(total, to, of)), (0, count), false);
         }
     }
 
-    /// Results `from..to`, each of the elements `first..last` of what it is made of.
-    unsafe fn some(&self, x: *const f32, out: *mut f32, (from, to): (usize, usize), (first, last): (usize, usize)) {
+    /// Results `from..to`, each of the elements `first..last` of what it is made of; added to what is there when `again`.
+    unsafe fn some(&self, x: *const f32, out: *mut f32, (from, to): (usize, usize), (first, last): (usize, usize), again: bool) {
+        // SAFETY: a result of this call's.
+        let begin = |out: *mut f32| if again { unsafe { *out } } else { f32::start(self.fold) };
         // SAFETY: the caller's.
         unsafe {
             match (self.kept.split_last(), self.over.split_last()) {
@@ -47,17 +50,17 @@ impl Reduce {
                         let (row, column) = (at / inner, at % inner);
                         let n = (inner - column).min(to - at);
                         let src = x.wrapping_offset(offset(outer, row) + column as isize);
-                        self.columns(src, first, last, n, out.wrapping_add(at));
+                        self.columns(src, first, last, n, out.wrapping_add(at), again);
                         at += n;
                     }
                 }
-                (None | Some((_, [])), Some((&(len, 1), []))) if (first, last) == (0, len) => {
+                (None | Some((_, [])), Some((&(len, 1), []))) if (first, last) == (0, len) && !again => {
                     let stride = self.kept.first().map_or(0, |d| d.1);
                     rows::rows(self.fold, x.wrapping_offset(from as isize * stride), to - from, len, stride, out.wrapping_add(from));
                 }
                 (_, Some((&(len, 1), more))) => for i in from..to {
                     let src = x.wrapping_offset(offset(&self.kept, i));
-                    let mut acc = f32::start(self.fold);
+                    let mut acc = begin(out.wrapping_add(i));
                     let mut at = first;
                     while at < last {
                         let n = (len - at % len).min(last - at);
@@ -68,22 +71,22 @@ impl Reduce {
                 },
                 _ => for i in from..to {
                     let src = x.wrapping_offset(offset(&self.kept, i));
-                    *out.wrapping_add(i) = (first..last).fold(f32::start(self.fold), |acc, k| f32::join(self.fold, acc, *src.wrapping_offset(offset(&self.over, k))));
+                    *out.wrapping_add(i) = (first..last).fold(begin(out.wrapping_add(i)), |acc, k| f32::join(self.fold, acc, *src.wrapping_offset(offset(&self.over, k))));
                 },
             }
         }
     }
 
     /// `n` results that lie together, of rows `first..last`.
-    unsafe fn columns(&self, x: *const f32, first: usize, last: usize, n: usize, out: *mut f32) {
+    unsafe fn columns(&self, x: *const f32, first: usize, last: usize, n: usize, out: *mut f32, again: bool) {
         // SAFETY: the caller's.
         unsafe {
             let (inner, outer) = self.over.split_last().map_or(((1, 0), &[][..]), |(i, o)| (*i, o));
             let mut at = first;
-            if first >= last { std::slice::from_raw_parts_mut(out, n).fill(f32::start(self.fold)); }
+            if first >= last && !again { std::slice::from_raw_parts_mut(out, n).fill(f32::start(self.fold)); }
             while at < last {
                 let rows = (inner.0 - at % inner.0).min(last - at);
-                rows::columns(self.fold, x.wrapping_offset(offset(outer, at / inner.0) + (at % inner.0) as isize * inner.1), rows, n, inner.1, out, at > first);
+                rows::columns(self.fold, x.wrapping_offset(offset(outer, at / inner.0) + (at % inner.0) as isize * inner.1), rows, n, inner.1, out, again || at > first);
                 at += rows;
             }
         }
