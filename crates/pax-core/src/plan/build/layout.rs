@@ -52,8 +52,6 @@ impl Ranges {
     }
 }
 
-fn only_tile(b: &Body) -> bool { matches!(b, Body::Product(_, g) if g.only_tile().is_some()) }
-
 pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan {
     let Builder { simd, mut drafts, phases, made, mut sizes, mut constants, partials, fixed, .. } = b;
     let slots = made.len();
@@ -74,10 +72,11 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
         }
         if matches!(d.body, Body::Row(_)) { for &s in &d.writes { shared[s] = true; } }
     }
+    let is_output: Vec<bool> = { let mut t = vec![false; slots]; for p in &outputs { if let Place::View(v) = p { t[v.slot] = true; } } t };
     let row_touched: Vec<bool> = {
         let mut t = vec![false; slots];
         for d in drafts.iter().filter(|d| matches!(d.body, Body::Row(_))) { for &s in d.reads.iter().chain(&d.writes) { t[s] = true; } }
-        for p in &outputs { if let Place::View(v) = p { t[v.slot] = true; } }
+        for (t, o) in t.iter_mut().zip(&is_output) { *t |= o; }
         t
     };
     for p in &outputs { if let Place::View(v) = p { last[v.slot] = Some((usize::MAX, 0)); } }
@@ -91,15 +90,16 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
 
     // A result may lie over an input of its size that dies in the loop which makes it, or before: where the caller gave it away.
     let mut over: Vec<Option<Slot>> = vec![None; slots];
-    let mut taken = vec![false; slots];
-    let is_output: Vec<bool> = { let mut t = vec![false; slots]; for p in &outputs { if let Place::View(v) = p { t[v.slot] = true; } } t };
-    for d in &drafts {
+    let mut free: Vec<Slot> = inputs.iter().copied().filter(|&i| last[i].is_some_and(|l| l.0 < phases.len())).collect();
+    let alone = |i: Slot, phase: usize| drafts.iter().filter(|e| e.phase == phase && e.reads.contains(&i)).count() == 1;
+    for (k, d) in drafts.iter().enumerate() {
         let (Body::Loop(g) | Body::Product(_, g)) = &d.body else { continue };
         let direct = g.direct();
-        for &o in d.writes.iter().filter(|&&o| is_output[o] && !only_tile(&d.body)) {
-            let dies = |i: Slot| last[i].is_some_and(|(p, _)| p < d.phase || (p == d.phase && direct.contains(&i) && drafts.iter().enumerate().all(|(k, e)| e.phase != d.phase || std::ptr::eq(e, d) || !e.reads.contains(&i) || k == usize::MAX)));
-            over[o] = direct.iter().copied().chain(inputs.iter().copied()).find(|&i| inputs.contains(&i) && !taken[i] && sizes[i] == sizes[o] && dies(i));
-            if let Some(i) = over[o] { taken[i] = true; }
+        for &o in d.writes.iter().filter(|&&o| is_output[o] && g.only_tile().is_none()) {
+            let dies = |i: Slot| last[i].is_some_and(|l| l.0 < d.phase || (l == (d.phase, k) && direct.contains(&i) && alone(i, d.phase)));
+            let fits = |&i: &Slot| sizes[i] == sizes[o] && dies(i);
+            let Some(at) = free.iter().position(|i| direct.contains(i) && fits(i)).or_else(|| free.iter().position(fits)) else { continue };
+            over[o] = Some(free.swap_remove(at));
         }
     }
     let laid_over: Vec<Slot> = (0..slots).filter(|&s| over[s].is_some()).collect();
