@@ -1,12 +1,10 @@
 //! What the engine promises beside numbers: depth, memory, errors, pull-backs, threads.
 mod support;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pax_core::exec::Pool;
 use pax_core::level::Mode;
 use pax_core::{row, walk, Aval, Code, Cx, DType, Params, Result, Tensor, Value};
-use support::{near, values, Rng};
+use support::{near, values, Rng, Threads};
 
 fn scalar(cx: &Cx, x: f64) -> Tensor { cx.from_f64(DType::F32, &[x], &[]) }
 
@@ -315,22 +313,6 @@ fn reading_while_recording() -> Result<()> {
     assert!(cx.is_abstract() && cx.array(&z).is_err());
     cx.unwind(0);
     Ok(())
-}
-
-struct Threads(usize);
-impl Pool for Threads {
-    fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync)) {
-        let next = AtomicUsize::new(0);
-        std::thread::scope(|s| {
-            for _ in 0..self.0 {
-                s.spawn(|| loop {
-                    let i = next.fetch_add(1, Ordering::Relaxed);
-                    if i >= chunks { break; }
-                    f(i);
-                });
-            }
-        });
-    }
 }
 
 /// Operands large enough for several chunks, by row.

@@ -2,28 +2,11 @@
 //! one, and the same bits for any number of threads.
 mod support;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pax_core::exec::{Pool, Serial};
 use pax_core::ops::index::gather::Place;
 use pax_core::{row, Cx, DType, Result, Tensor, Value};
-use support::{near, values, Rng};
-
-struct Threads(usize);
-impl Pool for Threads {
-    fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync)) {
-        let next = AtomicUsize::new(0);
-        std::thread::scope(|s| {
-            for _ in 0..self.0 {
-                s.spawn(|| loop {
-                    let i = next.fetch_add(1, Ordering::Relaxed);
-                    if i >= chunks { break; }
-                    f(i);
-                });
-            }
-        });
-    }
-}
+use support::{near, values, Rng, Threads};
 
 /// Sizes of a stream `[batch, time, width]`, and the heads that divide its width.
 #[derive(Clone, Copy, Debug)]

@@ -248,3 +248,20 @@ pub fn dot(cx: &Cx, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let y = cx.mul(a, b)?;
     cx.reduce_sum(&y, &(0..y.ndim()).collect::<Vec<_>>())
 }
+
+/// A pool of so many threads, each of which takes the next chunk.
+pub struct Threads(pub usize);
+impl pax_core::exec::Pool for Threads {
+    fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync)) {
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|s| {
+            for _ in 0..self.0 {
+                s.spawn(|| loop {
+                    let i = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    if i >= chunks { break; }
+                    f(i);
+                });
+            }
+        });
+    }
+}
