@@ -3,22 +3,15 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as pax from "paxjs";
 import { stats } from "paxjs/internal";
+import { warningsOf } from "../support/warnings.js";
 
 const { np, nn } = pax;
 const test = suite("jit's key");
 type T = pax.Tensor;
 
-/** Silences the warning about retraces, which these tests cause on purpose, and gives what was said. */
-let warnings: string[] = [];
-const { warn } = console;
-test.before.each(() => {
-  warnings = [];
-  console.warn = (text: string) => { warnings.push(text); };
-});
-test.after.each(() => {
-  console.warn = warn;
-  assert.is(stats().depth, 0);
-});
+/** Among them the one about retraces, which these tests cause on purpose. */
+const warnings = warningsOf(test);
+test.after.each(() => { assert.is(stats().depth, 0); });
 
 /** A jitted sum of all leaves that counts its traces. */
 function counted(): { readonly call: (tree: unknown) => T; readonly traces: () => number } {

@@ -3,18 +3,14 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as pax from "paxjs";
 import { fails } from "../support/fails.js";
+import { warningsOf } from "../support/warnings.js";
 
 const { np, nn } = pax;
 const test = suite("why jit traced again");
 type T = pax.Tensor;
 
-let warnings: string[] = [];
-const { warn } = console;
-test.before.each(() => {
-  warnings = [];
-  console.warn = (text: string) => { warnings.push(text); };
-});
-test.after.each(() => { console.warn = warn; delete process.env["PAX_EXPLAIN_RETRACE"]; });
+const warnings = warningsOf(test);
+test.after.each(() => { delete process.env["PAX_EXPLAIN_RETRACE"]; });
 
 class Net extends pax.Module {
   w = pax.parameter(np.ones([2]));

@@ -251,21 +251,23 @@ impl Array {
 /// An inner run of a strided walk over one or more operands: `len` elements from `offsets[k]`, `strides[k]` apart.
 pub struct Run<const K: usize> { pub len: usize, pub offsets: [isize; K], pub strides: [isize; K] }
 
-/// Walks operands of one shape in row-major order, dimensions that lie together merged.
-pub fn runs<const K: usize>(shape: &[usize], strides: &[&smallvec::SmallVec<[isize; 6]>; K]) -> Runs<K> {
+/// Dimensions of operands of one shape, merged where they lie together: sizes and strides.
+pub fn merge<const K: usize>(shape: &[usize], strides: [&[isize]; K]) -> smallvec::SmallVec<[(usize, [isize; K]); 6]> {
     let mut dims: smallvec::SmallVec<[(usize, [isize; K]); 6]> = smallvec::SmallVec::new();
     for (d, &n) in shape.iter().enumerate() {
         if n == 1 { continue; }
         let s: [isize; K] = std::array::from_fn(|k| strides[k][d]);
-        if let Some((m, t)) = dims.last_mut() {
-            if (0..K).all(|k| t[k] == s[k] * n as isize) {
-                *m *= n;
-                *t = s;
-                continue;
-            }
+        match dims.last_mut() {
+            Some((m, t)) if (0..K).all(|k| t[k] == s[k] * n as isize) => { *m *= n; *t = s; }
+            _ => dims.push((n, s)),
         }
-        dims.push((n, s));
     }
+    dims
+}
+
+/// Walks operands of one shape in row-major order, dimensions that lie together merged.
+pub fn runs<const K: usize>(shape: &[usize], strides: &[&smallvec::SmallVec<[isize; 6]>; K]) -> Runs<K> {
+    let mut dims = merge(shape, strides.map(|s| &s[..]));
     let empty = shape.contains(&0);
     let (len, inner) = dims.pop().unwrap_or((1, [0; K]));
     Runs { index: smallvec::smallvec![0; dims.len()], dims, len, inner, offsets: [0; K], done: empty }

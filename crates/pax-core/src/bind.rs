@@ -264,10 +264,9 @@ impl Cx {
         let (row, params) = (&ops::programs::call::CALL, Params::new(ops::programs::call::CALL.params, [program.clone().into()])?);
         if self.depth() > 0 || !given.contains(&true) { return self.apply(row, params, inputs); }
         if !self.queue.borrow().is_empty() { self.flush()?; }
-        let all: Vec<Tensor> = inputs.iter().chain(&program.captured).cloned().collect();
-        self.check_alive(&all)?;
-        let shapes = (row.shape)(&all.iter().map(|t| t.aval()).collect::<Vec<_>>(), &params)?;
-        drop(all);
+        self.check_alive(inputs)?;
+        self.check_alive(&program.captured)?;
+        let shapes = (row.shape)(&inputs.iter().chain(&program.captured).map(|t| t.aval()).collect::<Vec<_>>(), &params)?;
         for a in &shapes { allocatable(a).map_err(|e| e.at(row.name))?; }
         let mut values: SmallVec<[Array; 3]> = SmallVec::with_capacity(inputs.len());
         for (i, t) in inputs.iter().chain(&program.captured).enumerate() {

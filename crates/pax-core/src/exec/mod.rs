@@ -25,6 +25,8 @@ impl Exec {
     pub fn vec<T: Element>(&self, n: usize) -> Vec<T> { self.meter.take(n) }
     pub fn array<T: Element>(&self, data: Vec<T>, shape: &[usize]) -> Array { Array::new(&self.meter, T::DTYPE, data, shape) }
     pub fn array_as<T: Element>(&self, dtype: DType, data: Vec<T>, shape: &[usize]) -> Array { Array::new(&self.meter, dtype, data, shape) }
+    /// A scalar of any dtype.
+    pub fn scalar(&self, dtype: DType, value: f64) -> Array { crate::dispatch!(dtype, T => self.array_as(dtype, vec![<T as Element>::from_f64(value)], &[])) }
     pub fn bools(&self, data: Vec<u8>, shape: &[usize]) -> Array { Array::new(&self.meter, DType::Bool, data, shape) }
     /// Runs `f(start, end)` over `0..n` in chunks of `chunk`.
     pub fn chunks(&self, n: usize, chunk: usize, f: &(dyn Fn(usize, usize) + Sync)) {

@@ -71,10 +71,7 @@ impl Values {
     fn place(&self, exec: &Exec, p: &Place) -> Result<Array> {
         match p {
             Place::View(v) => self.view(v),
-            Place::Constant { value, dtype, shape } => {
-                let one = dispatch!(*dtype, T => exec.array_as(*dtype, vec![<T as crate::dtype::Element>::from_f64(*value)], &[]));
-                Ok(one.view(shape, &vec![0; shape.len()], 0))
-            }
+            Place::Constant { value, dtype, shape } => Ok(exec.scalar(*dtype, *value).view(shape, &vec![0; shape.len()], 0)),
         }
     }
     fn make(&mut self, exec: &Exec, slot: Slot, size: usize, dtype: DType) {
@@ -149,8 +146,13 @@ impl Plan {
 
     pub fn run(&self, cx: &Cx, inputs: impl ExactSizeIterator<Item = Array>) -> Result<SmallVec<[Array; 1]>> {
         if inputs.len() != self.inputs.len() { return Err(Error::internal("a program was run with another number of inputs")); }
+        self.with_arena(cx, |arena| self.steps(cx, inputs, arena))
+    }
+
+    /// Runs `f` with the plan's memory.
+    fn with_arena<R>(&self, cx: &Cx, f: impl FnOnce(*mut u8) -> R) -> R {
         let floats = if self.arena > 0 { self.arena / 4 + 16 } else { 0 };
-        cx.meter.steadily(|| cx.meter.with_arena(floats, |arena| self.steps(cx, inputs, aligned(arena))))
+        cx.meter.steadily(|| cx.meter.with_arena(floats, |arena| f(aligned(arena))))
     }
 
     /// Bases of what lies there from the start.

@@ -1,7 +1,7 @@
 //! A plan run over and over: what does not change from step to step is made once, slices are read where they lie, and what is
 //! stacked is written where it belongs.
 use super::view::{Place, Slot, View};
-use super::{aligned, Home, Plan, Step, Values};
+use super::{Home, Plan, Step, Values};
 use crate::array::runs;
 use crate::{dispatch, Array, Cx, DType, Error, Result};
 
@@ -27,8 +27,7 @@ impl Plan {
 
     /// Runs `length` steps on the operands of a scan.
     pub fn scan(&self, cx: &Cx, xs: Vec<Array>, s: &Course, outs: &[crate::Aval]) -> Result<Vec<Array>> {
-        let floats = if self.arena > 0 { self.arena / 4 + 16 } else { 0 };
-        cx.meter.steadily(|| cx.meter.with_arena(floats, |arena| self.all_steps(cx, xs, s, outs, aligned(arena))))
+        self.with_arena(cx, |arena| self.all_steps(cx, xs, s, outs, arena))
     }
 
     /// For each output how it gets to its target.

@@ -44,8 +44,7 @@ impl View {
                 if count != 1 && stride != s * n as isize { break; }
                 (count, stride) = (count * n, s);
             }
-            let whole = stride * count as isize == size as isize || (count == 1);
-            if whole && count > best && self.offset + extent(i + 1) < stride { best = count; }
+            if stride * count as isize == size as isize && count > best && self.offset + extent(i + 1) < stride { best = count; }
         }
         best
     }
@@ -56,20 +55,6 @@ impl View {
 pub enum Place { View(View), Constant { value: f64, dtype: DType, shape: Dims } }
 
 pub fn gcd(a: usize, b: usize) -> usize { if b == 0 { a } else { gcd(b, a % b) } }
-
-/// Axes merged where they lie together: `(size, strides)` pairs for a walk over several operands.
-pub fn merge<const K: usize>(shape: &[usize], strides: [&[isize]; K]) -> SmallVec<[(usize, [isize; K]); 4]> {
-    let mut dims: SmallVec<[(usize, [isize; K]); 4]> = SmallVec::new();
-    for (d, &n) in shape.iter().enumerate() {
-        if n == 1 { continue; }
-        let s: [isize; K] = std::array::from_fn(|k| strides[k][d]);
-        match dims.last_mut() {
-            Some((m, t)) if (0..K).all(|k| t[k] == s[k] * n as isize) => { *m *= n; *t = s; }
-            _ => dims.push((n, s)),
-        }
-    }
-    dims
-}
 
 #[cfg(test)]
 mod tests {

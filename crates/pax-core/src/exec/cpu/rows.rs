@@ -217,25 +217,6 @@ pub unsafe fn norm_rows<T: Float>(norm: Norm, x: *const T, out: *mut T, rows: us
     // SAFETY: the caller's; `detect` names a level of this machine.
     unsafe { f(x, out, rows, len, T::c(eps)) }
 }
-
-/// `exp(x)` divided by its sum, of each of `rows` rows.
-///
-/// # Safety
-/// As `norm_rows`.
-pub unsafe fn softmax_rows(x: *const f32, out: *mut f32, rows: usize, len: usize) { unsafe { norm_rows(Norm::Softmax, x, out, rows, len) } }
-
-/// The logarithm of `softmax_rows`.
-///
-/// # Safety
-/// As `norm_rows`.
-pub unsafe fn log_softmax_rows(x: *const f32, out: *mut f32, rows: usize, len: usize) { unsafe { norm_rows(Norm::LogSoftmax, x, out, rows, len) } }
-
-/// `(x - mean) / sqrt(variance + eps)` of each of `rows` rows.
-///
-/// # Safety
-/// As `norm_rows`.
-pub unsafe fn layer_norm_rows(x: *const f32, out: *mut f32, rows: usize, len: usize, eps: f64) { unsafe { norm_rows(Norm::LayerNorm { eps }, x, out, rows, len) } }
-
 #[cfg(test)]
 mod tests {
     use super::*;

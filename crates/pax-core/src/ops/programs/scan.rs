@@ -24,6 +24,8 @@ impl Parts {
         [Value::Program(program.clone()), carry.into(), scanned.into(), self.length.into(), reverse.into()]
     }
     fn stacked(&self, a: &Aval) -> Aval { walk::batch::in_front(a, self.length) }
+    /// What the scan gives: the carry, and the other results of the steps, stacked.
+    fn results(&self, program: &Program) -> Avals { results(program).iter().enumerate().map(|(i, a)| if i < self.carry { a.clone() } else { self.stacked(a) }).collect() }
 }
 
 fn shape(xs: &[&Aval], params: &Params) -> Result<Avals> {
@@ -37,7 +39,7 @@ fn shape(xs: &[&Aval], params: &Params) -> Result<Avals> {
         if !fits { return Err(Error::shape(format!("operand {i} is {x}, each step takes {want} of {} steps", s.length))); }
         if i < s.carry && (outs[i].shape != want.shape || outs[i].dtype != want.dtype) { return Err(Error::shape(format!("the carry is {want}, and {} after a step", outs[i]))); }
     }
-    Ok(outs.iter().enumerate().map(|(i, a)| if i < s.carry { a.clone() } else { s.stacked(a) }).collect())
+    Ok(s.results(program))
 }
 
 /// Results of the steps, written into one array.
@@ -59,8 +61,7 @@ fn eval(cx: &Cx, params: &Params, xs: Vec<Array>) -> Result<Arrays> {
     let (s, program) = (parts(params)?, params.program("program")?);
     let plan = program.plan.get_or_init(|| Plan::new(cx, program, Some(s.carry + s.scanned)));
     if plan.steps_alone() {
-        let outs: Vec<Aval> = program.outputs.iter().enumerate().map(|(i, &v)| if i < s.carry { program.aval(v).clone() } else { s.stacked(program.aval(v)) }).collect();
-        return Ok(plan.scan(cx, xs, &Course { carry: s.carry, scanned: s.scanned, length: s.length, reverse: s.reverse }, &outs)?.into_iter().collect());
+        return Ok(plan.scan(cx, xs, &Course { carry: s.carry, scanned: s.scanned, length: s.length, reverse: s.reverse }, &s.results(program))?.into_iter().collect());
     }
     let mut carry = xs[..s.carry].to_vec();
     let (scanned, fixed) = xs[s.carry..].split_at(s.scanned);

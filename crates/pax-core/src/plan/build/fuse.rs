@@ -113,6 +113,9 @@ impl Builder<'_> {
         Some(self.stored(v.0, v.1))
     }
 
+    /// Nanoseconds that an element takes, with the floating operands that are made for it.
+    fn cost(&self, name: &str, args: &[Operand]) -> f64 { cost(name) + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].cost } else { 0.0 }).sum::<f64>() }
+
     fn express(&mut self, name: &'static str, f: TileFn, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> Value {
         let early = |a: &Operand| match a {
             Operand::Floating(i) => self.floats[*i].shape[..] == *shape,
@@ -121,7 +124,7 @@ impl Builder<'_> {
         };
         let count = 1 + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].count } else { 0 }).sum::<usize>();
         if count <= FLOATING && args.iter().all(early) {
-            let cost = cost(name) + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].cost } else { 0.0 }).sum::<f64>();
+            let cost = self.cost(name, &args);
             self.floats.push(Float { name, f, args, dtype, shape: shape.into(), count, cost, settled: None });
             return Value::Floating(self.floats.len() - 1);
         }
@@ -210,8 +213,7 @@ impl Builder<'_> {
 
     /// Adds an expression to the loop that makes one of its operands, to another of its phase, or to a new one.
     fn join(&mut self, name: &'static str, f: TileFn, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> (usize, usize) {
-        let floating = |a: &Operand| if let Operand::Floating(i) = a { self.floats[*i].cost } else { 0.0 };
-        let work = shape.iter().product::<usize>() as f64 * (cost(name) + args.iter().map(floating).sum::<f64>());
+        let work = shape.iter().product::<usize>() as f64 * self.cost(name, &args);
         let last = args.iter().filter_map(|a| if let Operand::Expr { draft, .. } = a { Some((self.drafts[*draft].phase, *draft)) } else { None }).max();
         let found = last.and_then(|(_, d)| self.joins(d, &args, shape).map(|u| (d, u)));
         if let Some((d, _)) = found { let phase = self.drafts[d].phase; self.phases[phase].work += work; }

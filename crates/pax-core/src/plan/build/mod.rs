@@ -183,8 +183,7 @@ impl Builder<'_> {
         Ok(match self.place(v) {
             Place::View(x) => x,
             Place::Constant { value, dtype, shape } => {
-                let one = crate::dispatch!(dtype, T => self.cx.exec().array_as(dtype, vec![<T as crate::dtype::Element>::from_f64(value)], &[]));
-                let x = self.constant(one);
+                let x = self.constant(self.cx.exec().scalar(dtype, value));
                 View { strides: smallvec::smallvec![0; shape.len()], shape, ..x }
             }
         })
@@ -227,10 +226,10 @@ impl Builder<'_> {
         if !matches!(e.row.body, crate::ops::Body::Primitive(_)) || e.outputs.len() != 1 || e.row.name == "full" { return Ok(None); }
         let out = self.aval(e.outputs[0]);
         if out.size() * out.dtype.size() > CONSTANT { return Ok(None); }
-        let constant = |v: Var| match &self.values[v as usize] { Some(Value::Place(Place::View(x))) => self.constants.get(&x.slot).map(|a| (a.view(&x.shape, &x.strides, (a.offset as isize + x.offset) as usize), false)),
-            Some(Value::Place(Place::Constant { value, dtype, shape })) => Some((crate::dispatch!(*dtype, T => self.cx.exec().array_as(*dtype, vec![<T as crate::dtype::Element>::from_f64(*value)], &[])).view(shape, &vec![0; shape.len()], 0), true)), _ => None };
-        let Some(args) = e.inputs.iter().map(|&v| constant(v)).collect::<Option<Vec<_>>>() else { return Ok(None) };
-        let y = self.cx.eval(e.row, &e.params, args.into_iter().map(|a| a.0).collect())?;
+        let constant = |v: Var| match &self.values[v as usize] { Some(Value::Place(Place::View(x))) => self.constants.get(&x.slot).map(|a| a.view(&x.shape, &x.strides, (a.offset as isize + x.offset) as usize)),
+            Some(Value::Place(Place::Constant { value, dtype, shape })) => Some(self.cx.exec().scalar(*dtype, *value).view(shape, &vec![0; shape.len()], 0)), _ => None };
+        let Some(args) = e.inputs.iter().map(|&v| constant(v)).collect::<Option<SmallVec<_>>>() else { return Ok(None) };
+        let y = self.cx.eval(e.row, &e.params, args)?;
         let Some(y) = y.into_iter().next() else { return Ok(None) };
         let x = self.constant(y.to_contiguous(&self.cx.meter)?);
         self.values[e.outputs[0] as usize] = Some(Value::Place(Place::View(x)));
@@ -266,7 +265,7 @@ impl Builder<'_> {
 fn reshaped(x: &View, shape: &[usize]) -> Option<Strides> {
     if x.is_contiguous() { return Some(crate::array::row_major(shape)); }
     let mut strides: Strides = smallvec::smallvec![0; shape.len()];
-    let dims = super::view::merge(&x.shape, [&x.strides]);
+    let dims = crate::array::merge(&x.shape, [&x.strides]);
     let mut at = shape.len();
     for &(n, [s]) in dims.iter().rev() {
         let (mut rest, mut stride) = (n, s);

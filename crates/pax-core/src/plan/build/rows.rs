@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::fuse::Group;
 use super::{Body, Builder, Kind, Value, INTEGERS, PACKS};
+use crate::array::merge;
 use crate::exec::cpu::reduce::Fold;
 use crate::ops::index::gather::{lay, Place as At, CLAMP};
 use crate::exec::cpu::conv::direct::Direct;
@@ -14,7 +15,7 @@ use crate::plan::kernels::index::{Concat, Gather, Scatter};
 use crate::plan::kernels::loops::{Axis, Walk};
 use crate::plan::kernels::reduce::Reduce;
 use crate::plan::kernels::Kernel;
-use crate::plan::view::{merge, Place, Slot, View};
+use crate::plan::view::{Place, Slot, View};
 use crate::program::Equation;
 use crate::{DType, Dims, Result};
 
