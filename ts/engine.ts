@@ -1,24 +1,56 @@
 /** The facade's side of the waist: operands and parameters into the scratch, tensors out of it. */
 import type { Verbs } from "./backend/abi.js";
-import { loadNative } from "./backend/node.js";
+import type { Host, InitOptions } from "./backend/host.js";
 import { PaxError, type ErrorCode } from "./errors.js";
+import { MANIFEST_HASH } from "./ops/generated/rows.js";
 import { claimMarks } from "./module/instance.js";
 import { Tensor, type DType, type Shape, type TensorLike } from "./tensor.js";
 
 /** Dtypes in the order of their numbers in the engine. */
 export const DTYPES = ["float32", "float64", "float16", "bfloat16", "int32", "int64", "uint8", "uint32", "bool"] as const;
 
-export const verbs: Verbs = loadNative();
-export let scratch = new Float64Array(1 << 13);
-verbs.init(scratch);
+const missing = (): never => {
+  throw new PaxError("device", "the engine is not ready: `await pax.init()` once before anything else");
+};
+
+/** The binary's verbs. Before there is one, each of them says so. */
+export let verbs: Verbs = new Proxy({} as Verbs, { get: missing });
+export let scratch: Float64Array = new Float64Array(0);
+/** How many binaries there have been: what one made is unknown to the next. */
+export let epoch = 0;
+let host: Host | undefined;
+
+function attach(binary: Verbs): void {
+  if (binary === verbs) return;
+  verbs = binary;
+  epoch += 1;
+  scratch = verbs.room(1 << 13, moved);
+  if (verbs.manifestHash() !== MANIFEST_HASH) throw new PaxError("device", "the binary and the facade of paxjs are of different versions: run `npm run build`");
+}
+
+/** The place of the scratch changes when the memory that it lies in grows. */
+function moved(next: Float64Array): void { scratch = next; }
+
+/** Says where the library runs. */
+export function useHost(here: Host): void {
+  host = here;
+  if (here.ready !== undefined) attach(here.ready);
+}
+
+export function theHost(): Host {
+  if (host === undefined) throw new PaxError("device", "paxjs was imported past its entry: import \"paxjs\"");
+  return host;
+}
+
+/** Makes a binary ready, if there is none or another is asked for. */
+export async function start(options: InitOptions): Promise<void> {
+  if (epoch > 0 && options.wasm === undefined && options.restart !== true) return;
+  attach(await theHost().start(options));
+}
 
 /** Makes room for `n` numbers. */
 export function reserve(n: number): void {
-  if (n <= scratch.length) return;
-  const wider = new Float64Array(2 * n);
-  wider.set(scratch);
-  scratch = wider;
-  verbs.init(scratch);
+  if (n > scratch.length) scratch = verbs.room(2 * n, moved);
 }
 
 /** A transformation that is running its function. */

@@ -1,13 +1,7 @@
-import { verbs } from "./engine.js";
-import { PaxError } from "./errors.js";
-import { MANIFEST_HASH } from "./ops/generated/rows.js";
 import { installMethods } from "./ops/methods.js";
 import { Tensor } from "./tensor.js";
 
 installMethods(Tensor.prototype);
-if (verbs.manifestHash() !== MANIFEST_HASH) {
-  throw new PaxError("device", "the binary and the facade of paxjs are of different versions: run `npm run build`");
-}
 
 export { PaxError, type ErrorCode } from "./errors.js";
 export { Tensor, Device } from "./tensor.js";

@@ -1,12 +1,16 @@
 /** What concerns the engine as a whole: devices, memory, scopes. */
-import { freeHandles, scopes, scratch, verbs, checked } from "./engine.js";
+import type { InitOptions } from "./backend/host.js";
+import { freeHandles, scopes, scratch, start, verbs, checked } from "./engine.js";
 import { PaxError } from "./errors.js";
 import { copy, stopGradient as stop } from "./ops/generated/rows.js";
 import { cpu, Tensor, type Device } from "./tensor.js";
 import * as tree from "./tree/index.js";
 
-/** Makes the engine ready. In Node it is when the module is loaded; in a browser await it once. */
-export async function init(): Promise<void> {}
+/**
+ * Makes the engine ready: await it once in a browser; in Node it is ready when the module is loaded.
+ * Throws `device` if the WebAssembly build cannot be had. After a trap (`poisoned`), `restart` starts anew.
+ */
+export async function init(options: InitOptions = {}): Promise<void> { await start(options); }
 
 /** Tensors alive and the bytes of their buffers; `peakBytes` is the highest since the last call. */
 export function memory(): { tensors: number; bytes: number; peakBytes: number } {

@@ -91,7 +91,11 @@ export class Tensor extends TensorBase {
   }
 
   /** As `dataSync`, without blocking the loop. */
-  async data(): Promise<TypedArray> { return this.dataSync(); }
+  async data(): Promise<TypedArray> {
+    const turn = verbs.turn();
+    if (turn !== undefined) await turn;
+    return this.dataSync();
+  }
 
   /** The value of a tensor with one element: number, boolean for bool, bigint for int64. */
   item(): number;

@@ -1,13 +1,10 @@
 /** Every row's parameters through the scratch and back: what TypeScript writes is what Rust reads. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { verbs } from "paxjs/internal";
+import { scratch, verbs } from "paxjs/internal";
 import { lookUp } from "../support/loose.js";
 
 const test = suite("codec");
-/** A scratch of this test's own: no operation of the facade may run in this file. */
-const scratch = new Float64Array(1 << 10);
-assert.is(verbs.init(scratch), 0);
 const UNTOUCHED = 12345.678;
 const MOST = 2 ** 53;
 

@@ -1,7 +1,10 @@
 /** The narrow waist: what a binary must offer. A negative answer is an error that `lastError` describes. */
 export interface Verbs {
-  /** Takes the array that numbers travel through. */
-  init(scratch: Float64Array): number;
+  readonly binary: "native" | "wasm";
+  /** A turn of the event loop, where one is due: only then the collector's news of dead tensors arrive. */
+  turn(): Promise<void> | undefined;
+  /** The array that numbers travel through, with room for `n` of them and what it held; where memory moves, `moved` is told the new one. */
+  room(n: number, moved: (scratch: Float64Array) => void): Float64Array;
   make(bytes: Uint8Array, target: object): number;
   read(handle: number): ArrayBuffer | number;
   /** Writes the value of a tensor of one element, which is not int64. */

@@ -1,19 +1,100 @@
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
 import { PaxError } from "../errors.js";
 import type { Verbs } from "./abi.js";
+import { files } from "./files.js";
+import type { Host, InitOptions } from "./host.js";
+import { pickBuild } from "./pick.js";
+import { startWasm, THREAD, type ThreadStart } from "./wasm.js";
 
 const require = createRequire(import.meta.url);
 const platform = `${process.platform}-${process.arch}${process.platform === "linux" ? "-gnu" : ""}`;
 
-/** Loads the native binary: the one built in this checkout, else the platform's package. */
-export function loadNative(): Verbs {
+/** The native binary's verbs; its scratch is an array of ours. */
+interface Native extends Omit<Verbs, "room" | "turn" | "binary"> { init(scratch: Float64Array): number }
+
+/** Loads the native binary: the one built in this checkout, else the platform's package. Throws why there is none. */
+function loadNative(): Verbs {
   const reasons: string[] = [];
   for (const path of [`../../npm/${platform}/pax.${platform}.node`, `@paxjs/${platform}`]) {
     try {
-      return require(path) as Verbs;
+      const native = require(path) as Native;
+      let scratch = new Float64Array(0);
+      return {
+        ...native,
+        binary: "native",
+        // Finalizers run inside the collection.
+        turn: () => undefined,
+        room(n) {
+          const wider = new Float64Array(Math.max(n, scratch.length));
+          wider.set(scratch);
+          scratch = wider;
+          native.init(scratch);
+          return scratch;
+        },
+      };
     } catch (cause) {
       reasons.push(String((cause as Error).message).split("\n")[0] ?? "");
     }
   }
   throw new PaxError("device", `no binary of paxjs for ${platform} could be loaded: build it with \`npm run build\` (${reasons.join("; ")})`);
 }
+
+let workers: Worker[] = [];
+
+/** Starts the threads of the pool; they end with the process. */
+function startThreads(starts: readonly ThreadStart[]): void {
+  workers = starts.map((workerData) => {
+    const worker = new Worker(`(${THREAD})(require("node:worker_threads").workerData, () => {});`, { eval: true, workerData });
+    worker.unref();
+    return worker;
+  });
+}
+
+/** Starts the WebAssembly build, here at once: Node compiles and starts without waiting. */
+function loadWasm(options: InitOptions): Verbs {
+  const cores = options.threads ?? availableParallelism();
+  const source = options.wasm ?? new URL(`${DIST}wasm/pax-${pickBuild(cores > 1)}.wasm`, import.meta.url);
+  const compiled = (x: Exclude<NonNullable<InitOptions["wasm"]>, string | URL>) => (x instanceof WebAssembly.Module ? x : new WebAssembly.Module(x));
+  const module = compiled(typeof source === "string" || source instanceof URL ? readFileSync(source) : source);
+  const binary = startWasm(module);
+  for (const w of workers) void w.terminate();
+  workers = [];
+  if (binary.threaded && cores > 1) {
+    startThreads(binary.threads(Math.min(cores, 16)));
+    binary.verbs.threads(0);
+  }
+  return binary.verbs;
+}
+
+/** From the shared chunk of the bundle, two folders below the root. */
+const DIST = "../../dist/";
+
+/** The native binary, or the WebAssembly build where that is asked for or no binary fits. */
+function load(): Verbs {
+  if (process.env["PAX_BACKEND"] === "wasm") return loadWasm({});
+  try {
+    return loadNative();
+  } catch (cause) {
+    try {
+      const verbs = loadWasm({});
+      console.warn(`paxjs: ${(cause as Error).message}. The slower WebAssembly build runs instead.`);
+      return verbs;
+    } catch {
+      throw cause;
+    }
+  }
+}
+
+let used = load();
+
+export const host: Host = {
+  ready: used,
+  async start(options) {
+    if (options.wasm !== undefined || (options.restart === true && used.binary === "wasm")) used = loadWasm(options);
+    return used;
+  },
+  files,
+};

@@ -1,3 +1,4 @@
+import { theHost } from "../engine.js";
 import { PaxError } from "../errors.js";
 import { array, Tensor, tensorFromBytes, type ArrayData, type DType, type Shape, type TypedArray } from "../tensor.js";
 import { flatten, paths, unflatten, type LeafOf } from "../tree/index.js";
@@ -179,34 +180,23 @@ export function fromSafetensors(file: Uint8Array, ...rest: readonly unknown[]): 
 const failed = (what: string, path: string, cause: unknown): PaxError =>
   new PaxError("io", `${what} ${path}: ${(cause instanceof Error ? cause.message : String(cause)).split(",", 1)[0]!}`, { cause });
 
-/** Writes a tree; the file is replaced whole or not at all. */
+/** Writes a tree; the file is replaced whole or not at all. Pages cannot write files: there `toSafetensors` gives the bytes for a download. */
 export async function saveSafetensors(path: string, tree: unknown): Promise<void> {
   const bytes = toSafetensors(tree); // the values of now, before anything is awaited
-  const fs = await import("node:fs/promises");
-  const temporary = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
   try {
-    const file = await fs.open(temporary, "wx");
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await fs.rename(temporary, path);
+    await theHost().files.write(path, bytes);
   } catch (cause) {
-    await fs.rm(temporary, { force: true });
     throw failed("cannot write", path, cause);
   }
 }
 
-/** Reads a file into a tree like `target`. @throws PaxError `io` that names every difference. */
+/** Reads a file (in a browser: an address) into a tree like `target`. @throws PaxError `io` that names every difference. */
 export function loadSafetensors(path: string): Promise<Map<string, Tensor>>;
 export function loadSafetensors<T>(path: string, target: T): Promise<T>;
 export async function loadSafetensors(path: string, ...rest: readonly unknown[]): Promise<unknown> {
-  const fs = await import("node:fs/promises");
   let bytes: Uint8Array;
   try {
-    bytes = await fs.readFile(path);
+    bytes = await theHost().files.read(path);
   } catch (cause) {
     throw failed("cannot read", path, cause);
   }

@@ -27,6 +27,8 @@ pub struct Handles {
     relieved: i64,
     /// Two for each census: the even number marks a handle met once, the odd one after it a handle met again.
     census: u64,
+    /// Generation of new slots before their first use.
+    first: u32,
 }
 
 /// Generations fit above 32 bits in a double's 53.
@@ -34,6 +36,9 @@ const GENERATIONS: u32 = 1 << 20;
 
 impl Handles {
     pub fn alive(&self) -> usize { self.alive }
+
+    /// Handles of an engine that takes the place of `restarts` others are none of theirs.
+    pub fn begin_after(&mut self, restarts: u32) { self.first = restarts.wrapping_mul(1 << 15) % GENERATIONS; }
 
     /// A handle that belongs to the innermost open level.
     pub fn insert(&mut self, entry: Entry) -> Handle {
@@ -46,7 +51,7 @@ impl Handles {
     pub fn insert_lasting(&mut self, entry: Entry) -> Handle {
         self.alive += 1;
         let slot = self.vacant.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
+            self.slots.push(Slot { generation: self.first, ..Slot::default() });
             (self.slots.len() - 1) as u32
         });
         let s = &mut self.slots[slot as usize];

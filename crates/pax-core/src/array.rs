@@ -1,11 +1,9 @@
-//! Concrete values: candle storage under our own strided layout, counted by a meter.
+//! Concrete values: storage under a strided layout, counted by a meter.
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use candle_core::CpuStorage;
-
-use crate::dtype::Element;
+use crate::dtype::{Element, Storage};
 use crate::{dispatch, DType, Dims, Error, Result};
 
 /// Counts what is alive in one engine (one JavaScript thread).
@@ -21,7 +19,7 @@ pub struct Meter {
 
 /// Storage of dead buffers, by dtype and length: a step makes the same shapes again, and fresh memory costs page faults.
 #[derive(Default, Debug)]
-struct Spare { storage: HashMap<(DType, usize), Vec<CpuStorage>>, bytes: usize, steady: bool }
+struct Spare { storage: HashMap<(DType, usize), Vec<Storage>>, bytes: usize, steady: bool }
 
 /// Buffers from this size on are kept, up to so many bytes in all: many of those that a compiled step frees, which come in
 /// the same order each time, few of those that the collector frees in bursts.
@@ -86,7 +84,7 @@ impl Meter {
         out
     }
 
-    fn keep(&self, storage: CpuStorage, key: (DType, usize)) {
+    fn keep(&self, storage: Storage, key: (DType, usize)) {
         let bytes = key.0.size() * key.1;
         if bytes < KEEP_FROM { return; }
         let mut spare = self.spare.borrow_mut();
@@ -118,7 +116,7 @@ fn in_large_pages(start: usize, bytes: usize) {
 
 /// Storage that its views share.
 pub struct Buffer {
-    storage: CpuStorage,
+    storage: Storage,
     /// The element type in memory and the number of elements.
     key: (DType, usize),
     bytes: usize,
@@ -128,7 +126,7 @@ pub struct Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         self.meter.bytes.set(self.meter.bytes.get() - self.bytes);
-        self.meter.keep(std::mem::replace(&mut self.storage, CpuStorage::U8(Vec::new())), self.key);
+        self.meter.keep(std::mem::replace(&mut self.storage, Storage::U8(Vec::new())), self.key);
     }
 }
 

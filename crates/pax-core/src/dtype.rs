@@ -1,6 +1,5 @@
 //! Element types and JAX's promotion lattice (64-bit types on).
 pub use half::{bf16, f16};
-use candle_core::CpuStorage;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -59,12 +58,16 @@ fn rank(d: DType) -> u8 {
     match d { Bool => 0, U8 => 1, U32 => 2, I32 => 3, I64 => 4, F16 => 5, BF16 => 6, F32 => 7, F64 => 8 }
 }
 
+/// The elements of a buffer; bools are among the `u8`.
+#[derive(Debug)]
+pub enum Storage { F32(Vec<f32>), F64(Vec<f64>), F16(Vec<f16>), BF16(Vec<bf16>), I32(Vec<i32>), I64(Vec<i64>), U8(Vec<u8>), U32(Vec<u32>) }
+
 /// A Rust type that a tensor's elements have in memory; bool is stored as `u8`.
 pub trait Element: Copy + Send + Sync + PartialOrd + std::fmt::Debug + 'static {
     const DTYPE: DType;
-    fn slice(s: &CpuStorage) -> Option<&[Self]>;
-    fn slice_mut(s: &mut CpuStorage) -> Option<&mut Vec<Self>>;
-    fn storage(v: Vec<Self>) -> CpuStorage;
+    fn slice(s: &Storage) -> Option<&[Self]>;
+    fn slice_mut(s: &mut Storage) -> Option<&mut Vec<Self>>;
+    fn storage(v: Vec<Self>) -> Storage;
     fn from_f64(x: f64) -> Self;
     fn to_f64(self) -> f64;
     fn from_i64(x: i64) -> Self;
@@ -76,9 +79,9 @@ macro_rules! element {
     ($t:ty, $d:ident, $from:expr, $to:expr, $fromi:expr, $toi:expr, $nan:expr) => {
         impl Element for $t {
             const DTYPE: DType = DType::$d;
-            fn slice(s: &CpuStorage) -> Option<&[Self]> { if let CpuStorage::$d(v) = s { Some(v) } else { None } }
-            fn slice_mut(s: &mut CpuStorage) -> Option<&mut Vec<Self>> { if let CpuStorage::$d(v) = s { Some(v) } else { None } }
-            fn storage(v: Vec<Self>) -> CpuStorage { CpuStorage::$d(v) }
+            fn slice(s: &Storage) -> Option<&[Self]> { if let Storage::$d(v) = s { Some(v) } else { None } }
+            fn slice_mut(s: &mut Storage) -> Option<&mut Vec<Self>> { if let Storage::$d(v) = s { Some(v) } else { None } }
+            fn storage(v: Vec<Self>) -> Storage { Storage::$d(v) }
             #[inline(always)] fn from_f64(x: f64) -> Self { $from(x) }
             #[inline(always)] fn to_f64(self) -> f64 { $to(self) }
             #[inline(always)] fn from_i64(x: i64) -> Self { $fromi(x) }

@@ -1,5 +1,5 @@
 //! The engine of paxjs: tensors, one recorder with levels, the table of rows, and the walkers.
-//! It knows candle and no JavaScript. See `docs/engine.md` for the map.
+//! It knows no JavaScript. See `docs/engine.md` for the map.
 pub mod array;
 pub mod bind;
 pub mod dtype;

@@ -18,7 +18,7 @@ impl Bases<'_> {
 }
 
 /// Part `i` of `n` of `total` things.
-pub fn part(total: usize, i: usize, n: usize) -> usize { total * i / n.max(1) }
+pub fn part(total: usize, i: usize, n: usize) -> usize { (total as u64 * i as u64 / n.max(1) as u64) as usize }
 
 pub enum Kernel {
     Loop(loops::Loop),

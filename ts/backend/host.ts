@@ -1,0 +1,27 @@
+import type { Verbs } from "./abi.js";
+
+/** What `pax.init` takes. */
+export interface InitOptions {
+  /** The WebAssembly build to run: its bytes, where it lies, or compiled. Left out: the best that this runtime can run, from beside the library. */
+  readonly wasm?: ArrayBuffer | ArrayBufferView<ArrayBuffer> | string | URL | WebAssembly.Module;
+  /** Starts a new instance though there is one; tensors of the old one are gone. */
+  readonly restart?: boolean;
+  /** How many threads the WebAssembly build may use, where the runtime has threads at all; left out: a thread a core. */
+  readonly threads?: number;
+}
+
+/** What `saveSafetensors` and `loadSafetensors` read and write. */
+export interface Files {
+  read(path: string): Promise<Uint8Array>;
+  /** Replaces the file whole or not at all. */
+  write(path: string, bytes: Uint8Array): Promise<void>;
+}
+
+/** Where the library runs: how a binary is found and started there. */
+export interface Host {
+  /** A binary that is ready at once. */
+  readonly ready?: Verbs;
+  /** A binary, when it is ready. */
+  start(options: InitOptions): Promise<Verbs>;
+  readonly files: Files;
+}

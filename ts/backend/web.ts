@@ -1,0 +1,69 @@
+/// <reference lib="dom" />
+import { PaxError } from "../errors.js";
+import type { Verbs } from "./abi.js";
+import type { Files, Host, InitOptions } from "./host.js";
+import { pickBuild, type Build } from "./pick.js";
+import { startWasm, THREAD, type ThreadStart, type WasmBinary } from "./wasm.js";
+
+/** Literal addresses, so that bundlers find the files; the library lies in dist/web. */
+const FILES: Readonly<Record<Build, () => URL>> = {
+  simd: () => new URL("../wasm/pax-simd.wasm", import.meta.url),
+  relaxed: () => new URL("../wasm/pax-relaxed.wasm", import.meta.url),
+  threads: () => new URL("../wasm/pax-threads.wasm", import.meta.url),
+};
+
+async function compile(source: NonNullable<InitOptions["wasm"]>): Promise<WebAssembly.Module> {
+  if (source instanceof WebAssembly.Module) return source;
+  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return WebAssembly.compile(source);
+  const from = String(source);
+  let response: Response;
+  try {
+    response = await fetch(source);
+  } catch (cause) {
+    throw new PaxError("device", `the engine could not be fetched from ${from}: pass pax.init({ wasm }) its address, its bytes or a compiled module`, { cause: cause as Error });
+  }
+  if (!response.ok) throw new PaxError("device", `the engine could not be fetched from ${from}: the server answered ${response.status}. Serve the .wasm files of paxjs beside the script, or pass pax.init({ wasm }) their address`);
+  // A server that sends another type than application/wasm still sends the bytes.
+  if (response.headers.get("content-type")?.startsWith("application/wasm")) return WebAssembly.compileStreaming(response);
+  return WebAssembly.compile(await response.arrayBuffer());
+}
+
+let workers: Worker[] = [];
+
+/** Starts the threads of the pool; one that cannot start is missed by nobody. */
+async function startThreads(starts: readonly ThreadStart[]): Promise<void> {
+  const address = URL.createObjectURL(new Blob([`onmessage = ({ data }) => (${THREAD})(data, () => postMessage(0));`], { type: "text/javascript" }));
+  workers = starts.map((start, i) => {
+    const worker = new Worker(address, { name: `pax-${i + 1}` });
+    worker.postMessage(start);
+    return worker;
+  });
+  await Promise.all(workers.map((w) => new Promise<void>((done) => { w.onmessage = w.onerror = () => done(); })));
+  URL.revokeObjectURL(address);
+}
+
+async function start(options: InitOptions): Promise<Verbs> {
+  const cores = options.threads ?? globalThis.navigator?.hardwareConcurrency ?? 1;
+  const threads = globalThis.crossOriginIsolated === true && typeof Worker === "function" && cores > 1;
+  const binary: WasmBinary = startWasm(await compile(options.wasm ?? FILES[pickBuild(threads)]()));
+  for (const w of workers) w.terminate();
+  workers = [];
+  if (binary.threaded && threads) {
+    await startThreads(binary.threads(Math.min(cores, 16)));
+    binary.verbs.threads(0);
+  }
+  return binary.verbs;
+}
+
+const files: Files = {
+  async read(address) {
+    const response = await fetch(address);
+    if (!response.ok) throw new Error(`the server answered ${response.status}`);
+    return new Uint8Array(await response.arrayBuffer());
+  },
+  async write() {
+    throw new Error("pages cannot write files: offer the bytes of toSafetensors as a download");
+  },
+};
+
+export const host: Host = { start, files };
