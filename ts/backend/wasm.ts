@@ -1,7 +1,7 @@
 import { PaxError } from "../errors.js";
 import type { Verbs } from "./abi.js";
 
-/** What the instance of `crates/pax-wasm` exports. */
+/** What the instance of `crates/pax-wasm` exports. Addresses arrive as signed numbers: `>>> 0` makes them what they are. */
 interface Exports {
   readonly memory?: WebAssembly.Memory;
   begin(restarts: number): void;
@@ -76,7 +76,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   let dead: string | undefined;
   let fresh = 0;
   const scratch = () => {
-    const at = x.room(room); // it may grow the memory, and so comes first
+    const at = x.room(room) >>> 0; // it may grow the memory, and so comes first
     return new Float64Array(memory.buffer, at, room);
   };
 
@@ -93,7 +93,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   const trapped = (cause: unknown): never => {
     if (dead === undefined) {
       const length = x.panicLength();
-      dead = length > 0 ? textAt(x.panicText(), length) : String((cause as Error).message);
+      dead = length > 0 ? textAt(x.panicText() >>> 0, length) : String((cause as Error).message);
       throw new PaxError("poisoned", `the engine's WebAssembly instance trapped: ${dead}. Its tensors are gone: \`await pax.init({ restart: true })\` starts a new one`, { cause: cause as Error });
     }
     return gone();
@@ -120,7 +120,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   /** Ties what a verb made to the objects given for it. */
   const tie = (count: number, targets: readonly (object | undefined)[]): number => {
     if (count <= 0 || targets.length === 0 || targets[0] === undefined) return count;
-    const pairs = new Float64Array(memory.buffer, x.made(), 2 * count);
+    const pairs = new Float64Array(memory.buffer, x.made() >>> 0, 2 * count);
     for (let i = 0; i < count; i++) {
       finalizers.register(targets[i]!, pairs[2 * i]!);
       fresh += pairs[2 * i + 1]!;
@@ -131,7 +131,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     const verb = wrap(name);
     return (a?: number): string | number => {
       const length = verb(a);
-      return length < 0 ? length : textAt(x.output(), length);
+      return length < 0 ? length : textAt(x.output() >>> 0, length);
     };
   };
   const number = (name: string) => wrap(name) as () => number;
@@ -152,7 +152,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     },
     make(bytes, target) {
       if (dead !== undefined) gone();
-      const at = x.input(bytes.length);
+      const at = x.input(bytes.length) >>> 0;
       settle();
       if (at === 0) throw new PaxError("memory", `no memory for ${bytes.length} bytes`);
       new Uint8Array(memory.buffer, at, bytes.length).set(bytes);
@@ -160,7 +160,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     },
     read(handle) {
       const length = read(handle);
-      return length < 0 ? length : bytesAt(x.output(), length).buffer;
+      return length < 0 ? length : bytesAt(x.output() >>> 0, length).buffer;
     },
     item: wrap("item") as (handle: number) => number,
     bind: (row, target) => tie(bind(row), [target]),
@@ -190,9 +190,9 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   return {
     verbs, module, memory, threaded,
     threads(count) {
-      const lost = x.startThreads!(count);
+      const lost = x.startThreads!(count) >>> 0;
       const local = (x.__tls_size!.value as number) + 64;
-      const starts = Array.from({ length: count - 1 }, (_, i) => ({ module, memory, index: i + 1, stack: x.reserve!(STACK) + STACK, local: x.reserve!(local), lost }));
+      const starts = Array.from({ length: count - 1 }, (_, i) => ({ module, memory, index: i + 1, stack: (x.reserve!(STACK) >>> 0) + STACK, local: x.reserve!(local) >>> 0, lost }));
       settle();
       return starts;
     },
