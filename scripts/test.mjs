@@ -2,7 +2,9 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { needChromium } from "./chromium.mjs";
 import { root, run, setUp } from "./setup.mjs";
+import { buildWasm } from "./wasm.mjs";
 
 let [passed, failed] = [0, 0];
 
@@ -38,6 +40,8 @@ function suites(folder) {
 }
 
 setUp();
+buildWasm();
+needChromium();
 // The memory tests run on later versions of Node too; npm has their binaries.
 for (const version of ["22", "24"]) {
   const folder = join(root, ".tools", `node${version}`);
