@@ -40,7 +40,7 @@ function suites(folder) {
 }
 
 setUp();
-buildWasm();
+await buildWasm();
 needChromium();
 // The memory tests run on later versions of Node too; npm has their binaries.
 for (const version of ["22", "24"]) {

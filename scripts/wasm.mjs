@@ -1,6 +1,6 @@
 // `npm run build:wasm`: builds the WebAssembly binaries into dist/wasm. It uses the installed wasm32 target where there is
 // one, else, on Debian, a private toolchain in .tools/wasm; it changes no toolchain of yours, and calls no rustup.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -43,15 +43,15 @@ function compiler() {
   return join(own, "rustc");
 }
 
-function build(name, rustc) {
+async function build(name, rustc) {
   const { features, shared } = BUILDS[name];
   const folder = join(root, "target", `wasm-${name}`);
   const flags = [`-Ctarget-feature=${features}`, ...(shared ? SHARED.map((s) => `-Clink-arg=${s}`) : [])];
   // The standard library is built for threads, too: that takes an unstable option of cargo, and so the bootstrap switch.
   const std = shared ? ["-Z", "build-std=std,panic_abort"] : [];
   const env = { ...process.env, RUSTC: rustc, RUSTC_BOOTSTRAP: "1", CARGO_TARGET_DIR: folder, CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f") };
-  const { status } = spawnSync("cargo", ["build", "-q", "-p", "pax-wasm", "--profile", "wasm", "--target", TARGET, ...std], { cwd: root, env, stdio: "inherit" });
-  if (status !== 0) missing(`The WebAssembly build ${name} failed: see cargo's message above.`);
+  const cargo = spawn("cargo", ["build", "-q", "-p", "pax-wasm", "--profile", "wasm", "--target", TARGET, ...std], { cwd: root, env, stdio: "inherit" });
+  if (await new Promise((end) => cargo.once("exit", end)) !== 0) missing(`The WebAssembly build ${name} failed: see cargo's message above.`);
   const file = join(root, "dist", "wasm", `pax-${name}.wasm`);
   mkdirSync(join(root, "dist", "wasm"), { recursive: true });
   copyFileSync(join(folder, TARGET, "wasm", "pax_wasm.wasm"), file);
@@ -59,17 +59,19 @@ function build(name, rustc) {
   console.log(`pax-${name}.wasm: ${(bytes.length / 1e6).toFixed(2)} MB, ${Math.round(gzipSync(bytes, { level: 9 }).length / 1000)} kB gzipped`);
 }
 
-/** Builds those that are not there or older than their sources. */
-export function buildWasm(names = Object.keys(BUILDS)) {
-  let rustc;
-  for (const name of names) {
-    if (BUILDS[name] === undefined) missing(`There is no build ${name}: one of ${Object.keys(BUILDS).join(", ")}.`);
-    const check = stale(`wasm-${name}`, crateSources());
-    if (!check.stale && existsSync(join(root, "dist", "wasm", `pax-${name}.wasm`))) continue;
-    rustc ??= compiler();
-    build(name, rustc);
+/** Builds those that are not there or older than their sources, side by side: the last part of a build runs on one core. */
+export async function buildWasm(names = Object.keys(BUILDS)) {
+  const unknown = names.find((n) => BUILDS[n] === undefined);
+  if (unknown !== undefined) missing(`There is no build ${unknown}: one of ${Object.keys(BUILDS).join(", ")}.`);
+  const sources = crateSources();
+  const wanted = names.map((name) => ({ name, check: stale(`wasm-${name}`, sources) }))
+    .filter(({ name, check }) => check.stale || !existsSync(join(root, "dist", "wasm", `pax-${name}.wasm`)));
+  if (wanted.length === 0) return;
+  const rustc = compiler();
+  await Promise.all(wanted.map(async ({ name, check }) => {
+    await build(name, rustc);
     check.done();
-  }
+  }));
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) buildWasm(process.argv.length > 2 ? process.argv.slice(2) : undefined);
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildWasm(process.argv.length > 2 ? process.argv.slice(2) : undefined);
