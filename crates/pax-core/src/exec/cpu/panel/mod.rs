@@ -5,7 +5,10 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(not(target_feature = "simd128"))]
 mod base;
+#[cfg(target_feature = "simd128")]
+pub(super) mod simd128;
 #[cfg(test)]
 mod tests;
 
@@ -47,6 +50,9 @@ macro_rules! choose {
             Simd::Avx512 => avx512::$f::MICRO,
             #[cfg(target_arch = "x86_64")]
             Simd::Avx2 => avx2::$f::MICRO,
+            #[cfg(target_feature = "simd128")]
+            _ => simd128::$f::MICRO,
+            #[cfg(not(target_feature = "simd128"))]
             _ => base::$f::MICRO,
         }
     };
