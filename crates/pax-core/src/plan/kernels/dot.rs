@@ -3,7 +3,7 @@ use smallvec::SmallVec;
 
 use super::loops::{Loop, TILE};
 use super::{part, Bases, Slot};
-use crate::exec::cpu::panel::{Matrix, Micro, Piece};
+use crate::exec::cpu::panel::{Matrix, Micro, Piece, PACKED};
 use crate::Dims;
 
 /// Rows that are finished by the loop before the next are made: they stay in the first cache.
@@ -57,13 +57,13 @@ impl Dot {
         let width = self.micro.width;
         // SAFETY: the caller's.
         unsafe {
-            if let Right::Packed(slot) = self.right { return (bases.at::<f32>(slot).cast_const().wrapping_add(panel * self.k * width), width); }
+            if let Right::Packed(slot) = self.right { return (bases.at::<f32>(slot).cast_const().wrapping_add(panel * self.k * width), PACKED); }
             let whole = (panel + 1) * width <= self.n;
             if b.cols == 1 && whole && b.rows >= 0 && (rows <= 4 * self.micro.rows || b.rows <= 128) {
                 return (b.data.wrapping_add(panel * width), b.rows as usize);
             }
             self.micro.pack(b.from(0, panel * width), self.k, width.min(self.n - panel * width), 0, 1, room);
-            (room, width)
+            (room, PACKED)
         }
     }
 

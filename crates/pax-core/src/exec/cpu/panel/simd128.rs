@@ -28,7 +28,7 @@ macro_rules! operations {
 }
 
 pub mod single {
-    use super::super::{kernel, Matrix, Micro, Piece, DEPTH};
+    use super::super::{kernel, Matrix, Micro, Piece, DEPTH, PACKED, ROWS};
     use std::arch::wasm32::*;
 
     operations!(f32, 4, f32x4_splat f32x4_relaxed_madd f32x4_mul f32x4_add);
@@ -53,7 +53,7 @@ pub mod single {
             if n == 3 { v128_store32_lane::<2>(v, p.add(2).cast()); }
         }
     }
-    kernel!(f32, 4: 1 2 3);
+    kernel!(f32, strips 4, rows 4: 1 2 3);
 
     const BLOCK: usize = 4;
 
@@ -74,7 +74,7 @@ pub mod single {
 }
 
 pub mod double {
-    use super::super::{blocks, kernel, Matrix, Micro, Piece, DEPTH};
+    use super::super::{blocks, kernel, Matrix, Micro, Piece, DEPTH, PACKED, ROWS};
     use std::arch::wasm32::*;
 
     operations!(f64, 2, f64x2_splat f64x2_relaxed_madd f64x2_mul f64x2_add);
@@ -84,6 +84,6 @@ pub mod double {
     unsafe fn load_part(p: *const f64, _n: usize) -> V { unsafe { v128_load64_zero(p.cast()) } }
     #[inline(always)]
     unsafe fn store_part(p: *mut f64, _n: usize, v: V) { unsafe { v128_store64_lane::<0>(v, p.cast()) } }
-    kernel!(f64, 4: 1 2 3);
+    kernel!(f64, strips 4, rows 4: 1 2 3);
     blocks!(f64);
 }
