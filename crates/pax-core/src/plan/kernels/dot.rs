@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 use super::loops::{Loop, TILE};
 use super::{part, Bases, Slot};
 use crate::exec::cpu::panel::{Matrix, Micro, Piece, PACKED};
+use crate::exec::cpu::tile::copy_few;
 use crate::Dims;
 
 /// Rows that are finished by the loop before the next are made: they stay in the first cache.
@@ -46,7 +47,7 @@ impl Dot {
     unsafe fn block(&self, a: Matrix, from: usize, to: usize, room: *mut f32) -> Matrix {
         if self.left() == 0 { return a.from(from, 0); }
         // SAFETY: the rows lie one behind the other.
-        unsafe { for l in 0..self.k { std::ptr::copy_nonoverlapping(a.at(from, l), room.add(l * BLOCK), to - from); } }
+        unsafe { for l in 0..self.k { copy_few(a.at(from, l), room.add(l * BLOCK), to - from); } }
         Matrix { data: room, rows: 1, cols: BLOCK as isize }
     }
 

@@ -62,7 +62,7 @@ pub mod single {
     unsafe fn block(src: *const f32, stride: isize, to: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|i| load(src.offset(i * stride)));
+            let (a, b, c, d) = (load(src), load(src.offset(stride)), load(src.offset(2 * stride)), load(src.offset(3 * stride)));
             let (ab, cd) = (i32x4_shuffle::<0, 4, 1, 5>(a, b), i32x4_shuffle::<0, 4, 1, 5>(c, d));
             let (ef, gh) = (i32x4_shuffle::<2, 6, 3, 7>(a, b), i32x4_shuffle::<2, 6, 3, 7>(c, d));
             store(to, i64x2_shuffle::<0, 2>(ab, cd));
