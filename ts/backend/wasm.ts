@@ -45,8 +45,11 @@ export interface ThreadStart {
 }
 
 const STACK = 1 << 20;
-/** Bytes made since the last turn of the event loop, after which a read waits for one: only then finalizers run. */
-const TURN_BYTES = 64 * 2 ** 20;
+/** Bytes, and tensors, made since the last turn of the event loop, after which a read waits for one: only then finalizers run. */
+const TURN_BYTES = 4 * 2 ** 20;
+const TURN_TENSORS = 512;
+/** The collector does not hear of tensors here, but of array buffers: one that is made and dropped lets it look for dead objects. Its pages are never touched. */
+const PRESSURE_BYTES = 64 * 2 ** 20;
 
 /** Memory that threads share needs a limit; where the machine does not grant 4 GiB, less will do. */
 function sharedMemory(initial: number): WebAssembly.Memory {
@@ -59,7 +62,10 @@ function sharedMemory(initial: number): WebAssembly.Memory {
   }
 }
 
-let restarts = 0;
+/** Of binaries before an instance: the native one may have been. */
+let restarts = 1;
+/** Held for a moment, so that no compiler leaves it out. */
+let pressure: ArrayBuffer | undefined;
 
 /** Starts an instance of a compiled module and gives its verbs. Throws `device` if the module is none of ours. */
 export function startWasm(module: WebAssembly.Module): WasmBinary {
@@ -74,7 +80,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   let room = 0;
   let moved: (scratch: Float64Array) => void = () => {};
   let dead: string | undefined;
-  let fresh = 0;
+  let [freshBytes, freshTensors] = [0, 0];
   const scratch = () => {
     const at = x.room(room) >>> 0; // it may grow the memory, and so comes first
     return new Float64Array(memory.buffer, at, room);
@@ -123,8 +129,9 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     const pairs = new Float64Array(memory.buffer, x.made() >>> 0, 2 * count);
     for (let i = 0; i < count; i++) {
       finalizers.register(targets[i]!, pairs[2 * i]!);
-      fresh += pairs[2 * i + 1]!;
+      freshBytes += pairs[2 * i + 1]!;
     }
+    freshTensors += count;
     return count;
   };
   const text = (name: string) => {
@@ -135,14 +142,25 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     };
   };
   const number = (name: string) => wrap(name) as () => number;
+  const cancel = wrap("cancel");
   const [make, read, bind, track, pull, push, run, batch] = ["make", "read", "bind", "track", "pull", "push", "run", "batch"].map(wrap) as [Call, Call, Call, Call, Call, Call, Call, Call];
 
   const verbs: Verbs = {
     binary: "wasm",
+    heap: () => memory.buffer.byteLength,
     turn() {
-      if (fresh < TURN_BYTES) return undefined;
-      fresh = 0;
-      return new Promise((resolve) => { setTimeout(resolve); });
+      if (freshBytes < TURN_BYTES && freshTensors < TURN_TENSORS) return undefined;
+      [freshBytes, freshTensors] = [0, 0];
+      pressure = new ArrayBuffer(PRESSURE_BYTES);
+      pressure = undefined;
+      return new Promise((resolve) => {
+        const { port1, port2 } = new MessageChannel();
+        port1.onmessage = () => {
+          port1.close();
+          resolve();
+        };
+        port2.postMessage(0);
+      });
     },
     room(n, onMove) {
       [room, moved] = [n, onMove];
@@ -170,7 +188,8 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     beginAbstract: number("beginAbstract"),
     endDiff: number("endDiff"),
     endAbstract: number("endAbstract"),
-    cancel: wrap("cancel") as (depth: number) => number,
+    // Transformations cancel on their way out of an error: that of the trap is the one to see.
+    cancel: (depth) => (dead === undefined ? cancel(depth) : 0),
     pull: (tape, consume, ...targets) => tie(pull(tape, consume), flat(targets)),
     push: (tape, ...targets) => tie(push(tape), flat(targets)),
     run: (program, ...targets) => tie(run(program), flat(targets)),

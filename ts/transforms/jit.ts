@@ -1,5 +1,5 @@
 /** Recorded programs: `jit` keeps one a key, `makeProgram` shows one. */
-import { checked, fail, fill, frame, reserve, scratch, targetsOf, verbs, writeHandles } from "../engine.js";
+import { checked, epoch, fail, fill, frame, reserve, scratch, targetsOf, verbs, writeHandles } from "../engine.js";
 import { PaxError } from "../errors.js";
 import { currentFrame } from "../module/index.js";
 import type { Tensor } from "../tensor.js";
@@ -67,6 +67,15 @@ export function jit<A extends Args = Tensor[], const R = unknown, const S extend
   const log = new TraceLog(name);
   let warned = false;
   let recent: Kept | null = null;
+  let born = epoch;
+
+  /** Programs of a binary that was replaced are gone with it. */
+  const renew = (): void => {
+    born = epoch;
+    recent = null;
+    programs.clear();
+    dropped.clear();
+  };
 
   const record = (specs: readonly Spec[], flats: readonly (Flat | null)[], args: readonly unknown[]): Recorded => {
     let reads: ReadonlyMap<object, string> | null = null;
@@ -117,6 +126,7 @@ export function jit<A extends Args = Tensor[], const R = unknown, const S extend
   };
 
   const jitted = (...args: unknown[]): unknown => {
+    if (born !== epoch) renew();
     const leaves = recent === null ? null : fits(recent, args);
     if (leaves !== null) return run(name, recent!, leaves);
     const found = find(args);
