@@ -5,11 +5,6 @@ import type { Verbs } from "./abi.js";
 interface Exports {
   readonly memory?: WebAssembly.Memory;
   begin(restarts: number): void;
-  room(n: number): number;
-  input(bytes: number): number;
-  output(): number;
-  made(): number;
-  dead(handle: number): void;
   panicText(): number;
   panicLength(): number;
   lastError(): number;
@@ -82,7 +77,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   let dead: string | undefined;
   let [freshBytes, freshTensors] = [0, 0];
   const scratch = () => {
-    const at = x.room(room) >>> 0; // it may grow the memory, and so comes first
+    const at = makeRoom(room) >>> 0; // it may grow the memory, and so comes first
     return new Float64Array(memory.buffer, at, room);
   };
 
@@ -98,8 +93,14 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   /** A trap leaves the instance in no state to go on: the first one is remembered. */
   const trapped = (cause: unknown): never => {
     if (dead === undefined) {
-      const length = x.panicLength();
-      dead = length > 0 ? textAt(x.panicText() >>> 0, length) : String((cause as Error).message);
+      dead = String((cause as Error).message);
+      // Where the stack overflowed, there may be no room for these calls either.
+      try {
+        const length = x.panicLength();
+        if (length > 0) dead = textAt(x.panicText() >>> 0, length);
+      } catch {
+        // The cause says enough.
+      }
       throw new PaxError("poisoned", `the engine's WebAssembly instance trapped: ${dead}. Its tensors are gone: \`await pax.init({ restart: true })\` starts a new one`, { cause: cause as Error });
     }
     return gone();
@@ -107,26 +108,38 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   const gone = (): never => {
     throw new PaxError("poisoned", `the engine's WebAssembly instance is gone since it trapped (${dead!}): \`await pax.init({ restart: true })\` starts a new one`);
   };
-  const wrap = (name: string) => {
-    const verb = x[name] as Call;
+  /** An export whose traps are remembered. */
+  const guarded = (name: string) => {
+    const call = x[name] as Call;
     return (a?: number, b?: number): number => {
       if (dead !== undefined) gone();
       try {
-        const answer = verb(a!, b!);
-        settle();
-        return answer;
+        return call(a!, b!);
       } catch (cause) {
         return trapped(cause);
       }
     };
   };
+  const wrap = (name: string) => {
+    const verb = guarded(name);
+    return (a?: number, b?: number): number => {
+      const answer = verb(a, b);
+      settle();
+      return answer;
+    };
+  };
+  const [makeRoom, input, output, made] = ["room", "input", "output", "made"].map(guarded) as [Call, Call, Call, Call];
 
-  const finalizers = new FinalizationRegistry<number>((handle) => { if (dead === undefined) x.dead(handle); });
+  const bury = guarded("dead");
+  const finalizers = new FinalizationRegistry<number>((handle) => {
+    // Nobody hears of a trap here; the next verb says it.
+    if (dead === undefined) try { bury(handle); } catch { return; }
+  });
   const flat = (targets: readonly (object | undefined)[]): readonly (object | undefined)[] => (Array.isArray(targets[0]) ? (targets[0] as object[]) : targets);
   /** Ties what a verb made to the objects given for it. */
   const tie = (count: number, targets: readonly (object | undefined)[]): number => {
     if (count <= 0 || targets.length === 0 || targets[0] === undefined) return count;
-    const pairs = new Float64Array(memory.buffer, x.made() >>> 0, 2 * count);
+    const pairs = new Float64Array(memory.buffer, made() >>> 0, 2 * count);
     for (let i = 0; i < count; i++) {
       finalizers.register(targets[i]!, pairs[2 * i]!);
       freshBytes += pairs[2 * i + 1]!;
@@ -138,7 +151,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     const verb = wrap(name);
     return (a?: number): string | number => {
       const length = verb(a);
-      return length < 0 ? length : textAt(x.output() >>> 0, length);
+      return length < 0 ? length : textAt(output() >>> 0, length);
     };
   };
   const number = (name: string) => wrap(name) as () => number;
@@ -169,8 +182,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
       return array;
     },
     make(bytes, target) {
-      if (dead !== undefined) gone();
-      const at = x.input(bytes.length) >>> 0;
+      const at = input(bytes.length) >>> 0;
       settle();
       if (at === 0) throw new PaxError("memory", `no memory for ${bytes.length} bytes`);
       new Uint8Array(memory.buffer, at, bytes.length).set(bytes);
@@ -178,7 +190,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     },
     read(handle) {
       const length = read(handle);
-      return length < 0 ? length : bytesAt(x.output() >>> 0, length).buffer;
+      return length < 0 ? length : bytesAt(output() >>> 0, length).buffer;
     },
     item: wrap("item") as (handle: number) => number,
     bind: (row, target) => tie(bind(row), [target]),
