@@ -23,12 +23,15 @@ const update = (model: pax.nn.Sequential, optimizer: pax.Optimizer, x: T) => {
   return [value, optimizer.step(grads, updated), optimizer] as const;
 };
 
-/** Pieces of the heap lie differently from step to step; what is kept of 9,000 steps would be more. */
-const SLACK = 1 << 20;
+/** Eager steps leave what the collector has yet to find, at most so much more at one time than at another; 9,000 of them make 900 MB. */
+const EAGER = 8 << 20;
+/** Pieces of the heap lie differently from step to step. */
+const COMPILED = 1 << 20;
 
 /** Bytes by which linear memory grows between step 1,000 and step 10,000. */
 async function growth(step: typeof update): Promise<number> {
-  let [model, optimizer, x] = start();
+  const [first, initial, x] = start();
+  let [model, optimizer] = [first, initial];
   let before = 0;
   for (let i = 0; i < 10_000; i++) {
     let value: T;
@@ -43,11 +46,13 @@ async function growth(step: typeof update): Promise<number> {
 for (const { name, path } of builds) {
   test(`eager, ${name}`, async () => {
     await pax.init({ wasm: path });
-    assert.ok(await growth(update) <= SLACK);
+    const grown = await growth(update);
+    assert.ok(grown <= EAGER, `${grown} bytes`);
   });
   test(`compiled, ${name}`, async () => {
     await pax.init({ wasm: path });
-    assert.ok(await growth(pax.jit(update, { donateArgnums: [0, 1] }) as typeof update) <= SLACK);
+    const grown = await growth(pax.jit(update, { donateArgnums: [0, 1] }) as typeof update);
+    assert.ok(grown <= COMPILED, `${grown} bytes`);
   });
 }
 

@@ -59,8 +59,6 @@ function sharedMemory(initial: number): WebAssembly.Memory {
 
 /** Of binaries before an instance: the native one may have been. */
 let restarts = 1;
-/** Held for a moment, so that no compiler leaves it out. */
-let pressure: ArrayBuffer | undefined;
 
 /** Starts an instance of a compiled module and gives its verbs. Throws `device` if the module is none of ours. */
 export function startWasm(module: WebAssembly.Module): WasmBinary {
@@ -164,8 +162,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     turn() {
       if (freshBytes < TURN_BYTES && freshTensors < TURN_TENSORS) return undefined;
       [freshBytes, freshTensors] = [0, 0];
-      pressure = new ArrayBuffer(PRESSURE_BYTES);
-      pressure = undefined;
+      void new ArrayBuffer(PRESSURE_BYTES);
       return new Promise((resolve) => {
         const { port1, port2 } = new MessageChannel();
         port1.onmessage = () => {
