@@ -27,6 +27,8 @@ export class Loop {
   private running = false;
   private wanted = 0;
   private busy = false;
+  /** There is something for `after` to look at. */
+  private due = false;
 
   constructor(private readonly work: Work) {}
 
@@ -34,14 +36,20 @@ export class Loop {
     this.running = true;
     void this.go();
   }
-  pause(): void { this.running = false; }
+  pause(): void {
+    this.running = false;
+    this.wake();
+  }
   /** One step, at once or after those that run. */
   step(): void {
     this.wanted++;
     void this.go();
   }
   /** Only what `after` does. */
-  wake(): void { void this.go(); }
+  wake(): void {
+    this.due = true;
+    void this.go();
+  }
   reset(): void {
     [this.running, this.wanted, this.clock] = [false, 0, 0];
     this.wake();
@@ -61,11 +69,11 @@ export class Loop {
     if (this.busy) return;
     this.busy = true;
     try {
-      for (let more = true; more || this.running || this.wanted > 0;) {
+      while (this.due || this.running || this.wanted > 0) {
         const begin = performance.now();
         const training = this.running || this.wanted > 0;
-        if (training && !more) this.slice();
-        more = this.work.after(this.running);
+        if (training && !this.due) this.slice();
+        this.due = this.work.after(this.running);
         await turn();
         if (training) this.clock += performance.now() - begin;
       }

@@ -26,7 +26,7 @@ export function textView(): () => void {
   const begin = (steps: number, loss: number): void => {
     const [piece, title, text] = [document.createElement("article"), document.createElement("p"), document.createElement("pre")];
     [piece.className, title.className] = ["piece", "hint"];
-    title.textContent = steps === 0 ? "Before the first step" : `After ${whole(steps)} steps${Number.isNaN(loss) ? "" : `, loss ${loss.toFixed(2)}`}`;
+    title.textContent = steps === 0 ? "Before the first step" : `After ${whole(steps)} ${steps === 1 ? "step" : "steps"}${Number.isNaN(loss) ? "" : `, loss ${loss.toFixed(2)}`}`;
     piece.append(title, text);
     pieces.prepend(piece);
     while (pieces.children.length > PIECES) pieces.lastElementChild!.remove();
