@@ -2,7 +2,7 @@
 import { element } from "./dom.js";
 import { paint, SIDE } from "./draw.js";
 
-const TILES = 60;
+const TILES = 48;
 
 export interface Grid {
   /** All guesses of a pass. */

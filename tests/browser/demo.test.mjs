@@ -49,16 +49,21 @@ const number = async (id) => Number((await text(id)).replace(/[,%]/g, ""));
 const until = (id, test, ...args) => page.waitForFunction(`(${test})(Number(document.getElementById(${JSON.stringify(id)}).textContent.replace(/[,%]/g, "")), ${JSON.stringify(args).slice(1, -1)})`, undefined, { polling: 50 });
 const atLeast = (id, least) => until(id, (x, least) => x >= least, least);
 const probabilities = () => page.$$eval("#bars li > :last-child", (all) => all.map((x) => parseFloat(x.textContent)));
-/** Waits until the bars differ from these. */
-const changed = async (before) => {
-  await page.waitForFunction((before) => [...document.querySelectorAll("#bars li > :last-child")].some((x, i) => String(parseFloat(x.textContent)) !== String(before[i])), before.map((x) => (Number.isNaN(x) ? null : x)), { polling: 50 });
+/** Does something, waits until the bars differ from what they were, and gives the probabilities then. */
+const changed = async (act) => {
+  const before = await text("bars");
+  await act();
+  await page.waitForFunction((before) => document.getElementById("bars").textContent !== before, before, { polling: 50 });
   return probabilities();
 };
-const shot = async (name) => {
+const shot = async (name, height) => {
   if (process.env.UPDATE_SCREENSHOTS !== "1") return;
+  await page.setViewportSize({ width: 1000, height });
+  await page.evaluate(() => scrollTo(0, 0));
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme });
-    await page.screenshot({ path: `docs/images/${name}-${colorScheme}.png`, fullPage: true });
+    await page.waitForTimeout(300);
+    await page.screenshot({ path: `docs/images/${name}-${colorScheme}.png` });
   }
   await page.emulateMedia({ colorScheme: "light" });
 };
@@ -178,20 +183,22 @@ test("drawing moves the probabilities: by pointer, by keyboard, and with test di
   await until("steps", (x) => x === 0);
   await page.click("#run");
   await atLeast("accuracy", 93);
-  const empty = await probabilities();
+  await page.click("#run");
   const box = await page.locator("#pad").boundingBox();
   const at = (x, y) => [box.x + x * box.width, box.y + y * box.height];
-  await page.mouse.move(...at(0.5, 0.2));
-  await page.mouse.down();
-  await page.mouse.move(...at(0.5, 0.8), { steps: 12 });
-  await page.mouse.up();
-  const one = await changed(empty);
+  const one = await changed(async () => {
+    await page.mouse.move(...at(0.5, 0.2));
+    await page.mouse.down();
+    await page.mouse.move(...at(0.5, 0.8), { steps: 12 });
+    await page.mouse.up();
+  });
   assert.ok(Math.abs(one.reduce((a, b) => a + b) - 100) < 1, `${one} are probabilities`);
   await page.waitForFunction(() => document.querySelector("#bars .best > span").textContent === "1", undefined, { polling: 50 });
   await page.focus("#pad");
-  for (let i = 0; i < 8; i++) await page.keyboard.press("Shift+ArrowRight");
-  await page.keyboard.press("Space");
-  assert.ok((await changed(await probabilities())).some((p) => p > 0));
+  for (const key of ["Shift+ArrowRight", "Space"]) {
+    for (let i = 0; i < 6; i++) await page.keyboard.press("ArrowRight");
+    assert.ok((await changed(() => page.keyboard.press(key))).some((p) => p > 0));
+  }
   await page.keyboard.press("0");
   await page.waitForFunction(() => document.querySelector("#bars .best > span").textContent === "0", undefined, { polling: 50 });
   await page.keyboard.press("Delete");
@@ -200,13 +207,10 @@ test("drawing moves the probabilities: by pointer, by keyboard, and with test di
 });
 
 test("mistakes are marked in the grid, and can be seen alone", async () => {
-  await page.click("#run");
   await page.check("#mistakes");
   const shown = await page.$$eval("#grid button:not([hidden])", (all) => all.map((x) => [x.className, x.textContent]));
   assert.ok(shown.length > 0 && shown.every(([name, text]) => name === "wrong" && /^\d ✗ \d$/.test(text) && text[0] !== text.at(-1)));
-  const before = await probabilities();
-  await page.click("#grid button >> nth=0");
-  assert.ok((await changed(before)).some((p) => p > 0));
+  assert.ok((await changed(() => page.click("#grid button >> nth=0"))).some((p) => p > 0));
   await page.uncheck("#mistakes");
   const marked = await page.$$eval("#grid button.wrong:not([hidden])", (all) => all.length);
   assert.match(await text("grid-status"), `${marked} of them here`);
@@ -220,7 +224,7 @@ test("a phone's width needs no scrolling sideways; screenshots of the digits", a
   await page.evaluate(() => document.activeElement.blur());
   await page.waitForFunction(() => document.querySelector("#bars .best > span")?.textContent === "3", undefined, { polling: 50 });
   await page.click("#run");
-  await shot("demo-digits");
+  await shot("demo-digits", 960);
   await page.setViewportSize({ width: 360, height: 780 });
   assert.is(await page.evaluate(() => document.documentElement.scrollWidth), 360);
   await page.click("nav a[href='#text']");
@@ -237,7 +241,7 @@ test("the second view types as it learns; its temperature and its reset work", a
   assert.ok(await number("text-loss") < 0.8 * first);
   assert.ok((await page.textContent(".piece pre")).length > 0);
   await page.click("#text-run");
-  await shot("demo-text");
+  await shot("demo-text", 800);
   await page.fill("#temperature", "0.1");
   assert.is(await text("temperature-value"), "0.1");
   const steps = await number("text-steps");
