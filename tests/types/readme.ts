@@ -74,6 +74,8 @@ net2.modules[2] = new nn.Linear(64, 2);            // we only predict two classe
 net2.modules[0] = net2.modules[0]!.freeze();       // the first layer stays as it is
 console.log(pax.tree.leaves(net2.parameters()).length); // 2: the last layer's W and b
 
+await pax.init();
+
 const [total, running] = pax.scan((sum: pax.Tensor, x: pax.Tensor) => [sum.add(x), sum], np.array(0), np.arange(5).astype("float32"));
 console.log(total.item(), running.toArray()); // 10 [ 0, 0, 1, 3, 6 ]
 

@@ -1,5 +1,6 @@
 import { PaxError } from "../errors.js";
 import type { Verbs } from "./abi.js";
+import { nextTurn } from "./turn.js";
 
 /** What the instance of `crates/pax-wasm` exports. Addresses arrive as signed numbers: `>>> 0` makes them what they are. */
 interface Exports {
@@ -163,14 +164,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
       if (freshBytes < TURN_BYTES && freshTensors < TURN_TENSORS) return undefined;
       [freshBytes, freshTensors] = [0, 0];
       void new ArrayBuffer(PRESSURE_BYTES);
-      return new Promise((resolve) => {
-        const { port1, port2 } = new MessageChannel();
-        port1.onmessage = () => {
-          port1.close();
-          resolve();
-        };
-        port2.postMessage(0);
-      });
+      return nextTurn();
     },
     room(n, onMove) {
       [room, moved] = [n, onMove];

@@ -1,3 +1,4 @@
+import { nextTurn } from "../backend/turn.js";
 import { PaxError } from "../errors.js";
 import { array, Tensor, tensorFromBytes, type ArrayData, type DType, type Shape } from "../tensor.js";
 import { flatten, paths, unflatten, type LeafOf, type MapLeaves } from "../tree/index.js";
@@ -149,7 +150,7 @@ export class ArrayLoader<B> implements Loader<B> {
   async *[Symbol.asyncIterator](): AsyncIterableIterator<B> {
     for (const batch of this as Iterable<B>) {
       // Other work of the program, and the collector, get a turn.
-      await new Promise<void>((done) => { if (typeof setImmediate === "function") setImmediate(done); else setTimeout(done); });
+      await nextTurn();
       yield batch;
     }
   }
