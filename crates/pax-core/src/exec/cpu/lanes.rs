@@ -9,10 +9,7 @@ pub trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = S
     /// `self · b + c`, fused with `F` where the instruction set has it.
     fn fma<const F: bool>(self, b: Self, c: Self) -> Self;
     fn abs(self) -> Self;
-    fn sqrt(self) -> Self;
-    fn floor(self) -> Self;
     fn copysign(self, sign: Self) -> Self;
-    fn powf(self, y: Self) -> Self;
     fn lt(self, y: Self) -> Self::Mask;
     fn le(self, y: Self) -> Self::Mask;
     fn is(self, y: Self) -> Self::Mask;
@@ -49,13 +46,7 @@ impl Lanes for f32 {
     #[inline(always)]
     fn abs(self) -> f32 { self.abs() }
     #[inline(always)]
-    fn sqrt(self) -> f32 { self.sqrt() }
-    #[inline(always)]
-    fn floor(self) -> f32 { self.floor() }
-    #[inline(always)]
     fn copysign(self, sign: f32) -> f32 { self.copysign(sign) }
-    #[inline(always)]
-    fn powf(self, y: f32) -> f32 { self.powf(y) }
     #[inline(always)]
     fn lt(self, y: f32) -> bool { self < y }
     #[inline(always)]
@@ -153,6 +144,19 @@ mod vector {
         pub unsafe fn store(self, p: *mut f32, n: usize) { unsafe { if n >= V::LANES { ops::store(p, self.0) } else { ops::store_part(p, n, self.0) } } }
     }
 
+    /// As those of float32.
+    impl V {
+        #[inline(always)]
+        pub fn sqrt(self) -> V { V(f32x4_sqrt(self.0)) }
+        #[inline(always)]
+        pub fn floor(self) -> V { V(f32x4_floor(self.0)) }
+        #[inline(always)]
+        pub fn powf(self, y: V) -> V {
+            macro_rules! lane { ($l:literal) => { f32x4_extract_lane::<$l>(self.0).powf(f32x4_extract_lane::<$l>(y.0)) } }
+            V(f32x4(lane!(0), lane!(1), lane!(2), lane!(3)))
+        }
+    }
+
     macro_rules! operators { ($($name:ident $f:ident $op:ident;)*) => { $(impl $name for V {
         type Output = V;
         #[inline(always)]
@@ -175,16 +179,7 @@ mod vector {
         #[inline(always)]
         fn abs(self) -> V { V(f32x4_abs(self.0)) }
         #[inline(always)]
-        fn sqrt(self) -> V { V(f32x4_sqrt(self.0)) }
-        #[inline(always)]
-        fn floor(self) -> V { V(f32x4_floor(self.0)) }
-        #[inline(always)]
         fn copysign(self, sign: V) -> V { V(v128_bitselect(sign.0, self.0, i32x4_splat(i32::MIN))) }
-        #[inline(always)]
-        fn powf(self, y: V) -> V {
-            macro_rules! lane { ($l:literal) => { f32x4_extract_lane::<$l>(self.0).powf(f32x4_extract_lane::<$l>(y.0)) } }
-            V(f32x4(lane!(0), lane!(1), lane!(2), lane!(3)))
-        }
         #[inline(always)]
         fn lt(self, y: V) -> V { V(f32x4_lt(self.0, y.0)) }
         #[inline(always)]

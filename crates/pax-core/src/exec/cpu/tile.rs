@@ -62,7 +62,7 @@ macro_rules! tiles {
     ($unrolled:literal: $($name:ident($a:ident $(, $b:ident $(, $c:ident)?)?) = $e:expr;)*) => { $(
         pub fn $name(simd: Simd) -> TileFn {
             #[inline(always)]
-            #[allow(unused_variables, non_snake_case)]
+            #[allow(unused_variables, dead_code)]
             #[cfg(not(target_feature = "simd128"))]
             unsafe fn body<const F: bool>(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) {
                 type T = f32;

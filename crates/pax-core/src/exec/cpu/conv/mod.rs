@@ -1,5 +1,5 @@
 //! Convolution and its two gradients, channels last. Here for every dtype, dilation and number of groups: a patch matrix per image
-//! and group, then `gemm`; integers by a plain loop. f32 goes by direct kernels where they apply (`direct`, `eager`).
+//! and group, then a product in panels; integers by a plain loop. f32 goes by direct kernels where they apply (`direct`, `eager`).
 pub mod direct;
 pub mod eager;
 mod kernel_grad;
@@ -12,6 +12,8 @@ mod window;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::exec::cpu::panel::{self, Micro, Piece, DEPTH, PACKED};
+use crate::exec::cpu::tile::Simd;
 use crate::exec::{Exec, Shared};
 use crate::ops::elementwise::binary::Number;
 use crate::{Error, Result};
@@ -72,15 +74,21 @@ pub trait Product: Number {
     /// `out += a [m, k] × b [k, n]`, `out` with a row stride; false, and nothing done, if one of them leaves its slice.
     fn accumulate(size: [usize; 3], out: (&mut [Self], usize), a: Matrix<Self>, b: Matrix<Self>) -> bool;
 }
-macro_rules! floats { ($($t:ty)*) => { $(impl Product for $t {
+macro_rules! floats { ($($t:ident)*) => { $(impl Product for $t {
     fn accumulate([m, k, n]: [usize; 3], out: (&mut [Self], usize), a: Matrix<Self>, b: Matrix<Self>) -> bool {
         if m == 0 || k == 0 || n == 0 { return true; }
         if !fits([m, k, n], (out.0, out.1), a, b) { return false; }
-        // SAFETY: the line above: every element read or written lies in its slice.
-        unsafe {
-            gemm::gemm(m, n, k, out.0.as_mut_ptr(), 1, out.1 as isize, true, a.0.as_ptr(), a.2 as isize, a.1 as isize, b.0.as_ptr(), b.2 as isize, b.1 as isize,
-                1.0, 1.0, false, false, false, gemm::Parallelism::None);
-        }
+        let micro = Micro::$t(Simd::detect());
+        let matrix = |(x, rows, cols): Matrix<Self>| panel::Matrix { data: x.as_ptr(), rows: rows as isize, cols: cols as isize };
+        let (a, b, mut packed) = (matrix(a), matrix(b), Vec::with_capacity(micro.packed(DEPTH.min(k), micro.width)));
+        for column in (0..n).step_by(micro.width) { for l in (0..k).step_by(DEPTH) {
+            let (width, depth) = (micro.width.min(n - column), DEPTH.min(k - l));
+            // SAFETY: the line above: every element read or written lies in its slice; the room is a panel's.
+            unsafe {
+                micro.pack(b.from(l, column), depth, width, 0, 1, packed.as_mut_ptr());
+                micro.run(Piece { from: 0, to: m, column, width, depth }, a.from(0, l), packed.as_ptr(), PACKED, out.0.as_mut_ptr(), out.1, true);
+            }
+        } }
         true
     }
 })* } }

@@ -1,7 +1,5 @@
 use super::direct::Direct;
 use super::*;
-use crate::exec::cpu::tile::Simd;
-
 use crate::exec::Serial;
 use std::rc::Rc;
 
