@@ -1,7 +1,7 @@
 import { PaxError } from "../errors.js";
 import type { Verbs } from "./abi.js";
 
-/** What the instance of `crates/pax-wasm` exports. */
+/** What the instance of `crates/pax-wasm` exports. Addresses arrive as signed numbers: `>>> 0` makes them what they are. */
 interface Exports {
   readonly memory?: WebAssembly.Memory;
   begin(restarts: number): void;
@@ -47,6 +47,8 @@ export interface ThreadStart {
 const STACK = 1 << 20;
 /** Bytes made since the last turn of the event loop, after which a read waits for one: only then finalizers run. */
 const TURN_BYTES = 64 * 2 ** 20;
+/** Bytes that the collector learns of at once: so large a buffer is address space until it is written to. */
+const BALLAST = 33 * 2 ** 20;
 
 /** Memory that threads share needs a limit; where the machine does not grant 4 GiB, less will do. */
 function sharedMemory(initial: number): WebAssembly.Memory {
@@ -75,8 +77,9 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   let moved: (scratch: Float64Array) => void = () => {};
   let dead: string | undefined;
   let fresh = 0;
+  let untold = 0;
   const scratch = () => {
-    const at = x.room(room); // it may grow the memory, and so comes first
+    const at = x.room(room) >>> 0; // it may grow the memory, and so comes first
     return new Float64Array(memory.buffer, at, room);
   };
 
@@ -93,7 +96,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   const trapped = (cause: unknown): never => {
     if (dead === undefined) {
       const length = x.panicLength();
-      dead = length > 0 ? textAt(x.panicText(), length) : String((cause as Error).message);
+      dead = length > 0 ? textAt(x.panicText() >>> 0, length) : String((cause as Error).message);
       throw new PaxError("poisoned", `the engine's WebAssembly instance trapped: ${dead}. Its tensors are gone: \`await pax.init({ restart: true })\` starts a new one`, { cause: cause as Error });
     }
     return gone();
@@ -117,21 +120,38 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
 
   const finalizers = new FinalizationRegistry<number>((handle) => { if (dead === undefined) x.dead(handle); });
   const flat = (targets: readonly (object | undefined)[]): readonly (object | undefined)[] => (Array.isArray(targets[0]) ? (targets[0] as object[]) : targets);
+  /**
+   * Lets V8 know what tensors keep, so that it collects in time: it cannot see into the memory, but counts the bytes of array
+   * buffers. One in so many bytes is held by the tensor that they are reached with, dies with it, and is never touched.
+   */
+  const ballast = new WeakMap<object, ArrayBuffer>();
+  const weigh = (target: object, bytes: number): void => {
+    fresh += bytes;
+    untold += bytes;
+    if (untold < BALLAST) return;
+    try { ballast.set(target, new ArrayBuffer(untold)); } catch { /* no address space: then the collector is under pressure anyway */ }
+    untold = 0;
+  };
   /** Ties what a verb made to the objects given for it. */
   const tie = (count: number, targets: readonly (object | undefined)[]): number => {
     if (count <= 0 || targets.length === 0 || targets[0] === undefined) return count;
-    const pairs = new Float64Array(memory.buffer, x.made(), 2 * count);
+    const pairs = new Float64Array(memory.buffer, x.made() >>> 0, 2 * count);
     for (let i = 0; i < count; i++) {
       finalizers.register(targets[i]!, pairs[2 * i]!);
-      fresh += pairs[2 * i + 1]!;
+      weigh(targets[i]!, pairs[2 * i + 1]!);
     }
     return count;
+  };
+  /** A verb that cleans up: a dead instance has nothing left, and the error that is on its way says so. */
+  const ofLiving = (name: string) => {
+    const verb = wrap(name);
+    return (a?: number) => (dead === undefined ? verb(a) : 0);
   };
   const text = (name: string) => {
     const verb = wrap(name);
     return (a?: number): string | number => {
       const length = verb(a);
-      return length < 0 ? length : textAt(x.output(), length);
+      return length < 0 ? length : textAt(x.output() >>> 0, length);
     };
   };
   const number = (name: string) => wrap(name) as () => number;
@@ -139,6 +159,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
 
   const verbs: Verbs = {
     binary: "wasm",
+    memoryBytes: () => memory.buffer.byteLength,
     turn() {
       if (fresh < TURN_BYTES) return undefined;
       fresh = 0;
@@ -152,7 +173,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     },
     make(bytes, target) {
       if (dead !== undefined) gone();
-      const at = x.input(bytes.length);
+      const at = x.input(bytes.length) >>> 0;
       settle();
       if (at === 0) throw new PaxError("memory", `no memory for ${bytes.length} bytes`);
       new Uint8Array(memory.buffer, at, bytes.length).set(bytes);
@@ -160,17 +181,17 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     },
     read(handle) {
       const length = read(handle);
-      return length < 0 ? length : bytesAt(x.output(), length).buffer;
+      return length < 0 ? length : bytesAt(x.output() >>> 0, length).buffer;
     },
     item: wrap("item") as (handle: number) => number,
     bind: (row, target) => tie(bind(row), [target]),
     track: (handle, bytes, target) => tie(track(handle, bytes), [target]),
-    free: number("free"),
+    free: ofLiving("free"),
     beginDiff: number("beginDiff"),
     beginAbstract: number("beginAbstract"),
     endDiff: number("endDiff"),
     endAbstract: number("endAbstract"),
-    cancel: wrap("cancel") as (depth: number) => number,
+    cancel: ofLiving("cancel") as (depth: number) => number,
     pull: (tape, consume, ...targets) => tie(pull(tape, consume), flat(targets)),
     push: (tape, ...targets) => tie(push(tape), flat(targets)),
     run: (program, ...targets) => tie(run(program), flat(targets)),
@@ -190,9 +211,9 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   return {
     verbs, module, memory, threaded,
     threads(count) {
-      const lost = x.startThreads!(count);
+      const lost = x.startThreads!(count) >>> 0;
       const local = (x.__tls_size!.value as number) + 64;
-      const starts = Array.from({ length: count - 1 }, (_, i) => ({ module, memory, index: i + 1, stack: x.reserve!(STACK) + STACK, local: x.reserve!(local), lost }));
+      const starts = Array.from({ length: count - 1 }, (_, i) => ({ module, memory, index: i + 1, stack: (x.reserve!(STACK) >>> 0) + STACK, local: x.reserve!(local) >>> 0, lost }));
       settle();
       return starts;
     },
