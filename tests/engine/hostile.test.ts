@@ -3,7 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as pax from "paxjs";
 import { runScript } from "../support/processes.js";
-import { nodeOnly } from "../support/where.js";
+import { onMachine } from "../support/where.js";
 
 const { np, io } = pax;
 const test = suite("hostile keys");
@@ -85,7 +85,7 @@ test("static data with these keys is compared by value", () => {
   assert.is(key(1), key(1));
   assert.is.not(key(1), key(2));
 });
-nodeOnly(test, "it needs a process of its own")("with frozen prototypes", () => {
+onMachine(test, "with frozen prototypes", () => {
   assert.is(runScript<boolean>("./frozen.js"), true);
 });
 

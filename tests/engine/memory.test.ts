@@ -2,19 +2,17 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as pax from "paxjs";
 import { stats } from "paxjs/internal";
-import { nativeOnly } from "../support/where.js";
 import { runScript, type Run } from "../support/processes.js";
 
 const { np, nn } = pax;
 const test = suite("memory");
-const native = nativeOnly(test, "finalizers run when the loop yields, and memory is the instance's own: tests/wasm/memory.test.ts");
 
 /** Runs the loop of memory-loop.js, which prints what it measured. */
 const loop = (mode: string, run: Run = {}): { growth: number; most: number; version: string } => runScript("./memory-loop.js", [mode], run);
 
 const MB = 1 << 20;
 for (const mode of ["sync", "throws", "await", "workers"]) {
-  native(`5,000 eager steps grow by less than 16 MB (${mode})`, () => {
+  test(`5,000 eager steps grow by less than 16 MB (${mode})`, () => {
     const { growth, most } = loop(mode);
     assert.ok(growth < 16 * MB, `resident memory grew by ${(growth / MB).toFixed(1)} MB`);
     assert.ok(most < 4000, `${most} tensors were alive at once`);
@@ -22,14 +20,14 @@ for (const mode of ["sync", "throws", "await", "workers"]) {
 }
 
 for (const version of ["22", "24"]) {
-  native(`the same on Node ${version}`, () => {
+  test(`the same on Node ${version}`, () => {
     const { growth, version: ran } = loop("sync", { version });
     assert.match(ran, new RegExp(`^v${version}\\.`));
     assert.ok(growth < 16 * MB, `resident memory grew by ${(growth / MB).toFixed(1)} MB`);
   });
 }
 
-native("ordinary finalizers keep a loop that awaits flat", () => {
+test("ordinary finalizers keep a loop that awaits flat", () => {
   const { growth } = loop("await", { env: { PAX_FINALIZERS: "ordinary" } });
   assert.ok(growth < 16 * MB, `resident memory grew by ${(growth / MB).toFixed(1)} MB`);
 });

@@ -4,13 +4,13 @@ import * as assert from "uvu/assert";
 import * as pax from "paxjs";
 import { fails } from "../support/fails.js";
 import { warningsOf } from "../support/warnings.js";
-import { nodeOnly } from "../support/where.js";
 
 const { np, nn } = pax;
 const test = suite("why jit traced again");
 type T = pax.Tensor;
 
 const warnings = warningsOf(test);
+test.after.each(() => { delete process.env["PAX_EXPLAIN_RETRACE"]; });
 
 class Net extends pax.Module {
   w = pax.parameter(np.ones([2]));
@@ -86,11 +86,10 @@ test("many traces are told of once, whatever the reason", () => {
   assert.is(warnings.length, 1);
   assert.match(warnings[0]!, /step was traced 9 times: argument 0 changes between calls \(float32\[8\], then float32\[9\]\)/);
 });
-nodeOnly(test, "pages have no environment")("the environment variable prints each", () => {
+test("the environment variable prints each", () => {
   process.env["PAX_EXPLAIN_RETRACE"] = "1";
   const f = pax.jit(function step(a: T) { return a; });
   for (const n of [2, 3, 2, 4]) f(np.ones([n]));
-  delete process.env["PAX_EXPLAIN_RETRACE"];
   assert.equal(warnings, [
     "paxjs: step, trace 2: argument 0 changes between calls (float32[2], then float32[3])",
     "paxjs: step, trace 3: argument 0 changes between calls (float32[2], then float32[4])",

@@ -1,9 +1,7 @@
-/** Tests that can hold in some places only: elsewhere they are not registered. `_why` says what they need, and which tests hold instead. */
-import { verbs } from "paxjs/internal";
+/** Where the tests run. */
 import type { Test } from "uvu";
 
-type Register = (name: string, body: () => void | Promise<void>) => void;
-const where = (here: boolean, test: Test): Register => (name, body) => { if (here) test(name, body); };
+const inPage = "crossOriginIsolated" in globalThis;
 
-export const nativeOnly = (test: Test, _why: string): Register => where(verbs.binary === "native", test);
-export const nodeOnly = (test: Test, _why: string): Register => where(!("location" in globalThis), test);
+/** Registers a test that needs files or processes: pages have none. */
+export const onMachine = (test: Test, name: string, run: () => void | Promise<void>): void => { if (!inPage) test(name, run); };

@@ -1,8 +1,8 @@
 /** The narrow waist: what a binary must offer. A negative answer is an error that `lastError` describes. */
 export interface Verbs {
   readonly binary: "native" | "wasm";
-  /** Bytes of the memory that it alone has, which never shrinks; 0 where that is the process's. */
-  memoryBytes(): number;
+  /** Bytes of WebAssembly's linear memory; 0 natively. */
+  heap(): number;
   /** A turn of the event loop, where one is due: only then the collector's news of dead tensors arrive. */
   turn(): Promise<void> | undefined;
   /** The array that numbers travel through, with room for `n` of them and what it held; where memory moves, `moved` is told the new one. */

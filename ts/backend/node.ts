@@ -13,7 +13,7 @@ const require = createRequire(import.meta.url);
 const platform = `${process.platform}-${process.arch}${process.platform === "linux" ? "-gnu" : ""}`;
 
 /** The native binary's verbs; its scratch is an array of ours. */
-interface Native extends Omit<Verbs, "room" | "turn" | "binary" | "memoryBytes"> { init(scratch: Float64Array): number }
+interface Native extends Omit<Verbs, "room" | "turn" | "heap" | "binary"> { init(scratch: Float64Array): number }
 
 /** Loads the native binary: the one built in this checkout, else the platform's package. Throws why there is none. */
 function loadNative(): Verbs {
@@ -25,7 +25,7 @@ function loadNative(): Verbs {
       return {
         ...native,
         binary: "native",
-        memoryBytes: () => 0,
+        heap: () => 0,
         // Finalizers run inside the collection.
         turn: () => undefined,
         room(n) {

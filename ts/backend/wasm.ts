@@ -5,11 +5,6 @@ import type { Verbs } from "./abi.js";
 interface Exports {
   readonly memory?: WebAssembly.Memory;
   begin(restarts: number): void;
-  room(n: number): number;
-  input(bytes: number): number;
-  output(): number;
-  made(): number;
-  dead(handle: number): void;
   panicText(): number;
   panicLength(): number;
   lastError(): number;
@@ -45,10 +40,11 @@ export interface ThreadStart {
 }
 
 const STACK = 1 << 20;
-/** Bytes made since the last turn of the event loop, after which a read waits for one: only then finalizers run. */
-const TURN_BYTES = 64 * 2 ** 20;
-/** Bytes that the collector learns of at once: so large a buffer is address space until it is written to. */
-const BALLAST = 33 * 2 ** 20;
+/** Bytes, and tensors, made since the last turn of the event loop, after which a read waits for one: only then finalizers run. */
+const TURN_BYTES = 4 * 2 ** 20;
+const TURN_TENSORS = 512;
+/** The collector does not hear of tensors here, but of array buffers: one that is made and dropped lets it look for dead objects. Its pages are never touched. */
+const PRESSURE_BYTES = 64 * 2 ** 20;
 
 /** Memory that threads share needs a limit; where the machine does not grant 4 GiB, less will do. */
 function sharedMemory(initial: number): WebAssembly.Memory {
@@ -61,7 +57,10 @@ function sharedMemory(initial: number): WebAssembly.Memory {
   }
 }
 
-let restarts = 0;
+/** Of binaries before an instance: the native one may have been. */
+let restarts = 1;
+/** Held for a moment, so that no compiler leaves it out. */
+let pressure: ArrayBuffer | undefined;
 
 /** Starts an instance of a compiled module and gives its verbs. Throws `device` if the module is none of ours. */
 export function startWasm(module: WebAssembly.Module): WasmBinary {
@@ -76,10 +75,9 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   let room = 0;
   let moved: (scratch: Float64Array) => void = () => {};
   let dead: string | undefined;
-  let fresh = 0;
-  let untold = 0;
+  let [freshBytes, freshTensors] = [0, 0];
   const scratch = () => {
-    const at = x.room(room) >>> 0; // it may grow the memory, and so comes first
+    const at = makeRoom(room) >>> 0; // it may grow the memory, and so comes first
     return new Float64Array(memory.buffer, at, room);
   };
 
@@ -95,8 +93,14 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   /** A trap leaves the instance in no state to go on: the first one is remembered. */
   const trapped = (cause: unknown): never => {
     if (dead === undefined) {
-      const length = x.panicLength();
-      dead = length > 0 ? textAt(x.panicText() >>> 0, length) : String((cause as Error).message);
+      dead = String((cause as Error).message);
+      // Where the stack overflowed, there may be no room for these calls either.
+      try {
+        const length = x.panicLength();
+        if (length > 0) dead = textAt(x.panicText() >>> 0, length);
+      } catch {
+        // The cause says enough.
+      }
       throw new PaxError("poisoned", `the engine's WebAssembly instance trapped: ${dead}. Its tensors are gone: \`await pax.init({ restart: true })\` starts a new one`, { cause: cause as Error });
     }
     return gone();
@@ -104,66 +108,72 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   const gone = (): never => {
     throw new PaxError("poisoned", `the engine's WebAssembly instance is gone since it trapped (${dead!}): \`await pax.init({ restart: true })\` starts a new one`);
   };
-  const wrap = (name: string) => {
-    const verb = x[name] as Call;
+  /** An export whose traps are remembered. */
+  const guarded = (name: string) => {
+    const call = x[name] as Call;
     return (a?: number, b?: number): number => {
       if (dead !== undefined) gone();
       try {
-        const answer = verb(a!, b!);
-        settle();
-        return answer;
+        return call(a!, b!);
       } catch (cause) {
         return trapped(cause);
       }
     };
   };
-
-  const finalizers = new FinalizationRegistry<number>((handle) => { if (dead === undefined) x.dead(handle); });
-  const flat = (targets: readonly (object | undefined)[]): readonly (object | undefined)[] => (Array.isArray(targets[0]) ? (targets[0] as object[]) : targets);
-  /**
-   * Lets V8 know what tensors keep, so that it collects in time: it cannot see into the memory, but counts the bytes of array
-   * buffers. One in so many bytes is held by the tensor that they are reached with, dies with it, and is never touched.
-   */
-  const ballast = new WeakMap<object, ArrayBuffer>();
-  const weigh = (target: object, bytes: number): void => {
-    fresh += bytes;
-    untold += bytes;
-    if (untold < BALLAST) return;
-    try { ballast.set(target, new ArrayBuffer(untold)); } catch { /* no address space: then the collector is under pressure anyway */ }
-    untold = 0;
+  const wrap = (name: string) => {
+    const verb = guarded(name);
+    return (a?: number, b?: number): number => {
+      const answer = verb(a, b);
+      settle();
+      return answer;
+    };
   };
+  const [makeRoom, input, output, made] = ["room", "input", "output", "made"].map(guarded) as [Call, Call, Call, Call];
+
+  const bury = guarded("dead");
+  const finalizers = new FinalizationRegistry<number>((handle) => {
+    // Nobody hears of a trap here; the next verb says it.
+    if (dead === undefined) try { bury(handle); } catch { return; }
+  });
+  const flat = (targets: readonly (object | undefined)[]): readonly (object | undefined)[] => (Array.isArray(targets[0]) ? (targets[0] as object[]) : targets);
   /** Ties what a verb made to the objects given for it. */
   const tie = (count: number, targets: readonly (object | undefined)[]): number => {
     if (count <= 0 || targets.length === 0 || targets[0] === undefined) return count;
-    const pairs = new Float64Array(memory.buffer, x.made() >>> 0, 2 * count);
+    const pairs = new Float64Array(memory.buffer, made() >>> 0, 2 * count);
     for (let i = 0; i < count; i++) {
       finalizers.register(targets[i]!, pairs[2 * i]!);
-      weigh(targets[i]!, pairs[2 * i + 1]!);
+      freshBytes += pairs[2 * i + 1]!;
     }
+    freshTensors += count;
     return count;
-  };
-  /** A verb that cleans up: a dead instance has nothing left, and the error that is on its way says so. */
-  const ofLiving = (name: string) => {
-    const verb = wrap(name);
-    return (a?: number) => (dead === undefined ? verb(a) : 0);
   };
   const text = (name: string) => {
     const verb = wrap(name);
     return (a?: number): string | number => {
       const length = verb(a);
-      return length < 0 ? length : textAt(x.output() >>> 0, length);
+      return length < 0 ? length : textAt(output() >>> 0, length);
     };
   };
   const number = (name: string) => wrap(name) as () => number;
+  const cancel = wrap("cancel");
   const [make, read, bind, track, pull, push, run, batch] = ["make", "read", "bind", "track", "pull", "push", "run", "batch"].map(wrap) as [Call, Call, Call, Call, Call, Call, Call, Call];
 
   const verbs: Verbs = {
     binary: "wasm",
-    memoryBytes: () => memory.buffer.byteLength,
+    heap: () => memory.buffer.byteLength,
     turn() {
-      if (fresh < TURN_BYTES) return undefined;
-      fresh = 0;
-      return new Promise((resolve) => { setTimeout(resolve); });
+      if (freshBytes < TURN_BYTES && freshTensors < TURN_TENSORS) return undefined;
+      [freshBytes, freshTensors] = [0, 0];
+      pressure = new ArrayBuffer(PRESSURE_BYTES);
+      pressure = undefined;
+      return new Promise((resolve) => {
+        const { port1, port2 } = new MessageChannel();
+        port1.onmessage = () => {
+          port1.close();
+          resolve();
+        };
+        port2.postMessage(0);
+      });
     },
     room(n, onMove) {
       [room, moved] = [n, onMove];
@@ -172,8 +182,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
       return array;
     },
     make(bytes, target) {
-      if (dead !== undefined) gone();
-      const at = x.input(bytes.length) >>> 0;
+      const at = input(bytes.length) >>> 0;
       settle();
       if (at === 0) throw new PaxError("memory", `no memory for ${bytes.length} bytes`);
       new Uint8Array(memory.buffer, at, bytes.length).set(bytes);
@@ -181,17 +190,18 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     },
     read(handle) {
       const length = read(handle);
-      return length < 0 ? length : bytesAt(x.output() >>> 0, length).buffer;
+      return length < 0 ? length : bytesAt(output() >>> 0, length).buffer;
     },
     item: wrap("item") as (handle: number) => number,
     bind: (row, target) => tie(bind(row), [target]),
     track: (handle, bytes, target) => tie(track(handle, bytes), [target]),
-    free: ofLiving("free"),
+    free: number("free"),
     beginDiff: number("beginDiff"),
     beginAbstract: number("beginAbstract"),
     endDiff: number("endDiff"),
     endAbstract: number("endAbstract"),
-    cancel: ofLiving("cancel") as (depth: number) => number,
+    // Transformations cancel on their way out of an error: that of the trap is the one to see.
+    cancel: (depth) => (dead === undefined ? cancel(depth) : 0),
     pull: (tape, consume, ...targets) => tie(pull(tape, consume), flat(targets)),
     push: (tape, ...targets) => tie(push(tape), flat(targets)),
     run: (program, ...targets) => tie(run(program), flat(targets)),

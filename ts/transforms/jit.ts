@@ -1,5 +1,5 @@
 /** Recorded programs: `jit` keeps one a key, `makeProgram` shows one. */
-import { checked, epoch, fail, fill, frame, reserve, sameEpoch, scratch, targetsOf, verbs, writeHandles } from "../engine.js";
+import { checked, epoch, fail, fill, frame, reserve, scratch, targetsOf, verbs, writeHandles } from "../engine.js";
 import { PaxError } from "../errors.js";
 import { currentFrame } from "../module/index.js";
 import type { Tensor } from "../tensor.js";
@@ -67,7 +67,15 @@ export function jit<A extends Args = Tensor[], const R = unknown, const S extend
   const log = new TraceLog(name);
   let warned = false;
   let recent: Kept | null = null;
-  let made = epoch;
+  let born = epoch;
+
+  /** Programs of a binary that was replaced are gone with it. */
+  const renew = (): void => {
+    born = epoch;
+    recent = null;
+    programs.clear();
+    dropped.clear();
+  };
 
   const record = (specs: readonly Spec[], flats: readonly (Flat | null)[], args: readonly unknown[]): Recorded => {
     let reads: ReadonlyMap<object, string> | null = null;
@@ -118,11 +126,7 @@ export function jit<A extends Args = Tensor[], const R = unknown, const S extend
   };
 
   const jitted = (...args: unknown[]): unknown => {
-    if (made !== epoch) {
-      // The programs were another binary's.
-      programs.clear();
-      [recent, made] = [null, epoch];
-    }
+    if (born !== epoch) renew();
     const leaves = recent === null ? null : fits(recent, args);
     if (leaves !== null) return run(name, recent!, leaves);
     const found = find(args);
@@ -171,17 +175,12 @@ export function makeProgram<A extends Args>(fn: (...args: A) => unknown): (...ar
   return (...args) => {
     const flats = (args as readonly unknown[]).map((a) => flattenTensors(a));
     const program = trace("makeProgram", fn as AnyFn, flats.flatMap((f) => f.leaves.map(specOf)), rebuilder(flats));
-    const made = epoch;
-    const text = (verb: (program: number) => string | number): string => {
-      sameEpoch(made, "this program");
-      const answer = verb(program.id);
-      return typeof answer === "string" ? answer : fail();
-    };
+    const text = (answer: string | number): string => (typeof answer === "string" ? answer : fail());
     return {
       get plan() {
-        return text(verbs.planText);
+        return text(verbs.planText(program.id));
       },
-      toString: () => text(verbs.programText),
+      toString: () => text(verbs.programText(program.id)),
     };
   };
 }

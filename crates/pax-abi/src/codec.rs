@@ -19,7 +19,12 @@ impl<'a> Reader<'a> {
         if x.fract() != 0.0 || !x.is_finite() || x.abs() > 9007199254740992.0 { return Err(Error::value(format!("{x} is not an integer"))); }
         Ok(x as i64)
     }
-    pub fn count(&mut self) -> Result<usize> { usize::try_from(self.int()?).map_err(|_| Error::value("a negative count")) }
+    pub fn count(&mut self) -> Result<usize> {
+        let n = self.int()?;
+        if n < 0 { return Err(Error::value("a negative count")); }
+        // No scratch holds more than a `usize` can say, which has 32 bits in WebAssembly.
+        usize::try_from(n).map_err(|_| Error::internal("the scratch ended early"))
+    }
     pub fn handle(&mut self) -> Result<Handle> { Ok(self.number()? as Handle) }
     pub fn dtype(&mut self) -> Result<DType> {
         let i = self.count()?;

@@ -3,7 +3,7 @@ use half::{bf16, f16};
 
 use crate::dtype::Element;
 use crate::exec::cpu::map::map1;
-use crate::exec::cpu::panel::{Matrix, Micro, Piece, DEPTH};
+use crate::exec::cpu::panel::{Matrix, Micro, Piece, DEPTH, PACKED};
 use crate::exec::cpu::tile::Simd;
 use crate::exec::{Exec, Shared};
 use crate::{Array, DType, Error, Result};
@@ -78,14 +78,14 @@ fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Res
                     continue;
                 }
                 if strips > 1 {
-                    micro.run(whole, a, ready.ptr().add(g * size + column * k), width, out, n, false);
+                    micro.run(whole, a, ready.ptr().add(g * size + column * k), PACKED, out, n, false);
                     continue;
                 }
                 packed.reserve(DEPTH.min(k) * width);
                 for l in (0..k).step_by(DEPTH) {
                     let depth = DEPTH.min(k - l);
                     micro.pack(b.from(l, 0), depth, whole.width, 0, 1, packed.as_mut_ptr());
-                    micro.run(Piece { depth, ..whole }, a.from(0, l), packed.as_ptr(), width, out, n, l > 0);
+                    micro.run(Piece { depth, ..whole }, a.from(0, l), packed.as_ptr(), PACKED, out, n, l > 0);
                 }
             }
         }

@@ -3,6 +3,7 @@ pub mod along;
 pub mod conv;
 pub mod gemm;
 pub mod index;
+mod lanes;
 pub mod map;
 pub mod math;
 pub mod panel;

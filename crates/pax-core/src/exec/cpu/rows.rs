@@ -2,7 +2,8 @@
 //! and wake no thread, and what a row gives depends on nothing but the row.
 use super::math::Real;
 use super::reduce::{Accumulate, Fold};
-use super::tile::{self, Simd};
+use super::lanes;
+use super::tile::Simd;
 use crate::DType;
 
 /// A body that is generic over the element type, a number `K` and whether multiply-adds are fused, in three compilations.
@@ -146,7 +147,7 @@ pub trait Float: Accumulate<Acc = Self> + Real {
 }
 impl Float for f32 {
     #[inline(always)]
-    fn exp_in_row<const M: bool>(self) -> f32 { tile::exp::<M>(self) }
+    fn exp_in_row<const M: bool>(self) -> f32 { lanes::exp::<f32, M>(self) }
 }
 impl Float for f64 {
     #[inline(always)]

@@ -1,14 +1,34 @@
 //! Element-wise functions over tiles of f32: what fused loops run, compiled for each level of vector instructions.
 //! Bools are 0 and 1 in a tile.
-#![allow(clippy::excessive_precision)] // coefficients as they were published
-
 use std::sync::OnceLock;
+
+use super::lanes::{self, Lanes};
 
 /// `dst[i] = f(a[i], b[i], c[i])` for `n` elements; operands that a function does not have are not read.
 ///
 /// # Safety
 /// The operands that it has hold `n` elements, and `dst` overlaps none of them.
 pub type TileFn = unsafe fn(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize);
+
+/// Copies a few floats: a row of a block.
+///
+/// # Safety
+/// Both hold `n` of them, and they do not overlap.
+#[inline(always)]
+pub unsafe fn copy_few(src: *const f32, dst: *mut f32, n: usize) {
+    // SAFETY: the caller's.
+    unsafe {
+        // Most have the width of a panel.
+        if n == 32 && !cfg!(target_feature = "simd128") { *dst.cast::<[f32; 32]>() = *src.cast::<[f32; 32]>(); return; }
+        // Engines of WebAssembly take as long to begin a copy as for a hundred floats; the last eight may be copied twice.
+        if (8..=128).contains(&n) && cfg!(target_feature = "simd128") {
+            for i in (0..n - 7).step_by(8) { *dst.add(i).cast::<[f32; 8]>() = *src.add(i).cast::<[f32; 8]>(); }
+            *dst.add(n - 8).cast::<[f32; 8]>() = *src.add(n - 8).cast::<[f32; 8]>();
+            return;
+        }
+        std::ptr::copy_nonoverlapping(src, dst, n);
+    }
+}
 
 /// What the machine's vectors can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,71 +56,16 @@ impl Simd {
     pub fn levels() -> Vec<Simd> { [Simd::Base, Simd::Avx2, Simd::Avx512].into_iter().filter(|s| *s <= Simd::machine()).collect() }
 }
 
-/// A multiply-add, fused where the instruction set has it.
-#[inline(always)]
-fn fma<const F: bool>(a: f32, b: f32, c: f32) -> f32 { if F { a.mul_add(b, c) } else { a * b + c } }
-
-/// Adding it rounds to a whole number in the low bits of the mantissa.
-const ROUND: f32 = 12_582_912.0;
-
-/// e^x within 1.3 units in the last place, denormals included; NaN stays NaN.
-#[inline(always)]
-pub(super) fn exp<const F: bool>(x: f32) -> f32 {
-    let x = x.clamp(-104.0, 89.0);
-    let t = fma::<F>(x, std::f32::consts::LOG2_E, ROUND);
-    let (n, whole) = ((t.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32), t - ROUND);
-    let r = fma::<F>(whole, -1.428_606_8e-6, fma::<F>(whole, -0.693_145_75, x));
-    let p = fma::<F>(r, 1.987_569_1e-4, 1.398_199_9e-3);
-    let p = fma::<F>(fma::<F>(fma::<F>(fma::<F>(p, r, 8.333_452e-3), r, 4.166_579_6e-2), r, 1.666_666_5e-1), r, 0.5);
-    let y = fma::<F>(p, r * r, r) + 1.0;
-    // In two factors, so that neither leaves the range where the result does not.
-    let half = n >> 1;
-    let power = |n: i32| f32::from_bits((n.wrapping_add(127) << 23) as u32);
-    y * power(half) * power(n.wrapping_sub(half))
-}
-
-/// By its series near 0, else from e^2x (the coefficients are Cephes').
-#[inline(always)]
-fn tanh<const F: bool>(x: f32) -> f32 {
-    let s = x * x;
-    let p = fma::<F>(fma::<F>(fma::<F>(fma::<F>(s, -5.704_988_7e-3, 2.063_908_9e-2), s, -5.373_971_6e-2), s, 1.333_144_2e-1), s, -3.333_328_2e-1);
-    let near = fma::<F>(x * s, p, x);
-    let e = exp::<F>(2.0 * x.abs());
-    let far = (1.0 - 2.0 / (e + 1.0)).copysign(x);
-    if x.abs() < 0.625 { near } else { far }
-}
-
-/// The natural logarithm (the coefficients are Cephes'); -inf at 0, NaN below.
-#[inline(always)]
-fn log<const F: bool>(x: f32) -> f32 {
-    let tiny = x < f32::MIN_POSITIVE;
-    let scaled = if tiny { x * 8_388_608.0 } else { x };
-    let bits = scaled.to_bits() as i32;
-    let shifted = bits.wrapping_sub(0x3f35_04f3); // of sqrt(1/2)
-    let e = (shifted >> 23) as f32 - if tiny { 23.0 } else { 0.0 };
-    let m = f32::from_bits(((shifted & 0x007f_ffff) + 0x3f35_04f3) as u32) - 1.0;
-    let z = m * m;
-    let p = [7.037_683_6e-2, -1.151_461e-1, 1.167_699_9e-1, -1.242_014_1e-1, 1.424_932_3e-1, -1.666_805_8e-1, 2.000_071_5e-1, -2.499_999_4e-1, 3.333_333_1e-1];
-    let mut s = p[0];
-    for c in &p[1..] { s = fma::<F>(s, m, *c); }
-    let y = fma::<F>(e, -2.121_944_4e-4, s * m * z);
-    let y = fma::<F>(e, 0.693_359_4, m + fma::<F>(z, -0.5, y));
-    let y = if x == 0.0 { f32::NEG_INFINITY } else if x < 0.0 { f32::NAN } else { y };
-    if x == f32::INFINITY || x.is_nan() { x } else { y }
-}
-
-#[inline(always)]
-fn sigmoid<const F: bool>(x: f32) -> f32 { 1.0 / (1.0 + exp::<F>(-x)) }
-#[inline(always)]
-fn bool_of(x: bool) -> f32 { if x { 1.0 } else { 0.0 } }
-
-/// One function in three compilations.
+/// Each function in three compilations. In WebAssembly it is of vectors, `unrolled` of them a turn; what is left of a tile at its end is a
+/// vector, too, so that an element has the same bits wherever it lies.
 macro_rules! tiles {
-    ($($name:ident($a:ident $(, $b:ident $(, $c:ident)?)?) = $e:expr;)*) => { $(
+    ($unrolled:literal: $($name:ident($a:ident $(, $b:ident $(, $c:ident)?)?) = $e:expr;)*) => { $(
         pub fn $name(simd: Simd) -> TileFn {
             #[inline(always)]
             #[allow(unused_variables, non_snake_case)]
+            #[cfg(not(target_feature = "simd128"))]
             unsafe fn body<const F: bool>(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) {
+                type T = f32;
                 // SAFETY: the caller's; slices tell the compiler that nothing overlaps.
                 unsafe {
                     let dst = std::slice::from_raw_parts_mut(dst, n);
@@ -111,6 +76,30 @@ macro_rules! tiles {
                         $(let $b = $b[i]; $(let $c = $c[i];)?)?
                         dst[i] = $e;
                     }
+                }
+            }
+            #[inline(always)]
+            #[allow(unused_variables)]
+            #[cfg(target_feature = "simd128")]
+            unsafe fn body<const F: bool>(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) {
+                type T = lanes::V;
+                // SAFETY: the caller's.
+                unsafe {
+                    let some = |i: usize, n: usize| {
+                        let $a = T::load(a.add(i), n);
+                        $(let $b = T::load(b.add(i), n); $(let $c = T::load(c.add(i), n);)?)?
+                        $e.store(dst.add(i), n);
+                    };
+                    let mut i = 0;
+                    while $unrolled == 4 && i + 4 * T::LANES <= n {
+                        for k in 0..4 { some(i + k * T::LANES, T::LANES); }
+                        i += 4 * T::LANES;
+                    }
+                    while i + T::LANES <= n {
+                        some(i, T::LANES);
+                        i += T::LANES;
+                    }
+                    if i < n { some(i, n - i); }
                 }
             }
             #[cfg(target_arch = "x86_64")]
@@ -131,41 +120,43 @@ macro_rules! tiles {
     )* };
 }
 
-tiles! {
+tiles! { 4:
     copy(x) = x;
     add(x, y) = x + y;
     sub(x, y) = x - y;
     mul(x, y) = x * y;
     div(x, y) = x / y;
     // NaN wins, as in the rows.
-    maximum(x, y) = if x > y || x.is_nan() { x } else { y };
-    minimum(x, y) = if x < y || x.is_nan() { x } else { y };
+    maximum(x, y) = T::select(x.gt(y) | x.is_nan(), x, y);
+    minimum(x, y) = T::select(x.lt(y) | x.is_nan(), x, y);
     neg(x) = -x;
     abs(x) = x.abs();
     square(x) = x * x;
-    relu(x) = if x <= 0.0 { 0.0 } else { x };
+    relu(x) = T::select(x.le(T::all(0.0)), T::all(0.0), x);
     sqrt(x) = x.sqrt();
-    rsqrt(x) = 1.0 / x.sqrt();
-    reciprocal(x) = 1.0 / x;
-    exp_(x) = exp::<F>(x);
-    log_(x) = log::<F>(x);
-    tanh_(x) = tanh::<F>(x);
-    sigmoid_(x) = sigmoid::<F>(x);
+    rsqrt(x) = T::all(1.0) / x.sqrt();
+    reciprocal(x) = T::all(1.0) / x;
     floor(x) = x.floor();
-    equal(x, y) = bool_of(x == y);
-    not_equal(x, y) = bool_of(x != y);
-    less(x, y) = bool_of(x < y);
-    less_equal(x, y) = bool_of(x <= y);
-    greater(x, y) = bool_of(x > y);
-    greater_equal(x, y) = bool_of(x >= y);
+    equal(x, y) = T::bools(x.is(y));
+    not_equal(x, y) = T::bools(x.is_not(y));
+    less(x, y) = T::bools(x.lt(y));
+    less_equal(x, y) = T::bools(x.le(y));
+    greater(x, y) = T::bools(x.gt(y));
+    greater_equal(x, y) = T::bools(x.ge(y));
     logical_and(x, y) = x * y;
-    logical_or(x, y) = if x != 0.0 { 1.0 } else { y };
-    logical_not(x) = 1.0 - x;
-    select(p, x, y) = if p != 0.0 { x } else { y };
-    pow(x, y) = x.powf(y);
+    logical_or(x, y) = T::select(x.is_not(T::all(0.0)), T::all(1.0), y);
+    logical_not(x) = T::all(1.0) - x;
+    select(p, x, y) = T::select(p.is_not(T::all(0.0)), x, y);
     // A product added to, or taken from, the third: rounded once where the instruction set can.
-    add_product(x, y, z) = fma::<F>(x, y, z);
-    sub_product(x, y, z) = fma::<F>(-x, y, z);
+    add_product(x, y, z) = x.fma::<F>(y, z);
+    sub_product(x, y, z) = (-x).fma::<F>(y, z);
+}
+tiles! { 1:
+    exp_(x) = lanes::exp::<T, F>(x);
+    log_(x) = lanes::log::<T, F>(x);
+    tanh_(x) = lanes::tanh::<T, F>(x);
+    sigmoid_(x) = lanes::sigmoid::<T, F>(x);
+    pow(x, y) = x.powf(y);
 }
 
 #[cfg(test)]

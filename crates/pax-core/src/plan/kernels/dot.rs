@@ -3,7 +3,8 @@ use smallvec::SmallVec;
 
 use super::loops::{Loop, TILE};
 use super::{part, Bases, Slot};
-use crate::exec::cpu::panel::{Matrix, Micro, Piece};
+use crate::exec::cpu::panel::{Matrix, Micro, Piece, PACKED};
+use crate::exec::cpu::tile::copy_few;
 use crate::Dims;
 
 /// Rows that are finished by the loop before the next are made: they stay in the first cache.
@@ -46,7 +47,7 @@ impl Dot {
     unsafe fn block(&self, a: Matrix, from: usize, to: usize, room: *mut f32) -> Matrix {
         if self.left() == 0 { return a.from(from, 0); }
         // SAFETY: the rows lie one behind the other.
-        unsafe { for l in 0..self.k { std::ptr::copy_nonoverlapping(a.at(from, l), room.add(l * BLOCK), to - from); } }
+        unsafe { for l in 0..self.k { copy_few(a.at(from, l), room.add(l * BLOCK), to - from); } }
         Matrix { data: room, rows: 1, cols: BLOCK as isize }
     }
 
@@ -57,13 +58,13 @@ impl Dot {
         let width = self.micro.width;
         // SAFETY: the caller's.
         unsafe {
-            if let Right::Packed(slot) = self.right { return (bases.at::<f32>(slot).cast_const().wrapping_add(panel * self.k * width), width); }
+            if let Right::Packed(slot) = self.right { return (bases.at::<f32>(slot).cast_const().wrapping_add(panel * self.k * width), PACKED); }
             let whole = (panel + 1) * width <= self.n;
             if b.cols == 1 && whole && b.rows >= 0 && (rows <= 4 * self.micro.rows || b.rows <= 128) {
                 return (b.data.wrapping_add(panel * width), b.rows as usize);
             }
             self.micro.pack(b.from(0, panel * width), self.k, width.min(self.n - panel * width), 0, 1, room);
-            (room, width)
+            (room, PACKED)
         }
     }
 

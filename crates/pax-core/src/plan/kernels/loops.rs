@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Bases, Slot};
-use crate::exec::cpu::tile::TileFn;
+use crate::exec::cpu::tile::{copy_few, TileFn};
 
 /// Elements of a tile.
 pub const TILE: usize = 256;
@@ -103,7 +103,7 @@ impl Walk {
             }
             let src = base.cast::<f32>().wrapping_offset(offset);
             match stride {
-                1 => std::ptr::copy_nonoverlapping(src, dst, n),
+                1 => copy_few(src, dst, n),
                 0 => std::slice::from_raw_parts_mut(dst, n).fill(*src),
                 s => for i in 0..n { *dst.add(i) = *src.offset(i as isize * s) },
             }
@@ -202,10 +202,10 @@ impl Loop {
                     let dst = at[l.id as usize];
                     match &l.from {
                         From::Tile if stride == width => at[l.id as usize] = tile.add((row - from) * stride).cast_mut(),
-                        From::Tile => for i in 0..rows { std::ptr::copy_nonoverlapping(tile.add((row - from + i) * stride), dst.add(i * width), width); },
+                        From::Tile => for i in 0..rows { copy_few(tile.add((row - from + i) * stride), dst.add(i * width), width); },
                         From::Direct(slot, offset) => {
                             let src = bases.at::<f32>(*slot).wrapping_offset(*offset).cast_const();
-                            for i in 0..rows { copy(src.add(index(i)), dst.add(i * width), width); }
+                            for i in 0..rows { copy_few(src.add(index(i)), dst.add(i * width), width); }
                         }
                         From::Walk(w) => for i in 0..rows { w.copy(bases.at(w.slot), index(i), width, dst.add(i * width)); },
                         _ => {}
@@ -216,7 +216,7 @@ impl Loop {
                     let src = at[s.id as usize].cast_const();
                     for i in 0..rows {
                         if s.how == How::Bools { to_bools(src.add(i * width), bases.at::<u8>(s.slot).wrapping_add(index(i)), width) }
-                        else { copy(src.add(i * width), bases.at::<f32>(s.slot).wrapping_add(index(i)), width) }
+                        else { copy_few(src.add(i * width), bases.at::<f32>(s.slot).wrapping_add(index(i)), width) }
                     }
                 }
                 row += rows;
@@ -245,20 +245,11 @@ impl Loop {
     #[inline]
     unsafe fn tile(&self, at: &Table, n: usize) {
         for i in &self.instrs {
-            let [a, b, c] = i.src.map(|s| at[s as usize].cast_const());
+            let [a, b, c] = i.src;
             // SAFETY: operands and result are tiles of at least `n` elements.
-            unsafe { (i.f)(at[i.dst as usize], a, b, c, n) };
+            unsafe { (i.f)(at[i.dst as usize], at[a as usize], at[b as usize], at[c as usize], n) };
         }
     }
-}
-
-/// Copies a row of a block; most have the width of a panel.
-/// # Safety
-/// Both hold `n` elements.
-#[inline(always)]
-unsafe fn copy(src: *const f32, dst: *mut f32, n: usize) {
-    // SAFETY: the caller's.
-    unsafe { if n == 32 { *dst.cast::<[f32; 32]>() = *src.cast::<[f32; 32]>() } else { std::ptr::copy_nonoverlapping(src, dst, n) } }
 }
 
 /// # Safety

@@ -28,6 +28,9 @@ fn tiles_of(simd: Simd) -> Option<&'static Tiles> {
         Simd::Avx512 => Some(&super::tile::avx512::TILES),
         #[cfg(target_arch = "x86_64")]
         Simd::Avx2 => Some(&super::tile::avx2::TILES),
+        #[cfg(target_feature = "simd128")]
+        _ => Some(&super::tile::simd128::TILES),
+        #[cfg(not(target_feature = "simd128"))]
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ mod kernel_grad;
 mod pack;
 mod passes;
 mod spread;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // nothing runs there that would read them
+#[cfg_attr(not(any(target_arch = "x86_64", target_feature = "simd128")), allow(dead_code))] // nothing runs there that would read them
 mod tile;
 mod window;
 

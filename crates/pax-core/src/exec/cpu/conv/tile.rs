@@ -1,4 +1,4 @@
-//! The micro-kernel of direct convolution: a tile of a sum of products whose sums stay in registers, for AVX-512 and AVX2.
+//! The micro-kernel of direct convolution: a tile of a sum of products whose sums stay in registers, for AVX-512, AVX2 and WebAssembly.
 
 /// Most rows of any tile.
 pub const ROWS: usize = 14;
@@ -21,7 +21,7 @@ pub type Tile = unsafe fn(sum: &Sum, a: *const f32, rows: &[usize; ROWS], b: *co
 pub struct Tiles { pub lanes: usize, pub rows: usize, pub tiles: [[Tile; ROWS]; 2] }
 
 /// Tiles in the vectors of the module that uses it; rows are unrolled by hand, since the compiler keeps longer loops in memory.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_feature = "simd128"))]
 macro_rules! tiles { ($feature:literal, $rows:literal, [$($r:literal)*]) => {
     #[inline(never)]
     #[target_feature(enable = $feature)]
@@ -74,7 +74,7 @@ pub fn ask<const WRITE: bool>(p: *const f32, n: usize) {
 }
 
 /// The `i`-th of a tile's row offsets.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_feature = "simd128"))]
 #[inline(always)]
 unsafe fn rows_of(rows: &[usize; ROWS], i: usize) -> &usize {
     // SAFETY: tiles have at most as many rows.
@@ -137,4 +137,18 @@ pub mod avx2 {
     #[target_feature(enable = "avx2,fma")]
     unsafe fn store_part(p: *mut f32, x: __m256, n: usize) { unsafe { if n >= LANES { _mm256_storeu_ps(p, x) } else { _mm256_maskstore_ps(p, mask(n), x) } } }
     tiles!("avx2,fma", 6, [1 2 3 4 5 6 6 6 6 6 6 6 6 6]);
+}
+
+#[cfg(target_feature = "simd128")]
+pub mod simd128 {
+    use super::*;
+    use crate::exec::cpu::panel::simd128::single::{fma, load, load_part as some, store, store_part as put, zero, LANES};
+    use std::arch::wasm32::*;
+    #[inline(always)]
+    fn set(x: f32) -> v128 { f32x4_splat(x) }
+    #[inline(always)]
+    unsafe fn load_part(p: *const f32, n: usize) -> v128 { unsafe { match n { 0 => zero(), 1..LANES => some(p, n), _ => load(p) } } }
+    #[inline(always)]
+    unsafe fn store_part(p: *mut f32, x: v128, n: usize) { unsafe { match n { 0 => (), 1..LANES => put(p, n, x), _ => store(p, x) } } }
+    tiles!("simd128", 4, [1 2 3 4 4 4 4 4 4 4 4 4 4 4]);
 }

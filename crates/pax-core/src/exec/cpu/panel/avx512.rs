@@ -33,11 +33,11 @@ macro_rules! operations {
 }
 
 pub mod single {
-    use super::super::{kernel, Matrix, Micro, Piece, DEPTH};
+    use super::super::{kernel, Matrix, Micro, Piece, DEPTH, PACKED, ROWS};
     use std::arch::x86_64::*;
 
     operations!(f32, __m512, __mmask16, 16, _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_maskz_loadu_ps _mm512_storeu_ps _mm512_mask_storeu_ps _mm512_fmadd_ps _mm512_add_ps);
-    kernel!(f32, [target_feature(enable = "avx512f")] 12: 1 2 3 4 5 6 7 8 9 10 11);
+    kernel!(f32, [target_feature(enable = "avx512f")] strips 1, rows 12: 1 2 3 4 5 6 7 8 9 10 11);
 
     const BLOCK: usize = 16;
 
@@ -74,10 +74,10 @@ pub mod single {
 }
 
 pub mod double {
-    use super::super::{blocks, kernel, Matrix, Micro, Piece, DEPTH};
+    use super::super::{blocks, kernel, Matrix, Micro, Piece, DEPTH, PACKED, ROWS};
     use std::arch::x86_64::*;
 
     operations!(f64, __m512d, __mmask8, 8, _mm512_setzero_pd _mm512_set1_pd _mm512_loadu_pd _mm512_maskz_loadu_pd _mm512_storeu_pd _mm512_mask_storeu_pd _mm512_fmadd_pd _mm512_add_pd);
-    kernel!(f64, [target_feature(enable = "avx512f")] 12: 1 2 3 4 5 6 7 8 9 10 11);
+    kernel!(f64, [target_feature(enable = "avx512f")] strips 1, rows 12: 1 2 3 4 5 6 7 8 9 10 11);
     blocks!(f64);
 }

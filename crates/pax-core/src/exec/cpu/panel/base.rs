@@ -25,15 +25,15 @@ macro_rules! operations {
 }
 
 pub mod single {
-    use super::super::{blocks, kernel, Matrix, Micro, Piece, DEPTH};
+    use super::super::{blocks, kernel, Matrix, Micro, Piece, DEPTH, PACKED, ROWS};
     operations!(f32, 4);
-    kernel!(f32, 4: 1 2 3);
+    kernel!(f32, strips 1, rows 4: 1 2 3);
     blocks!(f32);
 }
 
 pub mod double {
-    use super::super::{blocks, kernel, Matrix, Micro, Piece, DEPTH};
+    use super::super::{blocks, kernel, Matrix, Micro, Piece, DEPTH, PACKED, ROWS};
     operations!(f64, 2);
-    kernel!(f64, 4: 1 2 3);
+    kernel!(f64, strips 1, rows 4: 1 2 3);
     blocks!(f64);
 }

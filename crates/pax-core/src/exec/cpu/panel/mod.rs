@@ -5,7 +5,10 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(not(target_feature = "simd128"))]
 mod base;
+#[cfg(target_feature = "simd128")]
+pub(super) mod simd128;
 #[cfg(test)]
 mod tests;
 
@@ -30,8 +33,13 @@ pub struct Piece { pub from: usize, pub to: usize, pub column: usize, pub width:
 
 /// Longer sums are made in parts, so that a part of a panel stays in the second cache.
 pub const DEPTH: usize = 512;
+/// Rows that are read again for each strip of a panel.
+const ROWS: usize = 48;
 
-/// A micro-kernel: tiles of `rows` × `width` sums in registers.
+/// The distance of rows of a packed panel, which is the kernel's own matter.
+pub const PACKED: usize = usize::MAX;
+
+/// A micro-kernel: tiles of `rows` rows whose sums are in registers, over panels of `width` columns.
 #[derive(Clone, Copy)]
 pub struct Micro<T = f32> {
     pub rows: usize,
@@ -47,6 +55,9 @@ macro_rules! choose {
             Simd::Avx512 => avx512::$f::MICRO,
             #[cfg(target_arch = "x86_64")]
             Simd::Avx2 => avx2::$f::MICRO,
+            #[cfg(target_feature = "simd128")]
+            _ => simd128::$f::MICRO,
+            #[cfg(not(target_feature = "simd128"))]
             _ => base::$f::MICRO,
         }
     };
@@ -60,7 +71,7 @@ impl Micro<f64> {
 }
 
 impl<T: Copy> Micro<T> {
-    /// Elements of a packed right operand `[k, n]`: panels `[ceil(n / width)][k][width]`, zeros beyond `n`.
+    /// Elements of a packed right operand `[k, n]`: `ceil(n / width)` panels of `k * width`.
     pub fn packed(&self, k: usize, n: usize) -> usize { n.div_ceil(self.width) * k * self.width }
 
     /// Packs panels `from..to` of `b [k, n]`; panel `p` lies at `out + p * k * width`.
@@ -76,7 +87,7 @@ impl<T: Copy> Micro<T> {
     }
 
     /// `out[i, column + j] = Σ a[i, l] b[l, j]` for the piece, added to what is there with `add`. `panel` is the first element of the
-    /// packed panel (`ldb` is then `width`) or of the first row of its columns where they lie, `ldb` apart; `out` is the result's
+    /// packed panel (`ldb` is then `PACKED`) or of the first row of its columns where they lie, `ldb` apart; `out` is the result's
     /// first element, `stride` that of its rows. It allocates nothing, and with no `depth` it writes zeros.
     ///
     /// # Safety
@@ -117,44 +128,60 @@ unsafe fn pack<T: Copy, const W: usize, const B: usize>(b: Matrix<T>, depth: usi
 }
 
 /// The kernel of one element type and level, from the operations on its vectors: `V`, `LANES`, `Mask`, `mask`, `zero`, `splat`, `load`,
-/// `load_part`, `store`, `store_part`, `fma`, `sum`, `block` and `BLOCK`. A panel is two vectors wide.
+/// `load_part`, `store`, `store_part`, `fma`, `sum`, `block` and `BLOCK`. A panel is `strips` tiles wide, which lie one behind the other
+/// when it is packed, and a tile two vectors.
 macro_rules! kernel {
-    ($t:ty, $([$attribute:meta])? $last:literal: $($r:literal)*) => {
+    ($t:ty, $([$attribute:meta])? strips $strips:literal, rows $last:literal: $($r:literal)*) => {
         const WIDTH: usize = 2 * LANES;
 
-        pub const MICRO: Micro<$t> = Micro { rows: $last, width: WIDTH, run, pack };
+        pub const MICRO: Micro<$t> = Micro { rows: $last, width: $strips * WIDTH, run, pack };
 
         $(#[$attribute])?
         unsafe fn pack(b: Matrix<$t>, depth: usize, width: usize, to: *mut $t) {
-            // SAFETY: the caller's.
-            unsafe { super::super::pack::<$t, WIDTH, BLOCK>(b, depth, width, to, 0.0, |src, stride, to| block(src, stride, to)) }
+            for column in (0..width).step_by(WIDTH) {
+                // SAFETY: the caller's.
+                unsafe { super::super::pack::<$t, WIDTH, BLOCK>(b.from(0, column), depth, WIDTH.min(width - column), to.add(column * depth), 0.0, |src, stride, to| block(src, stride, to)) }
+            }
         }
 
         $(#[$attribute])?
         unsafe fn run(p: Piece, a: Matrix<$t>, panel: *const $t, ldb: usize, out: *mut $t, stride: usize, add: bool) {
             // SAFETY: the caller's.
             unsafe {
-                let out = out.wrapping_add(p.column);
+                let (packed, out) = (ldb == PACKED, out.wrapping_add(p.column));
+                let (ldb, apart) = if packed { (WIDTH, p.depth * WIDTH) } else { (ldb, WIDTH) };
                 let mut l = 0;
                 loop {
                     let depth = DEPTH.min(p.depth - l);
-                    let (panel, add) = (panel.wrapping_add(l * ldb), add || l > 0);
-                    let mut i = p.from;
-                    while i < p.to {
-                        let n = $last.min(p.to - i);
-                        let (left, to) = (a.at(i, l), out.wrapping_add(i * stride));
-                        macro_rules! by_rows { ($nv:literal, $part:literal) => { match n {
-                            $($r => tile::<$r, $nv, $part>(depth, left, a.rows, a.cols, panel, ldb, to, stride, p.width, add),)*
-                            _ => tile::<$last, $nv, $part>(depth, left, a.rows, a.cols, panel, ldb, to, stride, p.width, add),
-                        } } }
-                        // Packed panels have zeros beyond their columns; rows where they lie may end there.
-                        match (p.width > LANES, p.width % LANES != 0 && ldb != WIDTH) {
-                            (true, false) => by_rows!(2, false),
-                            (true, true) => by_rows!(2, true),
-                            (false, false) => by_rows!(1, false),
-                            (false, true) => by_rows!(1, true),
+                    let add = add || l > 0;
+                    let mut from = p.from;
+                    while from < p.to {
+                        // Rows that stay in the second cache for all strips.
+                        let to = if $strips == 1 { p.to } else { p.to.min(from + ROWS) };
+                        for strip in 0..$strips {
+                            let column = strip * WIDTH;
+                            if column >= p.width { break; }
+                            let width = WIDTH.min(p.width - column);
+                            let (panel, out) = (panel.wrapping_add(strip * apart + l * ldb), out.wrapping_add(column));
+                            let mut i = from;
+                            while i < to {
+                                let n = $last.min(to - i);
+                                let (left, to) = (a.at(i, l), out.wrapping_add(i * stride));
+                                macro_rules! by_rows { ($nv:literal, $part:literal) => { match n {
+                                    $($r => tile::<$r, $nv, $part>(depth, left, a.rows, a.cols, panel, ldb, to, stride, width, add),)*
+                                    _ => tile::<$last, $nv, $part>(depth, left, a.rows, a.cols, panel, ldb, to, stride, width, add),
+                                } } }
+                                // Packed panels have zeros beyond their columns; rows where they lie may end there.
+                                match (width > LANES, width % LANES != 0 && !packed) {
+                                    (true, false) => by_rows!(2, false),
+                                    (true, true) => by_rows!(2, true),
+                                    (false, false) => by_rows!(1, false),
+                                    (false, true) => by_rows!(1, true),
+                                }
+                                i += n;
+                            }
                         }
-                        i += n;
+                        from = to;
                     }
                     l += depth;
                     if l == p.depth { break; }

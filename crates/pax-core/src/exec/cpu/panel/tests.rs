@@ -32,7 +32,7 @@ macro_rules! checks {
                     let mut out = vec![if add { 1.0 } else { <$t>::NAN }; m * stride];
                     for p in 0..panels {
                         let column = p * micro.width;
-                        let (panel, ldb) = if direct { (mb.at(0, column), b.rows) } else { (packed.as_ptr().add(p * k * micro.width), micro.width) };
+                        let (panel, ldb) = if direct { (mb.at(0, column), b.rows) } else { (packed.as_ptr().add(p * k * micro.width), PACKED) };
                         for (from, to) in [(0, split), (split, m)] {
                             micro.run(Piece { from, to, column, width: micro.width.min(n - column), depth: k }, ma, panel, ldb, out.as_mut_ptr(), stride, add);
                         }

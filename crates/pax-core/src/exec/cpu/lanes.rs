@@ -1,0 +1,212 @@
+//! What element-wise functions are written in: a float32, whose loops the compiler makes vectors of, or a vector of WebAssembly.
+#![allow(clippy::excessive_precision)] // coefficients as they were published
+use std::ops::{Add, BitOr, Div, Mul, Neg, Sub};
+
+pub trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self> {
+    /// What comparisons give.
+    type Mask: Copy + BitOr<Output = Self::Mask>;
+    fn all(x: f32) -> Self;
+    /// `self · b + c`, fused with `F` where the instruction set has it.
+    fn fma<const F: bool>(self, b: Self, c: Self) -> Self;
+    fn abs(self) -> Self;
+    fn sqrt(self) -> Self;
+    fn floor(self) -> Self;
+    fn copysign(self, sign: Self) -> Self;
+    fn powf(self, y: Self) -> Self;
+    fn lt(self, y: Self) -> Self::Mask;
+    fn le(self, y: Self) -> Self::Mask;
+    fn is(self, y: Self) -> Self::Mask;
+    fn is_not(self, y: Self) -> Self::Mask;
+    fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
+    /// `self · 2^n`, where `n + ROUND` is given; in two factors, so that neither leaves the range where the result does not.
+    fn scaled(self, n: Self) -> Self;
+    /// Exponent, and mantissa between sqrt(1/2) and sqrt(2), of a number that is normal.
+    fn parts(self) -> (Self, Self);
+
+    #[inline(always)]
+    fn gt(self, y: Self) -> Self::Mask { y.lt(self) }
+    #[inline(always)]
+    fn ge(self, y: Self) -> Self::Mask { y.le(self) }
+    #[inline(always)]
+    fn is_nan(self) -> Self::Mask { self.is_not(self) }
+    /// 1 where it is, 0 elsewhere.
+    #[inline(always)]
+    fn bools(mask: Self::Mask) -> Self { Self::select(mask, Self::all(1.0), Self::all(0.0)) }
+}
+
+/// Adding it rounds to a whole number in the low bits of the mantissa.
+const ROUND: f32 = 12_582_912.0;
+const ROUND_BITS: i32 = ROUND.to_bits() as i32;
+/// Of sqrt(1/2).
+const HALF_BITS: i32 = 0x3f35_04f3;
+
+impl Lanes for f32 {
+    type Mask = bool;
+    #[inline(always)]
+    fn all(x: f32) -> f32 { x }
+    #[inline(always)]
+    fn fma<const F: bool>(self, b: f32, c: f32) -> f32 { if F { self.mul_add(b, c) } else { self * b + c } }
+    #[inline(always)]
+    fn abs(self) -> f32 { self.abs() }
+    #[inline(always)]
+    fn sqrt(self) -> f32 { self.sqrt() }
+    #[inline(always)]
+    fn floor(self) -> f32 { self.floor() }
+    #[inline(always)]
+    fn copysign(self, sign: f32) -> f32 { self.copysign(sign) }
+    #[inline(always)]
+    fn powf(self, y: f32) -> f32 { self.powf(y) }
+    #[inline(always)]
+    fn lt(self, y: f32) -> bool { self < y }
+    #[inline(always)]
+    fn le(self, y: f32) -> bool { self <= y }
+    #[inline(always)]
+    fn is(self, y: f32) -> bool { self == y }
+    #[inline(always)]
+    fn is_not(self, y: f32) -> bool { self != y }
+    #[inline(always)]
+    fn select(mask: bool, yes: f32, no: f32) -> f32 { if mask { yes } else { no } }
+    #[inline(always)]
+    fn scaled(self, n: f32) -> f32 {
+        let n = (n.to_bits() as i32).wrapping_sub(ROUND_BITS);
+        let half = n >> 1;
+        let power = |n: i32| f32::from_bits((n.wrapping_add(127) << 23) as u32);
+        self * power(half) * power(n.wrapping_sub(half))
+    }
+    #[inline(always)]
+    fn parts(self) -> (f32, f32) {
+        let shifted = (self.to_bits() as i32).wrapping_sub(HALF_BITS);
+        ((shifted >> 23) as f32, f32::from_bits(((shifted & 0x007f_ffff) + HALF_BITS) as u32))
+    }
+}
+
+/// e^x within 1.3 units in the last place, denormals included; NaN stays NaN.
+#[inline(always)]
+pub fn exp<T: Lanes, const F: bool>(x: T) -> T {
+    let c = T::all;
+    let y = T::select(x.lt(c(-104.0)), c(-104.0), x);
+    let x_ = T::select(y.gt(c(89.0)), c(89.0), y);
+    let t = x_.fma::<F>(c(std::f32::consts::LOG2_E), c(ROUND));
+    let whole = t - c(ROUND);
+    let r = whole.fma::<F>(c(-1.428_606_8e-6), whole.fma::<F>(c(-0.693_145_75), x_));
+    let p = r.fma::<F>(c(1.987_569_1e-4), c(1.398_199_9e-3));
+    let p = p.fma::<F>(r, c(8.333_452e-3)).fma::<F>(r, c(4.166_579_6e-2)).fma::<F>(r, c(1.666_666_5e-1)).fma::<F>(r, c(0.5));
+    let y = (p.fma::<F>(r * r, r) + c(1.0)).scaled(t);
+    // Relaxed vectors may take a bound for NaN.
+    if cfg!(target_feature = "relaxed-simd") { T::select(x.is_nan(), x, y) } else { y }
+}
+
+/// By its series near 0, else from e^2x (the coefficients are Cephes').
+#[inline(always)]
+pub fn tanh<T: Lanes, const F: bool>(x: T) -> T {
+    let (c, s) = (T::all, x * x);
+    let p = s.fma::<F>(c(-5.704_988_7e-3), c(2.063_908_9e-2)).fma::<F>(s, c(-5.373_971_6e-2)).fma::<F>(s, c(1.333_144_2e-1)).fma::<F>(s, c(-3.333_328_2e-1));
+    let near = (x * s).fma::<F>(p, x);
+    let e = exp::<T, F>(c(2.0) * x.abs());
+    let far = (c(1.0) - c(2.0) / (e + c(1.0))).copysign(x);
+    T::select(x.abs().lt(c(0.625)), near, far)
+}
+
+/// The natural logarithm (the coefficients are Cephes'); -inf at 0, NaN below.
+#[inline(always)]
+pub fn log<T: Lanes, const F: bool>(x: T) -> T {
+    let c = T::all;
+    let tiny = x.lt(c(f32::MIN_POSITIVE));
+    let (e, m) = T::select(tiny, x * c(8_388_608.0), x).parts();
+    let e = e - T::select(tiny, c(23.0), c(0.0));
+    let m = m - c(1.0);
+    let z = m * m;
+    let p = [7.037_683_6e-2, -1.151_461e-1, 1.167_699_9e-1, -1.242_014_1e-1, 1.424_932_3e-1, -1.666_805_8e-1, 2.000_071_5e-1, -2.499_999_4e-1, 3.333_333_1e-1];
+    let mut s = c(p[0]);
+    for k in &p[1..] { s = s.fma::<F>(m, c(*k)); }
+    let y = e.fma::<F>(c(-2.121_944_4e-4), s * m * z);
+    let y = e.fma::<F>(c(0.693_359_4), m + z.fma::<F>(c(-0.5), y));
+    let y = T::select(x.is(c(0.0)), c(f32::NEG_INFINITY), T::select(x.lt(c(0.0)), c(f32::NAN), y));
+    T::select(x.is(c(f32::INFINITY)) | x.is_nan(), x, y)
+}
+
+#[inline(always)]
+pub fn sigmoid<T: Lanes, const F: bool>(x: T) -> T { T::all(1.0) / (T::all(1.0) + exp::<T, F>(-x)) }
+
+#[cfg(target_feature = "simd128")]
+pub use vector::V;
+
+#[cfg(target_feature = "simd128")]
+mod vector {
+    use super::*;
+    use crate::exec::cpu::panel::simd128::single as ops;
+    use std::arch::wasm32::*;
+
+    /// Four numbers, or four answers.
+    #[derive(Clone, Copy)]
+    pub struct V(v128);
+
+    impl V {
+        pub const LANES: usize = ops::LANES;
+        /// # Safety
+        /// `p` holds `n` numbers; the others are 0.
+        #[inline(always)]
+        pub unsafe fn load(p: *const f32, n: usize) -> V { unsafe { V(if n >= V::LANES { ops::load(p) } else { ops::load_part(p, n) }) } }
+        /// # Safety
+        /// `p` has room for `n` numbers.
+        #[inline(always)]
+        pub unsafe fn store(self, p: *mut f32, n: usize) { unsafe { if n >= V::LANES { ops::store(p, self.0) } else { ops::store_part(p, n, self.0) } } }
+    }
+
+    macro_rules! operators { ($($name:ident $f:ident $op:ident;)*) => { $(impl $name for V {
+        type Output = V;
+        #[inline(always)]
+        fn $f(self, y: V) -> V { V($op(self.0, y.0)) }
+    })* } }
+    operators! { Add add f32x4_add; Sub sub f32x4_sub; Mul mul f32x4_mul; Div div f32x4_div; BitOr bitor v128_or; }
+    impl Neg for V {
+        type Output = V;
+        #[inline(always)]
+        fn neg(self) -> V { V(f32x4_neg(self.0)) }
+    }
+
+    impl Lanes for V {
+        type Mask = V;
+        #[inline(always)]
+        fn all(x: f32) -> V { V(f32x4_splat(x)) }
+        /// Relaxed, `F` or not.
+        #[inline(always)]
+        fn fma<const F: bool>(self, b: V, c: V) -> V { V(ops::fma(self.0, b.0, c.0)) }
+        #[inline(always)]
+        fn abs(self) -> V { V(f32x4_abs(self.0)) }
+        #[inline(always)]
+        fn sqrt(self) -> V { V(f32x4_sqrt(self.0)) }
+        #[inline(always)]
+        fn floor(self) -> V { V(f32x4_floor(self.0)) }
+        #[inline(always)]
+        fn copysign(self, sign: V) -> V { V(v128_bitselect(sign.0, self.0, i32x4_splat(i32::MIN))) }
+        #[inline(always)]
+        fn powf(self, y: V) -> V {
+            macro_rules! lane { ($l:literal) => { f32x4_extract_lane::<$l>(self.0).powf(f32x4_extract_lane::<$l>(y.0)) } }
+            V(f32x4(lane!(0), lane!(1), lane!(2), lane!(3)))
+        }
+        #[inline(always)]
+        fn lt(self, y: V) -> V { V(f32x4_lt(self.0, y.0)) }
+        #[inline(always)]
+        fn le(self, y: V) -> V { V(f32x4_le(self.0, y.0)) }
+        #[inline(always)]
+        fn is(self, y: V) -> V { V(f32x4_eq(self.0, y.0)) }
+        #[inline(always)]
+        fn is_not(self, y: V) -> V { V(f32x4_ne(self.0, y.0)) }
+        #[inline(always)]
+        fn select(mask: V, yes: V, no: V) -> V { V(v128_bitselect(yes.0, no.0, mask.0)) }
+        #[inline(always)]
+        fn scaled(self, n: V) -> V {
+            let n = i32x4_sub(n.0, i32x4_splat(ROUND_BITS));
+            let half = i32x4_shr(n, 1);
+            let power = |n: v128| V(i32x4_shl(i32x4_add(n, i32x4_splat(127)), 23));
+            self * power(half) * power(i32x4_sub(n, half))
+        }
+        #[inline(always)]
+        fn parts(self) -> (V, V) {
+            let shifted = i32x4_sub(self.0, i32x4_splat(HALF_BITS));
+            let mantissa = i32x4_add(v128_and(shifted, i32x4_splat(0x007f_ffff)), i32x4_splat(HALF_BITS));
+            (V(f32x4_convert_i32x4(i32x4_shr(shifted, 23))), V(mantissa))
+        }
+    }
+}
