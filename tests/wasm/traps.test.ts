@@ -69,13 +69,18 @@ test("a trap inside of transformations leaves none of them open", async () => {
 
 test("what an instance made is unknown to the next, though handles come round", async () => {
   await pax.init({ wasm: builds.at(-1)!.path, restart: true });
-  // A slot's generation passes the one that the next instance begins with.
+  // A slot's generation passes those that the next instance begins with.
   for (let i = 0; i < 32_800; i++) np.array([i]).dispose();
   const old = Array.from({ length: 100 }, (_, i) => np.array([i]));
   const [, pull] = pax.vjp((x: T) => x.mul(x), old[3]!);
   const program = pax.makeProgram((x: T) => x.add(1))(old[3]!);
   assert.match(String(program), "add");
   await pax.init({ restart: true });
+  for (let i = 0; i < 100; i++) {
+    const t = np.array([-1]);
+    for (const o of old) assert.is(errorOf(() => o.toArray()).code, "disposed");
+    t.dispose();
+  }
   const fresh = Array.from({ length: 100 }, (_, i) => np.array([1000 + i]));
   for (const t of old) {
     for (const use of [() => t.toArray(), () => t.add(1), () => double(t), () => slope(t)]) {
