@@ -86,9 +86,15 @@ export interface ProgramHandle { readonly id: number }
 /** A row's parameter, as the generated functions hand it over. */
 export type Param = number | boolean | string | readonly number[] | { readonly dtype: DType } | ProgramHandle;
 
+/** Demands that what a binary made, the one of epoch `made`, belongs to the binary that runs: another may know the same handle. */
+export function sameEpoch(made: number, what: string): void {
+  if (made !== epoch) throw new PaxError("disposed", `${what} was made before \`pax.init\` started the engine anew: make it again`);
+}
+
 /** The handle of a tensor that is still there. */
 export function use(t: Tensor): number {
   if (t.id === 0) throw new PaxError("disposed", t.gone?.() ?? "this tensor has been disposed");
+  sameEpoch(t.epoch, "this tensor");
   if (t.frame !== null && t.frame.ended) {
     throw new PaxError("trace", `a tensor made inside \`${t.frame.name}\` was used after it ended: return it from the function instead of keeping it`);
   }

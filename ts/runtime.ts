@@ -1,6 +1,6 @@
 /** What concerns the engine as a whole: devices, memory, scopes. */
 import type { InitOptions } from "./backend/host.js";
-import { freeHandles, scopes, scratch, start, verbs, checked } from "./engine.js";
+import { epoch, freeHandles, scopes, scratch, start, verbs, checked } from "./engine.js";
 import { PaxError } from "./errors.js";
 import { copy, stopGradient as stop } from "./ops/generated/rows.js";
 import { cpu, Tensor, type Device } from "./tensor.js";
@@ -37,7 +37,7 @@ export function scope<T>(fn: () => T): T {
   } finally {
     scopes.pop();
     const dead = made.filter((t) => !kept.has(t) && t.id !== 0);
-    freeHandles(dead.map((t) => t.id));
+    freeHandles(dead.flatMap((t) => (t.epoch === epoch ? [t.id] : [])));
     for (const t of dead) {
       t.id = 0;
       t.gone = () => "this tensor was made inside pax.scope and not returned from it";

@@ -1,4 +1,4 @@
-import { abstractFrame, checked, describe, DTYPES, fail, freeHandles, reserve, scratch, use, verbs, type Frame } from "./engine.js";
+import { abstractFrame, checked, describe, DTYPES, epoch, fail, freeHandles, reserve, scratch, use, verbs, type Frame } from "./engine.js";
 import { PaxError } from "./errors.js";
 import type { TensorMethods } from "./ops/methods.js";
 import { cast, concatenate, reshape } from "./ops/generated/rows.js";
@@ -44,6 +44,8 @@ export class Tensor extends TensorBase {
   gone: (() => string) | undefined = undefined;
   /** @internal The collector frees it. */
   tracked = true;
+  /** @internal The binary that its handle belongs to. */
+  epoch = 0;
 
   /** @internal */
   fill(id: number, dtype: DType, weak: boolean, shape: Shape, frame: Frame | null): void {
@@ -52,6 +54,7 @@ export class Tensor extends TensorBase {
     this.weak = weak;
     this.shape = shape;
     this.frame = frame;
+    this.epoch = epoch;
   }
 
   get ndim(): number { return this.shape.length; }
@@ -119,7 +122,7 @@ export class Tensor extends TensorBase {
   /** Frees the value now. For experts: what is dropped is freed anyway. */
   dispose(): void {
     if (this.id === 0) return;
-    freeHandles([this.id]);
+    if (this.epoch === epoch) freeHandles([this.id]);
     this.id = 0;
     this.gone = undefined;
   }
@@ -130,8 +133,9 @@ export class Tensor extends TensorBase {
   }
 
   override toString(): string {
-    const abstract = this.id === 0 || (this.frame !== null && (this.frame.ended || this.frame.abstract));
-    const values = abstract ? (this.id === 0 ? "disposed" : "abstract") : print(this);
+    const gone = this.id === 0 || this.epoch !== epoch;
+    const abstract = this.frame !== null && (this.frame.ended || this.frame.abstract);
+    const values = gone ? "disposed" : abstract ? "abstract" : print(this);
     return `Tensor ${this.dtype}[${this.shape.join(", ")}] ${values}`;
   }
   [Symbol.for("nodejs.util.inspect.custom")](): string { return this.toString(); }

@@ -67,6 +67,70 @@ test("a trap inside of transformations leaves none of them open", async () => {
   works();
 });
 
+test("what an instance made is unknown to the next, though handles come round", async () => {
+  await pax.init({ wasm: builds.at(-1)!.path, restart: true });
+  // A slot's generation passes those that the next instance begins with.
+  for (let i = 0; i < 32_800; i++) np.array([i]).dispose();
+  const old = Array.from({ length: 100 }, (_, i) => np.array([i]));
+  const [, pull] = pax.vjp((x: T) => x.mul(x), old[3]!);
+  const program = pax.makeProgram((x: T) => x.add(1))(old[3]!);
+  assert.match(String(program), "add");
+  await pax.init({ restart: true });
+  for (let i = 0; i < 100; i++) {
+    const t = np.array([-1]);
+    for (const o of old) assert.is(errorOf(() => o.toArray()).code, "disposed");
+    t.dispose();
+  }
+  const fresh = Array.from({ length: 100 }, (_, i) => np.array([1000 + i]));
+  for (const t of old) {
+    for (const use of [() => t.toArray(), () => t.add(1), () => double(t), () => slope(t)]) {
+      const e = errorOf(use);
+      assert.is(e.code, "disposed");
+      assert.match(e.message, /before `pax.init` started the engine anew/);
+    }
+    assert.match(t.toString(), "disposed");
+    t.dispose();
+  }
+  for (const use of [() => pull(fresh[0]!), () => String(program), () => program.plan]) assert.is(errorOf(use).code, "disposed");
+  fresh.forEach((t, i) => assert.is(t.item(), 1000 + i, "disposing an old one frees no new one"));
+});
+
+test("a trap inside of pax.scope: its message is the error", async () => {
+  const made: T[] = [];
+  const e = errorOf(() => pax.scope(() => { made.push(np.ones([2])); verbs.panicForTest(); }));
+  assert.match(e.message, /trapped: a panic on purpose/);
+  assert.is(errorOf(() => made[0]!.add(1)).code, "disposed");
+  await pax.init({ restart: true });
+  works();
+});
+
+test("a random key, an optimizer and a module made after a restart train; state of before is refused", async () => {
+  const loss = (params: pax.nn.Linear, model: pax.nn.Linear) => {
+    model = model.update(params);
+    return [model.forward(np.ones([4, 3])).square().mean(), model] as const;
+  };
+  const step = pax.jit((model: pax.nn.Linear, optimizer: pax.Optimizer) => {
+    const [[value, updated], grads] = pax.valueAndGrad(loss, { hasAux: true })(model.parameters(), model);
+    return [value, optimizer.step(grads, updated), optimizer] as const;
+  });
+  const train = (): number[] => {
+    pax.seedRngKey(7);
+    let [model, optimizer]: [pax.nn.Linear, pax.Optimizer] = [new nn.Linear(3, 2), null as never];
+    optimizer = pax.optim.adam(model.parameters(), 0.1);
+    return Array.from({ length: 5 }, () => {
+      const [value, next, state] = step(model, optimizer);
+      [model, optimizer] = [next, state];
+      return value.item();
+    });
+  };
+  const [model, before] = [new nn.Linear(3, 2), train()];
+  const optimizer = pax.optim.adam(model.parameters(), 0.1);
+  await pax.init({ restart: true });
+  assert.is(errorOf(() => step(model, optimizer)).code, "disposed");
+  assert.equal(train(), before);
+  assert.ok(before[4]! < before[0]!);
+});
+
 test("more memory than there can be", async () => {
   const e = errorOf(() => Array.from({ length: 6 }, () => np.arange(1 << 28)));
   assert.ok(e.code === "memory" || e.code === "poisoned", `${e.code}: ${e.message}`);

@@ -154,7 +154,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     };
   };
   const number = (name: string) => wrap(name) as () => number;
-  const cancel = wrap("cancel");
+  const [cancel, free] = [wrap("cancel"), number("free")];
   const [make, read, bind, track, pull, push, run, batch] = ["make", "read", "bind", "track", "pull", "push", "run", "batch"].map(wrap) as [Call, Call, Call, Call, Call, Call, Call, Call];
 
   const verbs: Verbs = {
@@ -186,7 +186,8 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     item: wrap("item") as (handle: number) => number,
     bind: (row, target) => tie(bind(row), [target]),
     track: (handle, bytes, target) => tie(track(handle, bytes), [target]),
-    free: number("free"),
+    // Nothing is left to free in an instance that is gone.
+    free: () => (dead === undefined ? free() : 0),
     beginDiff: number("beginDiff"),
     beginAbstract: number("beginAbstract"),
     endDiff: number("endDiff"),

@@ -1,5 +1,5 @@
 /** Derivatives: the function runs once on a recording level, and the recording is walked. */
-import { checked, collect, freeHandles, reserve, scratch, use, verbs, writeHandles } from "../engine.js";
+import { checked, collect, epoch, freeHandles, reserve, sameEpoch, scratch, use, verbs, writeHandles } from "../engine.js";
 import { PaxError } from "../errors.js";
 import { isFloatDType, Tensor } from "../tensor.js";
 import { assertSameStructure, flattenTensors, inFrame, pathOf, promote, readInputs, synchronous, unflattenTree, type AnyStructure, type Flat } from "./frame.js";
@@ -149,18 +149,19 @@ export function valueAndGrad(fn: AnyFn, options: { readonly argnums?: number | r
 }
 
 /** A recording that the collector frees with its pull-back. */
-class TapeRef { constructor(readonly id: number) {} }
+class TapeRef { constructor(readonly id: number, readonly epoch: number) {} }
 
 /** `fn(...primals)` and the pull-back, which maps a cotangent of the result to one of each primal and may be called many times. */
 export function vjp<A extends Args = Tensor[], const R = unknown>(
   fn: (...args: A) => R & TreeOfTensors, ...primals: Loose<A>
 ): [value: R, pullback: (cotangent: R) => { -readonly [K in keyof A]: Grad<A[K]> }] {
   const recorded = record("vjp", fn as AnyFn, primals, primals.map((_, i) => i), false, (out) => [out, null]);
-  const ref = new TapeRef(recorded.tape);
+  const ref = new TapeRef(recorded.tape, epoch);
   checked(verbs.track(recorded.tape, 256, ref));
   const structure = recorded.out.structure;
   const floats = recorded.out.leaves.map(isFloat);
   const pullback = (cotangent: R) => {
+    sameEpoch(ref.epoch, "this pull-back");
     const ct = flattenTensors(cotangent);
     assertSameStructure("vjp", structure, ct.structure, ["in the result", "in the cotangent"]);
     reserve(1 + ct.leaves.length);

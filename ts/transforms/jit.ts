@@ -1,5 +1,5 @@
 /** Recorded programs: `jit` keeps one a key, `makeProgram` shows one. */
-import { checked, epoch, fail, fill, frame, reserve, scratch, targetsOf, verbs, writeHandles } from "../engine.js";
+import { checked, epoch, fail, fill, frame, reserve, sameEpoch, scratch, targetsOf, verbs, writeHandles } from "../engine.js";
 import { PaxError } from "../errors.js";
 import { currentFrame } from "../module/index.js";
 import type { Tensor } from "../tensor.js";
@@ -175,12 +175,17 @@ export function makeProgram<A extends Args>(fn: (...args: A) => unknown): (...ar
   return (...args) => {
     const flats = (args as readonly unknown[]).map((a) => flattenTensors(a));
     const program = trace("makeProgram", fn as AnyFn, flats.flatMap((f) => f.leaves.map(specOf)), rebuilder(flats));
-    const text = (answer: string | number): string => (typeof answer === "string" ? answer : fail());
+    const born = epoch;
+    const text = (verb: "planText" | "programText"): string => {
+      sameEpoch(born, "this program");
+      const answer = verbs[verb](program.id);
+      return typeof answer === "string" ? answer : fail();
+    };
     return {
       get plan() {
-        return text(verbs.planText(program.id));
+        return text("planText");
       },
-      toString: () => text(verbs.programText(program.id)),
+      toString: () => text("programText"),
     };
   };
 }
