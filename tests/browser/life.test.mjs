@@ -28,6 +28,7 @@ for (const isolated of [true, false]) {
       });
       assert.is(found.failure, undefined);
       assert.is(found.isolated, isolated);
+      assert.equal(found.together, [5, 1]);
       assert.ok(found.before.last < found.before.first);
       const [trap, ...later] = found.errors;
       assert.match(trap, /^poisoned: .*trapped: a panic on purpose/);
