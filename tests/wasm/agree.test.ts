@@ -37,7 +37,8 @@ function compute(): Numbers {
   const many = np.arange(1000).mul(2654435761n).astype("int32");
   const exact = new Map<string, string>([
     ["bits", bits(random.bits(key, [1001]))], ["uniform", bits(random.uniform(key, [1001]))], ["randint", bits(random.randint(key, [1001], -7, 1000))],
-    ["permutation", bits(random.permutation(key, 257))], ["bernoulli", bits(random.bernoulli(key, 0.3, [1001]))], ["split", bits(random.split(key, 5)[4]!)], ["foldIn", bits(random.foldIn(key, 77))],
+    ["key", bits(random.key(2n ** 40n + 7n))], ["nextRngKey", bits(random.nextRngKey())], ["permutation", bits(random.permutation(key, 257))], ["choice", bits(random.choice(key, 99, [40], { replace: false }))],
+    ["categorical", bits(random.categorical(key, np.arange(7).astype("float32").mul(0.3), -1, [300]))], ["bernoulli", bits(random.bernoulli(key, 0.3, [1001]))], ["split", bits(random.split(key, 5)[4]!)], ["foldIn", bits(random.foldIn(key, 77))],
     ["integer sums", bits(np.cumsum(many.mul(many)))], ["integer products", bits(many.reshape([10, 100]).matmul(many.reshape([100, 10])))],
     ["int64", bits(np.arange(100).astype("int64").mul(1n << 40n).sum())], ["sort", bits(np.argsort(random.uniform(key, [500])))],
   ]);

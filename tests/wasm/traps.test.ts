@@ -1,4 +1,5 @@
 /** What an instance does not survive is an error with the first message, and `pax.init({ restart: true })` starts again. */
+import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as pax from "paxjs";
@@ -129,6 +130,44 @@ test("a random key, an optimizer and a module made after a restart train; state 
   assert.is(errorOf(() => step(model, optimizer)).code, "disposed");
   assert.equal(train(), before);
   assert.ok(before[4]! < before[0]!);
+});
+
+test("a restart runs what ran before, whatever was asked for then", async () => {
+  for (const { name, path } of builds) {
+    await pax.init({ wasm: readFileSync(path), threads: 1, restart: true });
+    const size = verbs.heap();
+    await pax.init({ restart: true });
+    assert.is(verbs.heap(), size, name);
+    works();
+  }
+});
+
+test("calls of init at the same time get one instance", async () => {
+  await Promise.all([pax.init({ restart: true }), pax.init().then(() => pax.init())]);
+  const early = pax.init({ restart: true });
+  let t: T | undefined;
+  const others = [pax.init().then(() => { t = np.array([5]); }), pax.init()];
+  await Promise.all([early, ...others]);
+  assert.is(t!.item(), 5);
+  const failed = pax.init({ wasm: "nowhere.wasm" });
+  const after = pax.init({ restart: true });
+  const e = await failed.then(() => undefined, (reason: unknown) => reason as pax.PaxError);
+  assert.is(e?.code, "device");
+  await after;
+  works();
+});
+
+test("what is no WebAssembly of paxjs is refused, and what ran runs on", async () => {
+  const kept = np.array([1, 2]);
+  const empty = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]);
+  for (const [wasm, words] of [["nowhere.wasm", /nowhere\.wasm/], [new Uint8Array([1, 2, 3]), /could not be compiled/], [empty, /not paxjs's/], [new WebAssembly.Module(empty), /not paxjs's/]] as const) {
+    const e = await pax.init({ wasm }).then(() => undefined, (reason: unknown) => reason as pax.PaxError);
+    assert.is(e?.code, "device", String(e));
+    assert.match(e!.message, words);
+  }
+  assert.equal(kept.toArray(), [1, 2]);
+  await pax.init({ restart: true });
+  works();
 });
 
 test("more memory than there can be", async () => {

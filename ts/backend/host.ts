@@ -4,7 +4,7 @@ import type { Verbs } from "./abi.js";
 export interface InitOptions {
   /** The WebAssembly build to run: its bytes, where it lies, or compiled. Left out: the best that this runtime can run, from beside the library. */
   readonly wasm?: ArrayBuffer | ArrayBufferView<ArrayBuffer> | string | URL | WebAssembly.Module;
-  /** Starts a new instance though there is one; tensors of the old one are gone. */
+  /** Starts a new instance of what runs though there is one; tensors of the old one are gone. */
   readonly restart?: boolean;
   /** How many threads the WebAssembly build may use, where the runtime has threads at all; left out: a thread a core. */
   readonly threads?: number;

@@ -7,7 +7,7 @@ import type { Verbs } from "./abi.js";
 import { files } from "./files.js";
 import type { Host, InitOptions } from "./host.js";
 import { pickBuild } from "./pick.js";
-import { startWasm, THREAD, type ThreadStart } from "./wasm.js";
+import { notCompiled, startWasm, THREAD, type ThreadStart } from "./wasm.js";
 
 const require = createRequire(import.meta.url);
 const platform = `${process.platform}-${process.arch}${process.platform === "linux" ? "-gnu" : ""}`;
@@ -54,13 +54,25 @@ function startThreads(starts: readonly ThreadStart[]): void {
   });
 }
 
+function compile(source: NonNullable<InitOptions["wasm"]>): WebAssembly.Module {
+  if (source instanceof WebAssembly.Module) return source;
+  try {
+    return new WebAssembly.Module(typeof source === "string" || source instanceof URL ? readFileSync(source) : source);
+  } catch (cause) {
+    throw notCompiled(cause);
+  }
+}
+
+/** What runs: a restart takes it again. */
+let last: InitOptions = {};
+
 /** Starts the WebAssembly build, here at once: Node compiles and starts without waiting. */
-function loadWasm(options: InitOptions): Verbs {
+function loadWasm(asked: InitOptions): Verbs {
+  const options = { ...last, ...asked };
   const cores = options.threads ?? availableParallelism();
-  const source = options.wasm ?? new URL(`${DIST}wasm/pax-${pickBuild(cores > 1)}.wasm`, import.meta.url);
-  const compiled = (x: Exclude<NonNullable<InitOptions["wasm"]>, string | URL>) => (x instanceof WebAssembly.Module ? x : new WebAssembly.Module(x));
-  const module = compiled(typeof source === "string" || source instanceof URL ? readFileSync(source) : source);
+  const module = compile(options.wasm ?? new URL(`${DIST}wasm/pax-${pickBuild(cores > 1)}.wasm`, import.meta.url));
   const binary = startWasm(module);
+  last = { wasm: module, threads: cores };
   for (const w of workers) void w.terminate();
   workers = [];
   if (binary.threaded && cores > 1) {

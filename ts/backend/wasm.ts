@@ -61,6 +61,10 @@ function sharedMemory(initial: number): WebAssembly.Memory {
 /** Of binaries before an instance: the native one may have been. */
 let restarts = 1;
 
+/** What to say of bytes that the runtime does not take. */
+export const notCompiled = (cause: unknown): PaxError =>
+  new PaxError("device", `the engine's WebAssembly could not be compiled: ${(cause as Error).message}. A page with a Content-Security-Policy must allow 'wasm-unsafe-eval'; pax.init({ wasm }) takes one of paxjs's .wasm files`, { cause });
+
 /** Starts an instance of a compiled module and gives its verbs. Throws `device` if the module is none of ours. */
 export function startWasm(module: WebAssembly.Module): WasmBinary {
   const threaded = WebAssembly.Module.imports(module).some((i) => i.kind === "memory");

@@ -3,7 +3,7 @@ import { PaxError } from "../errors.js";
 import type { Verbs } from "./abi.js";
 import type { Files, Host, InitOptions } from "./host.js";
 import { pickBuild, type Build } from "./pick.js";
-import { startWasm, THREAD, type ThreadStart, type WasmBinary } from "./wasm.js";
+import { notCompiled, startWasm, THREAD, type ThreadStart, type WasmBinary } from "./wasm.js";
 
 /** Literal addresses, so that bundlers find the files; the library lies in dist/web. */
 const FILES: Readonly<Record<Build, () => URL>> = {
@@ -42,10 +42,16 @@ async function startThreads(starts: readonly ThreadStart[]): Promise<void> {
   URL.revokeObjectURL(address);
 }
 
-async function start(options: InitOptions): Promise<Verbs> {
+/** What runs: a restart takes it again. */
+let last: InitOptions = {};
+
+async function start(asked: InitOptions): Promise<Verbs> {
+  const options = { ...last, ...asked };
   const cores = options.threads ?? globalThis.navigator?.hardwareConcurrency ?? 1;
   const threads = globalThis.crossOriginIsolated === true && typeof Worker === "function" && cores > 1;
-  const binary: WasmBinary = startWasm(await compile(options.wasm ?? FILES[pickBuild(threads)]()));
+  const module = await compile(options.wasm ?? FILES[pickBuild(threads)]()).catch((cause: unknown) => { throw cause instanceof PaxError ? cause : notCompiled(cause); });
+  const binary: WasmBinary = startWasm(module);
+  last = { wasm: module, threads: cores };
   for (const w of workers) w.terminate();
   workers = [];
   if (binary.threaded && threads) {
