@@ -13,10 +13,10 @@ buildSync({
   absWorkingDir: root, outdir: "dist", entryPoints: { index: "ts/entry/node.ts", internal: "ts/entry/node-internal.ts" }, chunkNames: "chunks/[name]-[hash]",
   bundle: true, splitting: true, format: "esm", sourcemap: true, keepNames: true, logLevel: "warning", platform: "node", target: "node20",
 });
-// A page loads this one as it is, and so it is minified; names stay, since summaries and messages use them. By Rolldown, since
-// its namespaces are plain objects: an application's bundler leaves out what is not used.
+// A page loads this one as it is, and so it is minified: what needs a name has it as a string. By Rolldown, since its namespaces
+// are plain objects: an application's bundler leaves out what is not used.
 await build({
   cwd: root, input: { index: "ts/entry/web.ts", internal: "ts/entry/web-internal.ts" }, platform: "browser", logLevel: "warn",
   transform: { target: "es2022" }, resolve: { extensionAlias: { ".js": [".ts"] } },
-  output: { dir: "dist/web", format: "esm", minify: true, keepNames: true, sourcemap: true, chunkFileNames: "chunk-[hash].js", hashCharacters: "hex" },
+  output: { dir: "dist/web", format: "esm", minify: true, sourcemap: true, chunkFileNames: "chunk-[hash].js", hashCharacters: "hex" },
 });
