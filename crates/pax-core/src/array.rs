@@ -1,9 +1,14 @@
 //! Concrete values: storage under a strided layout, counted by a meter.
+use std::alloc::Layout;
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::dtype::{Element, Storage};
+use smallvec::SmallVec;
+
+use crate::dtype::Element;
+use crate::storage::Storage;
 use crate::{dispatch, DType, Dims, Error, Result};
 
 /// Counts what is alive in one engine (one JavaScript thread).
@@ -17,9 +22,12 @@ pub struct Meter {
     arenas: RefCell<Vec<Vec<f32>>>,
 }
 
-/// Storage of dead buffers, by dtype and length: a step makes the same shapes again, and fresh memory costs page faults.
+/// Bytes of an element, and how many elements.
+type Key = (usize, usize);
+
+/// Storage of dead buffers: a step makes the same shapes again, and fresh memory costs page faults.
 #[derive(Default, Debug)]
-struct Spare { storage: HashMap<(DType, usize), Vec<Storage>>, bytes: usize, steady: bool }
+struct Spare { storage: HashMap<Key, Vec<Storage>>, bytes: usize, steady: bool }
 
 /// Buffers from this size on are kept, up to so many bytes in all: many of those that a compiled step frees, which come in
 /// the same order each time, few of those that the collector frees in bursts.
@@ -32,30 +40,29 @@ const KEEP_LARGE: usize = 48 << 20;
 
 impl Meter {
     /// Memory for `n` elements, whose values are of no meaning.
-    pub fn take<T: Element>(&self, n: usize) -> Vec<T> {
-        let mut out = self.spare::<T>(n);
-        // A kernel that does not write all of its result shows in the tests.
-        if cfg!(debug_assertions) { out.fill(T::from_f64(f64::NAN)); }
+    pub fn take<T: Element>(&self, n: usize) -> Vec<T> { self.storage(size_of::<T>(), n).into_vec(n) }
+
+    fn storage(&self, size: usize, n: usize) -> Storage {
+        let out = self.spare(size, n);
+        // A kernel that does not write all of its result shows in the tests: these are NaN, and -1.
+        // SAFETY: the storage has so many bytes.
+        if cfg!(debug_assertions) { unsafe { out.start().write_bytes(0xff, size * n) } }
         out
     }
 
-    fn spare<T: Element>(&self, n: usize) -> Vec<T> {
-        let bytes = n * std::mem::size_of::<T>();
+    fn spare(&self, size: usize, n: usize) -> Storage {
+        let bytes = size * n;
         if bytes >= KEEP_FROM {
             let mut spare = self.spare.borrow_mut();
-            let found = spare.storage.get_mut(&(T::DTYPE, n)).and_then(Vec::pop);
-            if let Some(mut s) = found {
+            let found = spare.storage.get_mut(&(size, n)).and_then(Vec::pop);
+            if let Some(s) = found {
                 spare.bytes -= bytes;
-                if let Some(v) = T::slice_mut(&mut s) { return std::mem::take(v); }
+                return s;
             }
         }
-        if bytes < LARGE { return vec![T::from_i64(0); n]; }
-        // Not cleared: that takes as long as many kernels.
-        let mut out: Vec<T> = Vec::with_capacity(n);
-        in_large_pages(out.as_ptr() as usize, bytes);
-        // SAFETY: elements are plain numbers, of which any bits are some; the caller writes them all.
-        #[allow(clippy::uninit_vec)]
-        unsafe { out.set_len(n) };
+        // An element is aligned to its size. Large ones are not cleared: that takes as long as many kernels.
+        let out = Storage::new(Layout::from_size_align(bytes, size).unwrap_or(Layout::new::<()>()), bytes >= LARGE);
+        if bytes >= LARGE { in_large_pages(out.start() as usize, bytes); }
         out
     }
 
@@ -84,8 +91,8 @@ impl Meter {
         out
     }
 
-    fn keep(&self, storage: Storage, key: (DType, usize)) {
-        let bytes = key.0.size() * key.1;
+    fn keep(&self, storage: Storage, key: Key) {
+        let bytes = key.0 * key.1;
         if bytes < KEEP_FROM { return; }
         let mut spare = self.spare.borrow_mut();
         let burst = if bytes >= LARGE { KEEP_LARGE } else { KEEP_BURST };
@@ -94,7 +101,7 @@ impl Meter {
         while spare.bytes + bytes > KEEP_STEADY {
             let Some(&other) = spare.storage.iter().find(|(k, v)| **k != key && !v.is_empty()).map(|(k, _)| k) else { return };
             let gone = spare.storage.remove(&other).unwrap_or_default();
-            spare.bytes -= gone.len() * other.0.size() * other.1;
+            spare.bytes -= gone.len() * other.0 * other.1;
         }
         spare.bytes += bytes;
         spare.storage.entry(key).or_default().push(storage);
@@ -117,16 +124,20 @@ fn in_large_pages(start: usize, bytes: usize) {
 /// Storage that its views share.
 pub struct Buffer {
     storage: Storage,
-    /// The element type in memory and the number of elements.
-    key: (DType, usize),
-    bytes: usize,
+    /// The dtype of the elements in memory, and their number.
+    dtype: DType,
+    count: usize,
     meter: Rc<Meter>,
+}
+
+impl Buffer {
+    fn bytes(&self) -> usize { self.dtype.size() * self.count }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.meter.bytes.set(self.meter.bytes.get() - self.bytes);
-        self.meter.keep(std::mem::replace(&mut self.storage, Storage::U8(Vec::new())), self.key);
+        self.meter.bytes.set(self.meter.bytes.get() - self.bytes());
+        self.meter.keep(std::mem::take(&mut self.storage), (self.dtype.size(), self.count));
     }
 }
 
@@ -135,13 +146,13 @@ impl Drop for Buffer {
 pub struct Array {
     pub dtype: DType,
     pub shape: Dims,
-    pub strides: smallvec::SmallVec<[isize; 6]>,
+    pub strides: SmallVec<[isize; 6]>,
     pub offset: usize,
     buffer: Rc<Buffer>,
 }
 
 /// Row-major strides of a shape.
-pub fn row_major(shape: &[usize]) -> smallvec::SmallVec<[isize; 6]> {
+pub fn row_major(shape: &[usize]) -> SmallVec<[isize; 6]> {
     let mut strides = smallvec::smallvec![1isize; shape.len()];
     for d in (0..shape.len().saturating_sub(1)).rev() {
         strides[d] = strides[d + 1] * shape[d + 1].max(1) as isize;
@@ -152,18 +163,26 @@ pub fn row_major(shape: &[usize]) -> smallvec::SmallVec<[isize; 6]> {
 impl Array {
     /// A contiguous array from its elements; `dtype` differs from `T`'s only for bool.
     pub fn new<T: Element>(meter: &Rc<Meter>, dtype: DType, data: Vec<T>, shape: &[usize]) -> Array {
-        debug_assert_eq!(data.len(), shape.iter().product::<usize>());
-        let bytes = data.len() * std::mem::size_of::<T>();
-        meter.bytes.set(meter.bytes.get() + bytes);
+        debug_assert!(T::DTYPE == dtype.stored() && data.len() == shape.iter().product::<usize>());
+        Array::from_storage(meter, dtype, Storage::of(data), shape)
+    }
+
+    /// A contiguous array whose elements are of no meaning yet.
+    pub fn empty(meter: &Rc<Meter>, dtype: DType, shape: &[usize]) -> Array {
+        Array::from_storage(meter, dtype, meter.storage(dtype.size(), shape.iter().product()), shape)
+    }
+
+    fn from_storage(meter: &Rc<Meter>, dtype: DType, storage: Storage, shape: &[usize]) -> Array {
+        let buffer = Buffer { storage, dtype: dtype.stored(), count: shape.iter().product(), meter: meter.clone() };
+        meter.bytes.set(meter.bytes.get() + buffer.bytes());
         meter.peak.set(meter.peak.get().max(meter.bytes.get()));
-        let buffer = Rc::new(Buffer { key: (T::DTYPE, data.len()), storage: T::storage(data), bytes, meter: meter.clone() });
-        Array { dtype, shape: shape.into(), strides: row_major(shape), offset: 0, buffer }
+        Array { dtype, shape: shape.into(), strides: row_major(shape), offset: 0, buffer: Rc::new(buffer) }
     }
 
     pub fn size(&self) -> usize { self.shape.iter().product() }
     pub fn ndim(&self) -> usize { self.shape.len() }
     /// Bytes of the buffer behind this view.
-    pub fn buffer_bytes(&self) -> usize { self.buffer.bytes }
+    pub fn buffer_bytes(&self) -> usize { self.buffer.bytes() }
     /// Bytes of one of `n` slices along the first axis of a contiguous array.
     pub fn buffer_step(&self, n: usize) -> usize { self.size().checked_div(n).unwrap_or(0) * self.dtype.size() }
     /// True if no other view holds the buffer.
@@ -178,13 +197,19 @@ impl Array {
 
     /// The whole buffer's elements, from index 0; index it by `offset` and `strides`.
     pub fn raw<T: Element>(&self) -> Result<&[T]> {
-        T::slice(&self.buffer.storage).ok_or_else(|| Error::internal(format!("a {} array read as {}", self.dtype.name(), T::DTYPE.name())))
+        self.expect(T::DTYPE)?;
+        // SAFETY: the buffer holds so many elements of this type.
+        Ok(unsafe { std::slice::from_raw_parts(self.buffer.storage.start().cast(), self.buffer.count) })
+    }
+
+    /// An error unless elements have this dtype in memory.
+    pub fn expect(&self, stored: DType) -> Result<()> {
+        if self.buffer.dtype == stored { return Ok(()); }
+        Err(Error::internal(format!("a {} array read as {}", self.dtype.name(), stored.name())))
     }
 
     /// Where its first element lies; not written through, unless the buffer is known to be nobody else's.
-    pub fn address(&self) -> Result<*mut u8> {
-        dispatch!(self.dtype, T => { let raw = self.raw::<T>()?; Ok(raw[self.offset.min(raw.len())..].as_ptr().cast_mut().cast()) })
-    }
+    pub fn address(&self) -> *mut u8 { self.buffer.storage.start().wrapping_add(self.offset.min(self.buffer.count) * self.dtype.size()) }
 
     /// The elements in order if they lie so in memory.
     pub fn contiguous<T: Element>(&self) -> Result<Option<&[T]>> {
@@ -203,41 +228,39 @@ impl Array {
     }
 
     /// The elements in row-major order, borrowed where they lie so.
-    pub fn to_slice<T: Element>(&self) -> Result<std::borrow::Cow<'_, [T]>> {
-        if let Some(s) = self.contiguous::<T>()? { return Ok(std::borrow::Cow::Borrowed(s)); }
-        let raw = self.raw::<T>()?;
-        let mut out = Vec::with_capacity(self.size());
-        for run in runs(&self.shape, &[&self.strides]) {
-            let (start, stride) = (self.offset as isize + run.offsets[0], run.strides[0]);
-            out.extend((0..run.len as isize).map(|i| raw[(start + i * stride) as usize]));
+    pub fn to_slice<T: Element>(&self) -> Result<Cow<'_, [T]>> {
+        if let Some(s) = self.contiguous::<T>()? { return Ok(Cow::Borrowed(s)); }
+        let mut out: Vec<T> = Vec::with_capacity(self.size());
+        // SAFETY: the vector has room for all elements, and is as long when they are there.
+        unsafe {
+            self.walk().copy(0, self.size(), out.as_mut_ptr().cast());
+            out.set_len(self.size());
         }
-        Ok(std::borrow::Cow::Owned(out))
+        Ok(Cow::Owned(out))
     }
 
     /// The same values in a contiguous buffer.
-    pub fn to_contiguous(&self, meter: &Rc<Meter>) -> Result<Array> {
-        if self.is_contiguous() { return Ok(self.clone()); }
-        dispatch!(self.dtype, T => {
-            let raw = self.raw::<T>()?;
-            let mut out: Vec<T> = meter.take(self.size());
-            let mut rest = &mut out[..];
-            for run in runs(&self.shape, &[&self.strides]) {
-                let (start, stride) = (self.offset as isize + run.offsets[0], run.strides[0]);
-                let (row, next) = rest.split_at_mut(run.len);
-                if stride == 1 { row.copy_from_slice(&raw[start as usize..start as usize + run.len]); }
-                else { for (i, o) in row.iter_mut().enumerate() { *o = raw[(start + i as isize * stride) as usize]; } }
-                rest = next;
-            }
-            Ok(Array::new(meter, self.dtype, out, &self.shape))
-        })
+    pub fn to_contiguous(&self, meter: &Rc<Meter>) -> Array { if self.is_contiguous() { self.clone() } else { self.copied(meter) } }
+
+    /// The same values in a buffer of their own.
+    pub fn copied(&self, meter: &Rc<Meter>) -> Array {
+        let out = Array::empty(meter, self.dtype, &self.shape);
+        // SAFETY: nobody else has the new array, which holds all elements.
+        unsafe { self.walk().copy(0, self.size(), out.address()) };
+        out
     }
+
+    /// How its elements are reached in row-major order.
+    pub fn walk(&self) -> Walk { Walk::new(self.address(), self.dtype.size(), &self.shape, &self.strides) }
 
     /// The contiguous elements for writing, if this view is the only one.
     pub fn unique_mut<T: Element>(&mut self) -> Option<&mut [T]> {
         if !self.is_contiguous() { return None; }
         let (offset, size) = (self.offset, self.size());
         let buffer = Rc::get_mut(&mut self.buffer)?;
-        T::slice_mut(&mut buffer.storage).map(|v| &mut v[offset..offset + size])
+        if buffer.dtype != T::DTYPE { return None; }
+        // SAFETY: the buffer holds so many elements of this type, and nobody else has it.
+        Some(&mut unsafe { std::slice::from_raw_parts_mut(buffer.storage.start().cast(), buffer.count) }[offset..offset + size])
     }
 
     /// The values as f64, in row-major order (tests, printing).
@@ -246,12 +269,98 @@ impl Array {
     }
 }
 
+/// A strided view's elements in row-major order, dimensions that lie together merged.
+pub struct Walk { start: *const u8, size: usize, dims: SmallVec<[(usize, [isize; 1]); 6]> }
+// SAFETY: it is only read through.
+unsafe impl Sync for Walk {}
+
+impl Walk {
+    /// Elements of `size` bytes, the first one at `start`; strides are in elements.
+    pub fn new(start: *const u8, size: usize, shape: &[usize], strides: &[isize]) -> Walk { Walk { start, size, dims: merge(shape, [strides]) } }
+
+    /// Where element `i` lies, if all lie together.
+    pub fn together(&self, i: usize) -> Option<*const u8> {
+        matches!(self.dims[..], [] | [(_, [1])]).then(|| self.start.wrapping_add(i * self.size))
+    }
+
+    /// True if all are one element.
+    pub fn repeats(&self) -> bool { matches!(self.dims[..], [(_, [0])]) }
+
+    /// Copies `n` elements from the `from`th on.
+    /// # Safety
+    /// The view has them, and `to` has room for them.
+    pub unsafe fn copy(&self, from: usize, n: usize, to: *mut u8) {
+        // SAFETY: the caller's; buffers are aligned to their elements.
+        unsafe {
+            match self.size {
+                1 => self.copy_as::<u8>(from, n, to),
+                2 => self.copy_as::<u16>(from, n, to.cast()),
+                4 => self.copy_as::<u32>(from, n, to.cast()),
+                _ => self.copy_as::<u64>(from, n, to.cast()),
+            }
+        }
+    }
+
+    unsafe fn copy_as<B: Copy>(&self, from: usize, n: usize, to: *mut B) {
+        if n == 0 { return; }
+        let start = self.start.cast::<B>();
+        // SAFETY: the caller's.
+        unsafe {
+            let Some((&(len, [step]), outer)) = self.dims.split_last() else { return *to = *start };
+            let (mut rest, mut at, mut done) = (from / len, from % len, 0);
+            let mut index: SmallVec<[usize; 6]> = smallvec::smallvec![0; outer.len()];
+            let mut offset = 0;
+            for (i, &(m, [s])) in index.iter_mut().zip(outer).rev() {
+                *i = rest % m;
+                offset += *i as isize * s;
+                rest /= m;
+            }
+            loop {
+                let m = (len - at).min(n - done);
+                let (src, dst) = (start.offset(offset + at as isize * step), to.add(done));
+                match step {
+                    1 if m > 8 => std::ptr::copy_nonoverlapping(src, dst, m),
+                    0 => std::slice::from_raw_parts_mut(dst, m).fill(*src),
+                    _ => for k in 0..m { *dst.add(k) = *src.offset(k as isize * step); },
+                }
+                done += m;
+                if done == n { return; }
+                at = 0;
+                for (i, &(m, [s])) in index.iter_mut().zip(outer).rev() {
+                    *i += 1;
+                    offset += s;
+                    if *i < m { break; }
+                    offset -= s * m as isize;
+                    *i = 0;
+                }
+            }
+        }
+    }
+}
+
+/// Copies elements of `size` bytes, of one shape, from one layout to another: starts, and strides in elements.
+/// # Safety
+/// All elements of the source can be read and those of the target written, and none is both.
+pub unsafe fn copy_strided(size: usize, shape: &[usize], (from, from_strides): (*const u8, &[isize]), (to, to_strides): (*mut u8, &[isize])) {
+    unsafe fn run<B: Copy>(n: usize, (from, s): (*const u8, isize), (to, t): (*mut u8, isize)) {
+        let (from, to) = (from.cast::<B>(), to.cast::<B>());
+        // SAFETY: the caller's.
+        for i in 0..n as isize { unsafe { *to.offset(i * t) = *from.offset(i * s); } }
+    }
+    let f = match size { 1 => run::<u8>, 2 => run::<u16>, 4 => run::<u32>, _ => run::<u64> };
+    for r in runs(shape, [from_strides, to_strides]) {
+        let [a, b] = r.offsets.map(|o| o * size as isize);
+        // SAFETY: the caller's.
+        unsafe { f(r.len, (from.offset(a), r.strides[0]), (to.offset(b), r.strides[1])) };
+    }
+}
+
 /// An inner run of a strided walk over one or more operands: `len` elements from `offsets[k]`, `strides[k]` apart.
 pub struct Run<const K: usize> { pub len: usize, pub offsets: [isize; K], pub strides: [isize; K] }
 
 /// Dimensions of operands of one shape, merged where they lie together: sizes and strides.
-pub fn merge<const K: usize>(shape: &[usize], strides: [&[isize]; K]) -> smallvec::SmallVec<[(usize, [isize; K]); 6]> {
-    let mut dims: smallvec::SmallVec<[(usize, [isize; K]); 6]> = smallvec::SmallVec::new();
+pub fn merge<const K: usize>(shape: &[usize], strides: [&[isize]; K]) -> SmallVec<[(usize, [isize; K]); 6]> {
+    let mut dims: SmallVec<[(usize, [isize; K]); 6]> = SmallVec::new();
     for (d, &n) in shape.iter().enumerate() {
         if n == 1 { continue; }
         let s: [isize; K] = std::array::from_fn(|k| strides[k][d]);
@@ -264,16 +373,16 @@ pub fn merge<const K: usize>(shape: &[usize], strides: [&[isize]; K]) -> smallve
 }
 
 /// Walks operands of one shape in row-major order, dimensions that lie together merged.
-pub fn runs<const K: usize>(shape: &[usize], strides: &[&smallvec::SmallVec<[isize; 6]>; K]) -> Runs<K> {
-    let mut dims = merge(shape, strides.map(|s| &s[..]));
+pub fn runs<const K: usize>(shape: &[usize], strides: [&[isize]; K]) -> Runs<K> {
+    let mut dims = merge(shape, strides);
     let empty = shape.contains(&0);
     let (len, inner) = dims.pop().unwrap_or((1, [0; K]));
     Runs { index: smallvec::smallvec![0; dims.len()], dims, len, inner, offsets: [0; K], done: empty }
 }
 
 pub struct Runs<const K: usize> {
-    dims: smallvec::SmallVec<[(usize, [isize; K]); 6]>,
-    index: smallvec::SmallVec<[usize; 6]>,
+    dims: SmallVec<[(usize, [isize; K]); 6]>,
+    index: SmallVec<[usize; 6]>,
     len: usize,
     inner: [isize; K],
     offsets: [isize; K],

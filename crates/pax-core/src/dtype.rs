@@ -12,6 +12,8 @@ impl DType {
         ["float32", "float64", "float16", "bfloat16", "int32", "int64", "uint8", "uint32", "bool"][self as usize]
     }
     pub fn size(self) -> usize { [4, 8, 2, 2, 4, 8, 1, 4, 1][self as usize] }
+    /// The dtype of the elements in memory: bools are bytes.
+    pub fn stored(self) -> DType { if self == Bool { U8 } else { self } }
     pub fn is_float(self) -> bool { matches!(self, F32 | F64 | F16 | BF16) }
     pub fn is_int(self) -> bool { matches!(self, I32 | I64 | U8 | U32) }
     /// The dtype that `exp`, `mean` or `div` of this dtype gives (API.md: integers give float32).
@@ -58,16 +60,9 @@ fn rank(d: DType) -> u8 {
     match d { Bool => 0, U8 => 1, U32 => 2, I32 => 3, I64 => 4, F16 => 5, BF16 => 6, F32 => 7, F64 => 8 }
 }
 
-/// The elements of a buffer; bools are among the `u8`.
-#[derive(Debug)]
-pub enum Storage { F32(Vec<f32>), F64(Vec<f64>), F16(Vec<f16>), BF16(Vec<bf16>), I32(Vec<i32>), I64(Vec<i64>), U8(Vec<u8>), U32(Vec<u32>) }
-
-/// A Rust type that a tensor's elements have in memory; bool is stored as `u8`.
+/// A Rust type that a tensor's elements have in memory: a number, as any bits are one. Bool is stored as `u8`.
 pub trait Element: Copy + Send + Sync + PartialOrd + std::fmt::Debug + 'static {
     const DTYPE: DType;
-    fn slice(s: &Storage) -> Option<&[Self]>;
-    fn slice_mut(s: &mut Storage) -> Option<&mut Vec<Self>>;
-    fn storage(v: Vec<Self>) -> Storage;
     fn from_f64(x: f64) -> Self;
     fn to_f64(self) -> f64;
     fn from_i64(x: i64) -> Self;
@@ -79,9 +74,6 @@ macro_rules! element {
     ($t:ty, $d:ident, $from:expr, $to:expr, $fromi:expr, $toi:expr, $nan:expr) => {
         impl Element for $t {
             const DTYPE: DType = DType::$d;
-            fn slice(s: &Storage) -> Option<&[Self]> { if let Storage::$d(v) = s { Some(v) } else { None } }
-            fn slice_mut(s: &mut Storage) -> Option<&mut Vec<Self>> { if let Storage::$d(v) = s { Some(v) } else { None } }
-            fn storage(v: Vec<Self>) -> Storage { Storage::$d(v) }
             #[inline(always)] fn from_f64(x: f64) -> Self { $from(x) }
             #[inline(always)] fn to_f64(self) -> f64 { $to(self) }
             #[inline(always)] fn from_i64(x: i64) -> Self { $fromi(x) }
@@ -112,6 +104,22 @@ macro_rules! dispatch {
             $crate::DType::I64 => { type $t = i64; $body }
             $crate::DType::U8 | $crate::DType::Bool => { type $t = u8; $body }
             $crate::DType::U32 => { type $t = u32; $body }
+        }
+    };
+}
+
+/// As `dispatch`, of dtypes that are computed in as they are: half floats come as float32 (`math::halves`).
+#[macro_export]
+macro_rules! dispatch_wide {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::F32 => { type $t = f32; $body }
+            $crate::DType::F64 => { type $t = f64; $body }
+            $crate::DType::I32 => { type $t = i32; $body }
+            $crate::DType::I64 => { type $t = i64; $body }
+            $crate::DType::U8 | $crate::DType::Bool => { type $t = u8; $body }
+            $crate::DType::U32 => { type $t = u32; $body }
+            d => Err($crate::Error::internal(format!("{} was not made float32", d.name()))),
         }
     };
 }

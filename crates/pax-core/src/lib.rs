@@ -10,6 +10,7 @@ pub mod ops;
 pub mod params;
 pub mod plan;
 pub mod program;
+mod storage;
 pub mod tensor;
 pub mod walk;
 

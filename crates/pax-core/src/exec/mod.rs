@@ -25,6 +25,8 @@ impl Exec {
     pub fn vec<T: Element>(&self, n: usize) -> Vec<T> { self.meter.take(n) }
     pub fn array<T: Element>(&self, data: Vec<T>, shape: &[usize]) -> Array { Array::new(&self.meter, T::DTYPE, data, shape) }
     pub fn array_as<T: Element>(&self, dtype: DType, data: Vec<T>, shape: &[usize]) -> Array { Array::new(&self.meter, dtype, data, shape) }
+    /// An array whose elements are of no meaning yet.
+    pub fn empty(&self, dtype: DType, shape: &[usize]) -> Array { Array::empty(&self.meter, dtype, shape) }
     /// A scalar of any dtype.
     pub fn scalar(&self, dtype: DType, value: f64) -> Array { crate::dispatch!(dtype, T => self.array_as(dtype, vec![<T as Element>::from_f64(value)], &[])) }
     pub fn bools(&self, data: Vec<u8>, shape: &[usize]) -> Array { Array::new(&self.meter, DType::Bool, data, shape) }
@@ -43,6 +45,7 @@ unsafe impl<T: Send> Send for Shared<T> {}
 unsafe impl<T: Send> Sync for Shared<T> {}
 impl<T> Shared<T> {
     pub fn new(data: &mut [T]) -> Shared<T> { Shared(data.as_mut_ptr()) }
+    pub fn at(start: *mut T) -> Shared<T> { Shared(start) }
     /// # Safety
     /// The range lies in the slice, and no two live ranges overlap.
     #[allow(clippy::mut_from_ref)]

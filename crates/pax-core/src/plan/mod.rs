@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use smallvec::SmallVec;
 
 use crate::exec::Exec;
-use crate::{dispatch, Array, Cx, DType, Error, Params, Program, Result, Row};
+use crate::{Array, Cx, DType, Error, Params, Program, Result, Row};
 pub(crate) use kernels::conv::Which;
 use kernels::{part, Bases, Kernel};
 pub use rewrite::rewrite;
@@ -75,16 +75,13 @@ impl Values {
         }
     }
     fn make(&mut self, exec: &Exec, slot: Slot, size: usize, dtype: DType) {
-        self.arrays[slot] = Some(dispatch!(dtype, T => {
-            let mut a = exec.array_as(dtype, exec.vec::<T>(size), &[size]);
-            self.bases[slot] = a.unique_mut::<T>().map_or(std::ptr::null_mut(), |v| v.as_mut_ptr().cast());
-            a
-        }));
-    }
-    fn put(&mut self, slot: Slot, a: Array) -> Result<()> {
-        self.bases[slot] = a.address()?;
+        let a = exec.empty(dtype, &[size]);
+        self.bases[slot] = a.address();
         self.arrays[slot] = Some(a);
-        Ok(())
+    }
+    fn put(&mut self, slot: Slot, a: Array) {
+        self.bases[slot] = a.address();
+        self.arrays[slot] = Some(a);
     }
 }
 
@@ -161,7 +158,7 @@ impl Plan {
         for (slot, home) in self.homes.iter().enumerate() {
             match home {
                 Home::Arena(at) => values.bases[slot] = arena.wrapping_add(*at),
-                Home::Constant(a) => values.put(slot, a.clone())?,
+                Home::Constant(a) => values.put(slot, a.clone()),
                 _ => {}
             }
         }
@@ -172,7 +169,7 @@ impl Plan {
         let exec = cx.exec();
         let mut values = self.start(arena)?;
         for (a, slot) in inputs.zip(&self.inputs) {
-            if let Some(s) = slot { values.put(*s, a.to_contiguous(&exec.meter)?)?; }
+            if let Some(s) = slot { values.put(*s, a.to_contiguous(&exec.meter)); }
         }
         for (i, phase) in self.phases.iter().enumerate() {
             self.profile.time(i, || match &phase.step {
@@ -181,7 +178,7 @@ impl Plan {
                     for &(slot, over) in &c.makes {
                         let (size, dtype) = self.sizes[slot];
                         match over.and_then(|i| values.arrays[i].take_if(|a| a.is_unique() && a.size() == size)) {
-                            Some(a) => values.put(slot, a)?,
+                            Some(a) => values.put(slot, a),
                             None => values.make(&exec, slot, size, dtype),
                         }
                     }
@@ -190,7 +187,7 @@ impl Plan {
                 }
                 Step::Row(c) => {
                     let args: Result<SmallVec<[Array; 3]>> = c.inputs.iter().map(|p| values.place(&exec, p)).collect();
-                    for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) { values.put(slot, a.to_contiguous(&exec.meter)?)?; }
+                    for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) { values.put(slot, a.to_contiguous(&exec.meter)); }
                     Ok::<(), Error>(())
                 }
             })?;

@@ -1,9 +1,9 @@
 //! A plan run over and over: what does not change from step to step is made once, slices are read where they lie, and what is
 //! stacked is written where it belongs.
-use super::view::{Place, Slot, View};
+use super::view::{Place, Slot};
 use super::{Home, Plan, Step, Values};
-use crate::array::runs;
-use crate::{dispatch, Array, Cx, DType, Error, Result};
+use crate::array::Walk;
+use crate::{dispatch, Array, Cx, DType, Result};
 
 /// How the operands of a scan are divided, and which way it goes.
 pub struct Course { pub carry: usize, pub scanned: usize, pub length: usize, pub reverse: bool }
@@ -18,8 +18,6 @@ enum Way {
     /// Copied out of what the step made.
     Copied,
 }
-
-fn bytes(v: &View, dtype: DType) -> usize { v.size() * dtype.size() }
 
 impl Plan {
     /// True if a scan over it needs no row that runs by itself.
@@ -46,18 +44,16 @@ impl Plan {
     fn all_steps(&self, cx: &Cx, xs: Vec<Array>, s: &Course, outs: &[crate::Aval], arena: *mut u8) -> Result<Vec<Array>> {
         let exec = cx.exec();
         let mut values = self.start(arena)?;
-        let xs: Vec<Array> = xs.into_iter().map(|a| a.to_contiguous(&exec.meter)).collect::<Result<_>>()?;
-        for (a, slot) in xs.iter().zip(&self.inputs).skip(s.carry + s.scanned) { if let Some(slot) = slot { values.put(*slot, a.clone())?; } }
+        let xs: Vec<Array> = xs.into_iter().map(|a| a.to_contiguous(&exec.meter)).collect();
+        for (a, slot) in xs.iter().zip(&self.inputs).skip(s.carry + s.scanned) { if let Some(slot) = slot { values.put(*slot, a.clone()); } }
         // Stacks, and two buffers for each carry: a step reads one and writes the other.
-        let fresh = |aval: &crate::Aval| -> Result<(Array, *mut u8)> {
-            dispatch!(aval.dtype, T => {
-                let mut a = exec.array_as(aval.dtype, exec.vec::<T>(aval.size()), &aval.shape);
-                let p = a.unique_mut::<T>().map(|v| v.as_mut_ptr().cast()).ok_or_else(|| Error::internal("a fresh array is shared"))?;
-                Ok((a, p))
-            })
+        let fresh = |aval: &crate::Aval| {
+            let a = exec.empty(aval.dtype, &aval.shape);
+            let p = a.address();
+            (a, p)
         };
-        let targets: Vec<(Array, *mut u8)> = outs.iter().map(fresh).collect::<Result<_>>()?;
-        let other: Vec<(Array, *mut u8)> = outs[..s.carry].iter().map(fresh).collect::<Result<_>>()?;
+        let targets: Vec<(Array, *mut u8)> = outs.iter().map(fresh).collect();
+        let other: Vec<(Array, *mut u8)> = outs[..s.carry].iter().map(fresh).collect();
         let ways = self.ways(s);
         let slots: Vec<Option<Slot>> = self.outputs.iter().map(|p| if let Place::View(v) = p { Some(v.slot) } else { None }).collect();
         for phase in &self.phases {
@@ -67,8 +63,8 @@ impl Plan {
             }
         }
         let slice = |i: usize| xs[i].buffer_step(s.length);
-        let mut carry: Vec<*mut u8> = xs[..s.carry].iter().map(Array::address).collect::<Result<_>>()?;
-        let scanned: Vec<(*mut u8, usize)> = (s.carry..s.carry + s.scanned).map(|i| Ok((xs[i].address()?, slice(i)))).collect::<Result<_>>()?;
+        let mut carry: Vec<*mut u8> = xs[..s.carry].iter().map(Array::address).collect();
+        let scanned: Vec<(*mut u8, usize)> = (s.carry..s.carry + s.scanned).map(|i| (xs[i].address(), slice(i))).collect();
         let step_bytes: Vec<usize> = outs.iter().enumerate().map(|(i, a)| if i < s.carry || s.length == 0 { 0 } else { a.size() / s.length * a.dtype.size() }).collect();
         for k in 0..s.length {
             let t = if s.reverse { s.length - 1 - k } else { k };
@@ -87,7 +83,7 @@ impl Plan {
             self.profile.end(self);
             for (i, w) in ways.iter().enumerate() {
                 match w {
-                    Way::Copied => self.copy_out(&values, i, outs[i].dtype, to[i])?,
+                    Way::Copied => self.copy_out(&values, i, outs[i].dtype, to[i]),
                     // A stack gets a copy of its own, a carry is read where the other is.
                     Way::As(j) if i >= s.carry => copy(to[*j], to[i], step_bytes[i]),
                     _ => {}
@@ -101,25 +97,18 @@ impl Plan {
     }
 
     /// Copies output `i` out of what a step made.
-    fn copy_out(&self, values: &Values, i: usize, dtype: DType, to: *mut u8) -> Result<()> {
+    fn copy_out(&self, values: &Values, i: usize, dtype: DType, to: *mut u8) {
         match &self.outputs[i] {
             Place::Constant { value, shape, .. } => dispatch!(dtype, T => {
                 // SAFETY: the target has the output's elements.
                 unsafe { std::slice::from_raw_parts_mut(to.cast::<T>(), shape.iter().product()) }.fill(<T as crate::dtype::Element>::from_f64(*value));
             }),
-            Place::View(v) if v.is_contiguous() => copy(values.bases[v.slot].wrapping_offset(v.offset * dtype.size() as isize), to, bytes(v, dtype)),
-            Place::View(v) => dispatch!(dtype, T => {
-                let (base, mut at) = (values.bases[v.slot].cast::<T>().cast_const(), to.cast::<T>());
-                for run in runs(&v.shape, &[&v.strides]) {
-                    for k in 0..run.len as isize {
-                        // SAFETY: the view's elements lie in its slot, and the target has as many.
-                        unsafe { *at = *base.wrapping_offset(v.offset + run.offsets[0] + k * run.strides[0]) };
-                        at = at.wrapping_add(1);
-                    }
-                }
-            }),
+            Place::View(v) => {
+                let start = values.bases[v.slot].wrapping_offset(v.offset * dtype.size() as isize);
+                // SAFETY: the view's elements lie in its slot, and the target has as many.
+                unsafe { Walk::new(start, dtype.size(), &v.shape, &v.strides).copy(0, v.size(), to) };
+            }
         }
-        Ok(())
     }
 }
 

@@ -1,12 +1,12 @@
 //! Kernels along one axis: lines are brought together in memory, each is done by one chunk.
-use half::{bf16, f16};
 use smallvec::SmallVec;
 
 use crate::array::row_major;
 use crate::dtype::Element;
+use crate::exec::cpu::math::{cast, halves};
 use crate::exec::cpu::reduce::{Accumulate, Fold};
 use crate::exec::{Exec, Shared};
-use crate::{dispatch, Array, DType, Result};
+use crate::{dispatch_wide, Array, DType, Result};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Extreme { Max, Min }
@@ -15,7 +15,7 @@ pub enum Extreme { Max, Min }
 const WORK: usize = 1 << 15;
 
 /// `x` with `axis` last, contiguous.
-fn lines(exec: &Exec, x: &Array, axis: usize) -> Result<Array> {
+fn lines(exec: &Exec, x: &Array, axis: usize) -> Array {
     let order: SmallVec<[usize; 6]> = (0..x.ndim()).filter(|&d| d != axis).chain([axis]).collect();
     let shape: Vec<usize> = order.iter().map(|&d| x.shape[d]).collect();
     let strides: Vec<isize> = order.iter().map(|&d| x.strides[d]).collect();
@@ -49,42 +49,53 @@ fn beats<T: Element>(v: T, best: T, e: Extreme) -> bool {
     beyond || (v.is_nan() && !best.is_nan())
 }
 
+/// `f` of `x`'s lines, halves as float32.
+fn by_lines(exec: &Exec, x: &Array, axis: usize, f: &dyn Fn(&Array) -> Result<Array>) -> Result<Array> {
+    let y = lines(exec, x, axis);
+    halves(exec, &[&y], &|ys| f(ys[0]))
+}
+
 /// Where the extreme of each line along `axis` is; no line is empty.
 pub fn positions(exec: &Exec, x: &Array, axis: usize, e: Extreme) -> Result<Array> {
-    let (y, n) = (lines(exec, x, axis)?, x.shape[axis]);
-    let shape = &y.shape[..y.shape.len() - 1];
-    let mut out = vec![0i32; shape.iter().product()];
-    dispatch!(x.dtype, T => {
-        each_line(exec, &y.to_slice::<T>()?, n, &mut out, 1, |line: &[T], o| {
-            let mut at = 0;
-            for i in 1..line.len() { if beats(line[i], line[at], e) { at = i; } }
-            o[0] = at as i32;
-        });
-    });
-    Ok(exec.array(out, shape))
+    let n = x.shape[axis];
+    by_lines(exec, x, axis, &|y| {
+        let shape = &y.shape[..y.shape.len() - 1];
+        let mut out = vec![0i32; shape.iter().product()];
+        dispatch_wide!(y.dtype, T => {
+            each_line(exec, &y.to_slice::<T>()?, n, &mut out, 1, |line: &[T], o| {
+                let mut at = 0;
+                for i in 1..line.len() { if beats(line[i], line[at], e) { at = i; } }
+                o[0] = at as i32;
+            });
+            Ok(exec.array(out, shape))
+        })
+    })
 }
 
 /// Where the extreme so far along `axis` is.
 pub fn running_positions(exec: &Exec, x: &Array, axis: usize, reverse: bool, e: Extreme) -> Result<Array> {
-    let (y, n) = (lines(exec, x, axis)?, x.shape[axis]);
-    let mut out = vec![0i32; y.size()];
-    dispatch!(x.dtype, T => {
-        each_line(exec, &y.to_slice::<T>()?, n, &mut out, n, |line: &[T], o| {
-            let mut at = if reverse { n - 1 } else { 0 };
-            for k in 0..n {
-                let i = if reverse { n - 1 - k } else { k };
-                if beats(line[i], line[at], e) { at = i; }
-                o[i] = at as i32;
-            }
-        });
-    });
-    Ok(unlines(&exec.array(out, &y.shape), &x.shape, axis))
+    let n = x.shape[axis];
+    let out = by_lines(exec, x, axis, &|y| {
+        let mut out = vec![0i32; y.size()];
+        dispatch_wide!(y.dtype, T => {
+            each_line(exec, &y.to_slice::<T>()?, n, &mut out, n, |line: &[T], o| {
+                let mut at = if reverse { n - 1 } else { 0 };
+                for k in 0..n {
+                    let i = if reverse { n - 1 - k } else { k };
+                    if beats(line[i], line[at], e) { at = i; }
+                    o[i] = at as i32;
+                }
+            });
+            Ok(exec.array(out, &y.shape))
+        })
+    })?;
+    Ok(unlines(&out, &x.shape, axis))
 }
 
 /// The extreme so far along `axis`.
 pub fn running_extreme(exec: &Exec, x: &Array, axis: usize, reverse: bool, e: Extreme) -> Result<Array> {
-    let (y, n) = (lines(exec, x, axis)?, x.shape[axis]);
-    dispatch!(x.dtype, T => {
+    let n = x.shape[axis];
+    let out = by_lines(exec, x, axis, &|y| dispatch_wide!(y.dtype, T => {
         let mut out = vec![T::from_i64(0); y.size()];
         each_line(exec, &y.to_slice::<T>()?, n, &mut out, n, |line: &[T], o| {
             let mut best = line[if reverse { n - 1 } else { 0 }];
@@ -94,35 +105,33 @@ pub fn running_extreme(exec: &Exec, x: &Array, axis: usize, reverse: bool, e: Ex
                 o[i] = best;
             }
         });
-        Ok(unlines(&exec.array_as(x.dtype, out, &y.shape), &x.shape, axis))
-    })
+        Ok(exec.array_as(y.dtype, out, &y.shape))
+    }))?;
+    Ok(unlines(&out, &x.shape, axis))
 }
 
-fn cumulate<T: Accumulate, U: Element>(exec: &Exec, x: &Array, axis: usize, reverse: bool, f: Fold, done: impl Fn(T::Acc) -> U + Sync) -> Result<Array> {
-    let (y, n) = (lines(exec, x, axis)?, x.shape[axis]);
-    let mut out = vec![U::from_i64(0); y.size()];
+fn cumulate<T: Accumulate<Acc = T>>(exec: &Exec, y: &Array, n: usize, reverse: bool, f: Fold) -> Result<Array> {
+    let mut out = vec![T::from_i64(0); y.size()];
     each_line(exec, &y.to_slice::<T>()?, n, &mut out, n, |line: &[T], o| {
         let mut acc = T::start(f);
         for k in 0..n {
             let i = if reverse { n - 1 - k } else { k };
-            acc = T::join(f, acc, line[i].lift());
-            o[i] = done(acc);
+            acc = T::join(f, acc, line[i]);
+            o[i] = acc;
         }
     });
-    Ok(unlines(&exec.array(out, &y.shape), &x.shape, axis))
+    Ok(exec.array(out, &y.shape))
 }
 
 /// Sums or products so far along `axis`, in the dtype of `DType::sum_result`.
 pub fn cumulative(exec: &Exec, x: &Array, axis: usize, reverse: bool, f: Fold) -> Result<Array> {
-    match x.dtype {
-        DType::F32 => cumulate::<f32, f32>(exec, x, axis, reverse, f, f32::done),
-        DType::F64 => cumulate::<f64, f64>(exec, x, axis, reverse, f, f64::done),
-        DType::F16 => cumulate::<f16, f16>(exec, x, axis, reverse, f, f16::done),
-        DType::BF16 => cumulate::<bf16, bf16>(exec, x, axis, reverse, f, bf16::done),
-        DType::I32 => cumulate::<i32, i32>(exec, x, axis, reverse, f, i32::done),
-        DType::I64 => cumulate::<i64, i64>(exec, x, axis, reverse, f, i64::done),
-        DType::U32 => cumulate::<u32, u32>(exec, x, axis, reverse, f, u32::done),
-        DType::U8 => cumulate::<u8, u32>(exec, x, axis, reverse, f, u8::done),
-        DType::Bool => cumulate::<u8, i32>(exec, x, axis, reverse, f, |v| v as i32),
-    }
+    let n = x.shape[axis];
+    let out = by_lines(exec, &cast(exec, x, x.dtype.sum_result())?, axis, &|y| match y.dtype {
+        DType::F64 => cumulate::<f64>(exec, y, n, reverse, f),
+        DType::I32 => cumulate::<i32>(exec, y, n, reverse, f),
+        DType::I64 => cumulate::<i64>(exec, y, n, reverse, f),
+        DType::U32 => cumulate::<u32>(exec, y, n, reverse, f),
+        _ => cumulate::<f32>(exec, y, n, reverse, f),
+    })?;
+    Ok(unlines(&out, &x.shape, axis))
 }

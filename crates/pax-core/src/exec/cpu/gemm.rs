@@ -1,8 +1,6 @@
 //! Batched matrix products in fixed chunks: floats by the kernels of `panel`, integers by a plain loop.
-use half::{bf16, f16};
-
 use crate::dtype::Element;
-use crate::exec::cpu::map::map1;
+use crate::exec::cpu::math::halves;
 use crate::exec::cpu::panel::{Matrix, Micro, Piece, DEPTH, PACKED};
 use crate::exec::cpu::tile::Simd;
 use crate::exec::{Exec, Shared};
@@ -17,14 +15,7 @@ pub fn matmul(exec: &Exec, a: &Array, b: &Array) -> Result<Array> {
         DType::F32 => panels(exec, a, b, Micro::f32(Simd::detect())),
         DType::F64 => panels(exec, a, b, Micro::f64(Simd::detect())),
         // Halves accumulate in float32 and are rounded once.
-        DType::F16 => {
-            let wide = |x: &Array| map1(exec, DType::F32, x, f16::to_f32);
-            map1(exec, DType::F16, &panels(exec, &wide(a)?, &wide(b)?, Micro::f32(Simd::detect()))?, f16::from_f32)
-        }
-        DType::BF16 => {
-            let wide = |x: &Array| map1(exec, DType::F32, x, bf16::to_f32);
-            map1(exec, DType::BF16, &panels(exec, &wide(a)?, &wide(b)?, Micro::f32(Simd::detect()))?, bf16::from_f32)
-        }
+        DType::F16 | DType::BF16 => halves(exec, &[a, b], &|xs| panels(exec, xs[0], xs[1], Micro::f32(Simd::detect()))),
         DType::I32 => product::<i32>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))),
         DType::I64 => product::<i64>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))),
         DType::U8 => product::<u8>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))),

@@ -1,7 +1,7 @@
 //! Reading and writing slices at places that values name, and permutations that sort.
 use crate::dtype::Element;
 use crate::exec::{Exec, Shared};
-use crate::{dispatch, Array, DType, Error, Result};
+use crate::{dispatch, Array, Error, Result};
 
 /// `[batch, outer, n, inner]` of the tensor that is indexed, and how many places each batch item names.
 #[derive(Clone, Copy)]
@@ -22,24 +22,21 @@ pub fn place(i: i64, n: usize, clamp: bool) -> usize {
 /// Elements in a chunk of copies.
 const CHUNK: usize = 1 << 15;
 
-pub fn gather<T: Element>(exec: &Exec, dtype: DType, x: &Array, at: &[usize], lay: Lay, shape: &[usize]) -> Result<Array> {
-    let x = x.to_slice::<T>()?;
+pub fn gather(exec: &Exec, x: &Array, at: &[usize], lay: Lay, shape: &[usize]) -> Array {
+    let (x, out) = (x.to_contiguous(&exec.meter), exec.empty(x.dtype, shape));
     let Lay { outer, n, inner, places, .. } = lay;
-    let mut out: Vec<T> = exec.vec(lay.batch * outer * places * inner);
-    let shared = Shared::new(&mut out);
-    if inner > 0 {
-        exec.chunks(lay.batch * outer * places, (CHUNK / inner).max(1), &|from, to| {
-            for r in from..to {
-                let (bo, k) = (r / places, r % places);
-                let place = at[bo / outer * places + k];
-                // SAFETY: each row of the result belongs to one chunk.
-                let row = unsafe { shared.range(r * inner, (r + 1) * inner) };
-                let start = (bo * n + place) * inner;
-                if place < n { row.copy_from_slice(&x[start..start + inner]) } else { row.fill(T::from_i64(0)) }
-            }
-        });
-    }
-    Ok(exec.array_as(dtype, out, shape))
+    let row = inner * x.dtype.size();
+    let (from, to) = (Shared::at(x.address()), Shared::at(out.address()));
+    exec.chunks(lay.batch * outer * places, (CHUNK / inner.max(1)).max(1), &|first, end| {
+        for r in first..end {
+            let (bo, k) = (r / places, r % places);
+            let place = at[bo / outer * places + k];
+            let to = to.ptr().wrapping_add(r * row);
+            // SAFETY: a place below `n` is one of x, and each row of the result belongs to one chunk.
+            unsafe { if place < n { to.copy_from_nonoverlapping(from.ptr().wrapping_add((bo * n + place) * row), row) } else { to.write_bytes(0, row) } }
+        }
+    });
+    out
 }
 
 /// Combines updates into a copy of `x` in the order of the indices. Chunks are batch items and outer slices: none shares a place.

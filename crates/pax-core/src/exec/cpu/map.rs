@@ -1,83 +1,98 @@
-//! Element-wise loops over strided operands.
-use crate::array::runs;
+//! Element-wise loops over strided operands. What is compiled for each function and dtype is one loop over elements that lie
+//! together; walking, bringing together and sharing out is written once, for every dtype.
+use std::mem::MaybeUninit;
+
+use crate::array::Walk;
 use crate::dtype::Element;
-use crate::exec::cpu::tile::TileFn;
+use crate::exec::cpu::tile::{Simd, TileFn};
 use crate::exec::Exec;
 use crate::{Array, DType, Result};
 
 /// Elements below which a loop stays on the caller's thread, and the size of a chunk above.
 pub const CHUNK: usize = 1 << 16;
+/// Elements of an operand that are brought together at a time, so that they stay in the first cache.
+const BLOCK: usize = 1024;
 
-fn fill<O: Element>(exec: &Exec, n: usize, f: impl Fn(usize, &mut [O]) + Sync) -> Vec<O> {
-    let mut out: Vec<O> = exec.vec(n);
-    let shared = crate::exec::Shared::new(&mut out);
-    // SAFETY: chunks are disjoint ranges of 0..n.
-    exec.chunks(n, CHUNK, &|a, b| f(a, unsafe { shared.range(a, b) }));
+/// A loop over elements that lie together: operands, result, their number.
+type Loop<'a, const K: usize> = &'a (dyn Fn([*const u8; K], *mut u8, usize) + Sync);
+
+/// Runs `f` over all elements of operands of one shape.
+fn apply<const K: usize>(exec: &Exec, dtype: DType, xs: [&Array; K], f: Loop<K>) -> Array {
+    let out = exec.empty(dtype, &xs[0].shape);
+    let (size, to) = (dtype.size(), crate::exec::Shared::at(out.address()));
+    let walks = xs.map(Array::walk);
+    let together = walks.iter().all(|w| w.together(0).is_some());
+    exec.chunks(out.size(), CHUNK, &|from, end| {
+        let mut room = [MaybeUninit::<[u64; BLOCK]>::uninit(); K];
+        let block = if together { end - from } else { BLOCK };
+        for start in (from..end).step_by(block.max(1)) {
+            let n = block.min(end - start);
+            let operand = |room: *mut u8, w: &Walk| w.together(start).unwrap_or_else(|| {
+                // SAFETY: a block has room for the elements. One that repeats is there from the first block on.
+                if start == from || !w.repeats() { unsafe { w.copy(start, n, room) } }
+                room
+            });
+            let operands = std::array::from_fn(|k| operand(room[k].as_mut_ptr().cast(), &walks[k]));
+            f(operands, to.ptr().wrapping_add(start * size), n);
+        }
+    });
     out
 }
 
+/// # Safety
+/// `n` elements lie there.
+unsafe fn slice<'a, T>(p: *const u8, n: usize) -> &'a [T] { unsafe { std::slice::from_raw_parts(p.cast(), n) } }
+/// # Safety
+/// As `slice`, and nobody else reads or writes them.
+unsafe fn slice_mut<'a, T>(p: *mut u8, n: usize) -> &'a mut [T] { unsafe { std::slice::from_raw_parts_mut(p.cast(), n) } }
+
 /// `f` of each element.
 pub fn map1<T: Element, O: Element>(exec: &Exec, dtype: DType, x: &Array, f: impl Fn(T) -> O + Sync) -> Result<Array> {
-    let raw = x.raw::<T>()?;
-    if let Some(s) = x.contiguous::<T>()? {
-        let out = fill(exec, s.len(), |start, out: &mut [O]| {
-            for (o, &v) in out.iter_mut().zip(&s[start..]) { *o = f(v); }
-        });
-        return Ok(exec.array_as(dtype, out, &x.shape));
-    }
-    let mut out = Vec::with_capacity(x.size());
-    for run in runs(&x.shape, &[&x.strides]) {
-        let (start, step) = (x.offset as isize + run.offsets[0], run.strides[0]);
-        out.extend((0..run.len as isize).map(|i| f(raw[(start + i * step) as usize])));
-    }
-    Ok(exec.array_as(dtype, out, &x.shape))
-}
-
-/// A tile function of each element of an f32 array.
-pub fn tiled(exec: &Exec, f: TileFn, x: &Array) -> Result<Array> {
-    let s = x.to_slice::<f32>()?;
-    let mut out: Vec<f32> = exec.vec(s.len());
-    let shared = crate::exec::Shared::new(&mut out);
-    exec.chunks(s.len(), CHUNK, &|from, to| {
-        let src = s[from..to].as_ptr();
-        // SAFETY: chunks are disjoint ranges of both.
-        unsafe { f(shared.range(from, to).as_mut_ptr(), src, src, src, to - from) }
-    });
-    Ok(exec.array(out, &x.shape))
+    x.expect(T::DTYPE)?;
+    Ok(apply(exec, dtype, [x], &|[x], out, n| {
+        // SAFETY: `apply` gives so many elements of each.
+        let (x, out) = unsafe { (slice::<T>(x, n), slice_mut::<O>(out, n)) };
+        for (o, &x) in out.iter_mut().zip(x) { *o = f(x); }
+    }))
 }
 
 /// `f` of each pair of elements; both operands have one shape.
 pub fn map2<T: Element, U: Element, O: Element>(exec: &Exec, dtype: DType, a: &Array, b: &Array, f: impl Fn(T, U) -> O + Sync) -> Result<Array> {
-    let (ra, rb) = (a.raw::<T>()?, b.raw::<U>()?);
-    if let (Some(sa), Some(sb)) = (a.contiguous::<T>()?, b.contiguous::<U>()?) {
-        let out = fill(exec, sa.len(), |start, out: &mut [O]| {
-            for ((o, &x), &y) in out.iter_mut().zip(&sa[start..]).zip(&sb[start..]) { *o = f(x, y); }
-        });
-        return Ok(exec.array_as(dtype, out, &a.shape));
-    }
-    let n = a.size();
-    let mut out: Vec<O> = Vec::with_capacity(n);
-    for run in runs(&a.shape, &[&a.strides, &b.strides]) {
-        let (oa, ob) = ((a.offset as isize + run.offsets[0]) as usize, (b.offset as isize + run.offsets[1]) as usize);
-        let len = run.len;
-        match run.strides {
-            [1, 1] => out.extend(ra[oa..oa + len].iter().zip(&rb[ob..ob + len]).map(|(&x, &y)| f(x, y))),
-            [1, 0] => { let y = rb[ob]; out.extend(ra[oa..oa + len].iter().map(|&x| f(x, y))) }
-            [0, 1] => { let x = ra[oa]; out.extend(rb[ob..ob + len].iter().map(|&y| f(x, y))) }
-            [s, t] => out.extend((0..len as isize).map(|i| f(ra[(oa as isize + i * s) as usize], rb[(ob as isize + i * t) as usize]))),
-        }
-    }
-    Ok(exec.array_as(dtype, out, &a.shape))
+    a.expect(T::DTYPE)?;
+    b.expect(U::DTYPE)?;
+    Ok(apply(exec, dtype, [a, b], &|[a, b], out, n| {
+        // SAFETY: as above.
+        let (a, b, out) = unsafe { (slice::<T>(a, n), slice::<U>(b, n), slice_mut::<O>(out, n)) };
+        for ((o, &a), &b) in out.iter_mut().zip(a).zip(b) { *o = f(a, b); }
+    }))
 }
 
-/// `f` of each triple; all operands have one shape.
-pub fn map3<T: Element, U: Element, V: Element, O: Element>(exec: &Exec, dtype: DType, a: &Array, b: &Array, c: &Array, f: impl Fn(T, U, V) -> O + Sync) -> Result<Array> {
-    let (ra, rb, rc) = (a.raw::<T>()?, b.raw::<U>()?, c.raw::<V>()?);
-    let mut out: Vec<O> = Vec::with_capacity(a.size());
-    for run in runs(&a.shape, &[&a.strides, &b.strides, &c.strides]) {
-        let [oa, ob, oc] = [a.offset as isize + run.offsets[0], b.offset as isize + run.offsets[1], c.offset as isize + run.offsets[2]];
-        let [s, t, u] = run.strides;
-        out.extend((0..run.len as isize).map(|i| f(ra[(oa + i * s) as usize], rb[(ob + i * t) as usize], rc[(oc + i * u) as usize])));
+/// A tile function of f32 arrays of one shape.
+pub fn tiled<const K: usize>(exec: &Exec, f: fn(Simd) -> TileFn, xs: [&Array; K]) -> Result<Array> {
+    for x in xs { x.expect(DType::F32)?; }
+    let f = f(Simd::detect());
+    Ok(apply(exec, DType::F32, xs, &|x, out, n| {
+        let operand = |k: usize| x[k.min(K - 1)].cast::<f32>();
+        // SAFETY: as above; operands that the function does not have are not read.
+        unsafe { f(out.cast(), operand(0), operand(1), operand(2), n) }
+    }))
+}
+
+/// Where the bools of `condition` are true the element of `a`, else that of `b`; all have one shape.
+pub fn select(exec: &Exec, condition: &Array, a: &Array, b: &Array) -> Array {
+    fn choose<B: Copy>(c: &[u8], a: &[B], b: &[B], out: &mut [B]) {
+        for (((o, &c), &a), &b) in out.iter_mut().zip(c).zip(a).zip(b) { *o = if c != 0 { a } else { b }; }
     }
-    Ok(exec.array_as(dtype, out, &a.shape))
+    let size = a.dtype.size();
+    apply(exec, a.dtype, [condition, a, b], &|[c, x, y], out, n| {
+        // SAFETY: as above; elements are bits of their size.
+        unsafe {
+            match size {
+                1 => choose::<u8>(slice(c, n), slice(x, n), slice(y, n), slice_mut(out, n)),
+                2 => choose::<u16>(slice(c, n), slice(x, n), slice(y, n), slice_mut(out, n)),
+                4 => choose::<u32>(slice(c, n), slice(x, n), slice(y, n), slice_mut(out, n)),
+                _ => choose::<u64>(slice(c, n), slice(x, n), slice(y, n), slice_mut(out, n)),
+            }
+        }
+    })
 }

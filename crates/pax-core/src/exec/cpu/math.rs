@@ -6,7 +6,8 @@ use half::{bf16, f16};
 use crate::exec::cpu::map::{map1, map2, tiled};
 use crate::exec::cpu::tile::{Simd, TileFn};
 use crate::exec::Exec;
-use crate::{Array, DType, Error, Result};
+use crate::dtype::Element;
+use crate::{dispatch_wide, Array, DType, Error, Result};
 
 /// f32 or f64 with the functions that element-wise rows need.
 pub trait Real: Copy + PartialOrd + Send + Sync + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self> {
@@ -120,28 +121,58 @@ pub trait Map1: Sync {
     fn tile(&self) -> Option<fn(Simd) -> TileFn> { None }
 }
 /// A function of two numbers, for every float dtype.
-pub trait Map2: Sync { fn f<R: Real>(&self, x: R, y: R) -> R; }
+pub trait Map2: Sync {
+    fn f<R: Real>(&self, x: R, y: R) -> R;
+    fn tile(&self) -> Option<fn(Simd) -> TileFn> { None }
+}
 
 fn not_float<T>(dtype: DType) -> Result<T> { Err(Error::dtype(format!("it takes floats, not {}: cast first", dtype.name()))) }
 
 /// `op` of each element of a float array.
 pub fn real1(exec: &Exec, x: &Array, op: impl Map1) -> Result<Array> {
-    match x.dtype {
-        DType::F32 => match op.tile() { Some(t) => tiled(exec, t(Simd::detect()), x), None => map1(exec, x.dtype, x, |v: f32| op.f(v)) },
-        DType::F64 => map1(exec, x.dtype, x, |v: f64| op.f(v)),
-        DType::F16 => map1(exec, x.dtype, x, |v: f16| f16::from_f32(op.f(v.to_f32()))),
-        DType::BF16 => map1(exec, x.dtype, x, |v: bf16| bf16::from_f32(op.f(v.to_f32()))),
-        d => not_float(d),
-    }
+    halves(exec, &[x], &|xs| match (xs[0].dtype, op.tile()) {
+        (DType::F32, Some(t)) => tiled(exec, t, [xs[0]]),
+        (DType::F32, None) => map1(exec, DType::F32, xs[0], |v: f32| op.f(v)),
+        (DType::F64, _) => map1(exec, DType::F64, xs[0], |v: f64| op.f(v)),
+        (d, _) => not_float(d),
+    })
 }
 
 /// `op` of each pair of elements of float arrays.
 pub fn real2(exec: &Exec, a: &Array, b: &Array, op: impl Map2) -> Result<Array> {
-    match a.dtype {
-        DType::F32 => map2(exec, a.dtype, a, b, |x: f32, y: f32| op.f(x, y)),
-        DType::F64 => map2(exec, a.dtype, a, b, |x: f64, y: f64| op.f(x, y)),
-        DType::F16 => map2(exec, a.dtype, a, b, |x: f16, y: f16| f16::from_f32(op.f(x.to_f32(), y.to_f32()))),
-        DType::BF16 => map2(exec, a.dtype, a, b, |x: bf16, y: bf16| bf16::from_f32(op.f(x.to_f32(), y.to_f32()))),
-        d => not_float(d),
+    halves(exec, &[a, b], &|xs| match (xs[0].dtype, op.tile()) {
+        (DType::F32, Some(t)) => tiled(exec, t, [xs[0], xs[1]]),
+        (DType::F32, None) => map2(exec, DType::F32, xs[0], xs[1], |x: f32, y: f32| op.f(x, y)),
+        (DType::F64, _) => map2(exec, DType::F64, xs[0], xs[1], |x: f64, y: f64| op.f(x, y)),
+        (d, _) => not_float(d),
+    })
+}
+
+/// `f`, of float32 copies of half floats; the float32 that it gives for them is rounded once.
+pub fn halves(exec: &Exec, xs: &[&Array], f: &dyn Fn(&[&Array]) -> Result<Array>) -> Result<Array> {
+    let dtype = xs[0].dtype;
+    if !matches!(dtype, DType::F16 | DType::BF16) { return f(xs); }
+    let wide = xs.iter().map(|x| cast(exec, x, DType::F32)).collect::<Result<Vec<_>>>()?;
+    let y = f(&wide.iter().collect::<Vec<_>>())?;
+    if y.dtype == DType::F32 { cast(exec, &y, dtype) } else { Ok(y) }
+}
+
+/// Float to integer truncates and saturates, NaN gives 0; integer to integer wraps; to bool is `!= 0`.
+pub fn cast(exec: &Exec, x: &Array, to: DType) -> Result<Array> {
+    use DType::{Bool, BF16, F16, F32, F64};
+    match (x.dtype, to) {
+        (from, to) if from == to => Ok(x.clone()),
+        (F16, F32) => map1(exec, to, x, f16::to_f32),
+        (BF16, F32) => map1(exec, to, x, bf16::to_f32),
+        (F32, F16) => map1(exec, to, x, f16::from_f32),
+        (F32, BF16) => map1(exec, to, x, bf16::from_f32),
+        (F64, F16) => map1(exec, to, x, f16::from_f64),
+        (F64, BF16) => map1(exec, to, x, bf16::from_f64),
+        // float32 holds every half.
+        (F16 | BF16, _) | (_, F16 | BF16) => cast(exec, &cast(exec, x, F32)?, to),
+        (from, Bool) => dispatch_wide!(from, T => map1(exec, to, x, |v: T| u8::from(v != T::from_i64(0)))),
+        // Floats go through f64, which holds them all; integers above 2^53 keep their value on the way to int64.
+        (from, _) if from.is_float() => dispatch_wide!(from, T => dispatch_wide!(to, U => map1(exec, to, x, |v: T| U::from_f64(v.to_f64())))),
+        (from, _) => dispatch_wide!(from, T => dispatch_wide!(to, U => map1(exec, to, x, |v: T| U::from_i64(v.to_i64())))),
     }
 }

@@ -3,8 +3,8 @@ use half::{bf16, f16};
 
 use crate::array::{runs, Run, Runs};
 use crate::dtype::Element;
-use crate::exec::cpu::map::map1;
-use crate::exec::cpu::rows::{self, Float, Norm, BLOCK};
+use crate::exec::cpu::math::{cast, halves};
+use crate::exec::cpu::rows::{self, by_fold, columns_of, rows_of, Float, Norm, BLOCK};
 use crate::exec::cpu::tile::Simd;
 use crate::exec::{Exec, Shared};
 use crate::{Array, DType, Result};
@@ -58,19 +58,15 @@ pub fn fold(exec: &Exec, x: &Array, axes: &[usize], f: Fold) -> Result<Array> {
     match x.dtype {
         DType::F32 => reduce::<f32>(exec, x, axes, f),
         DType::F64 => reduce::<f64>(exec, x, axes, f),
-        DType::F16 => reduce::<f16>(exec, x, axes, f),
-        DType::BF16 => reduce::<bf16>(exec, x, axes, f),
+        // Halves accumulate in float32 and are rounded once.
+        d @ (DType::F16 | DType::BF16) => cast(exec, &reduce::<f32>(exec, &cast(exec, x, DType::F32)?, axes, f)?, d),
         DType::I32 => reduce::<i32>(exec, x, axes, f),
         DType::I64 => reduce::<i64>(exec, x, axes, f),
         DType::U32 => reduce::<u32>(exec, x, axes, f),
-        DType::U8 | DType::Bool => {
-            let wide = reduce::<u8>(exec, x, axes, f)?;
-            let raw = wide.to_slice::<u32>()?;
-            Ok(match (x.dtype, f) {
-                (d, Fold::Max | Fold::Min) => exec.array_as(d, raw.iter().map(|&v| v as u8).collect::<Vec<u8>>(), &wide.shape),
-                (DType::Bool, _) => exec.array(raw.iter().map(|&v| v as i32).collect::<Vec<i32>>(), &wide.shape),
-                _ => wide.clone(),
-            })
+        d @ (DType::U8 | DType::Bool) => {
+            let wide = reduce::<u32>(exec, &cast(exec, x, DType::U32)?, axes, f)?;
+            // The greatest uint32 of an empty fold is the greatest uint8, too; bool's is true.
+            cast(exec, &wide, if matches!(f, Fold::Max | Fold::Min) { d } else { d.sum_result() })
         }
     }
 }
@@ -79,16 +75,6 @@ pub fn fold(exec: &Exec, x: &Array, axes: &[usize], f: Fold) -> Result<Array> {
 const CHUNK: usize = 1 << 18;
 
 fn reduce<T: Accumulate>(exec: &Exec, x: &Array, axes: &[usize], f: Fold) -> Result<Array> {
-    match f {
-        Fold::Sum => reduce_with::<T, 0>(exec, x, axes, f),
-        Fold::Prod => reduce_with::<T, 1>(exec, x, axes, f),
-        Fold::Max => reduce_with::<T, 2>(exec, x, axes, f),
-        Fold::Min => reduce_with::<T, 3>(exec, x, axes, f),
-    }
-}
-
-/// `F` is `f`, so that the loops are of one fold.
-fn reduce_with<T: Accumulate, const F: u8>(exec: &Exec, x: &Array, axes: &[usize], f: Fold) -> Result<Array> {
     let kept: Vec<usize> = (0..x.ndim()).filter(|d| !axes.contains(d)).collect();
     let out_shape: Vec<usize> = kept.iter().map(|&d| x.shape[d]).collect();
     let n: usize = out_shape.iter().product();
@@ -98,9 +84,9 @@ fn reduce_with<T: Accumulate, const F: u8>(exec: &Exec, x: &Array, axes: &[usize
         let rowwise = kept.last().is_some_and(|&d| x.strides[d] == 1 && x.shape[d] >= 8) && axes.last().is_none_or(|&d| x.strides[d] != 1);
         if rowwise {
             let row = out_shape.last().copied().unwrap_or(1);
-            add_rows::<T, F>(exec, x, f, &mut acc, row, &Axes::of(x, &kept[..kept.len() - 1]).starts(x), &inner)?;
+            add_rows::<T>(exec, x, f, &mut acc, row, &Axes::of(x, &kept[..kept.len() - 1]).starts(x), &inner)?;
         } else {
-            fold_each::<T, F>(exec, x, f, &mut acc, &Axes::of(x, &kept).starts(x), &inner)?;
+            fold_each::<T>(exec, x, f, &mut acc, &Axes::of(x, &kept).starts(x), &inner)?;
         }
     }
     Ok(exec.array_as(T::OUT, acc.into_iter().map(T::done).collect(), &out_shape))
@@ -110,15 +96,15 @@ fn reduce_with<T: Accumulate, const F: u8>(exec: &Exec, x: &Array, axes: &[usize
 struct Axes { shape: Vec<usize>, strides: smallvec::SmallVec<[isize; 6]> }
 impl Axes {
     fn of(x: &Array, axes: &[usize]) -> Axes { Axes { shape: axes.iter().map(|&d| x.shape[d]).collect(), strides: axes.iter().map(|&d| x.strides[d]).collect() } }
-    fn runs(&self) -> Runs<1> { runs(&self.shape, &[&self.strides]) }
+    fn runs(&self) -> Runs<1> { runs(&self.shape, [&self.strides]) }
     /// Where each of their elements lies, the other axes at 0.
     fn starts(&self, x: &Array) -> Vec<isize> { self.runs().flat_map(|r| (0..r.len as isize).map(move |i| x.offset as isize + r.offsets[0] + i * r.strides[0])).collect() }
 }
 
 /// The kept axis lies together: whole rows are added to rows of results, of `row` elements, one for each of `starts`.
-fn add_rows<T: Accumulate, const F: u8>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T::Acc], row: usize, starts: &[isize], inner: &Axes) -> Result<()> {
+fn add_rows<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T::Acc], row: usize, starts: &[isize], inner: &Axes) -> Result<()> {
     let raw = x.raw::<T>()?;
-    let columns = rows::columns_of::<T, F>(Simd::detect());
+    let columns = by_fold!(f, columns_of, T);
     // One run of rows is cut in blocks, whose results are joined in order.
     let mut all = inner.runs();
     let run = all.next().unwrap_or(Run { len: 0, offsets: [0], strides: [0] });
@@ -149,9 +135,9 @@ fn add_rows<T: Accumulate, const F: u8>(exec: &Exec, x: &Array, f: Fold, acc: &m
 }
 
 /// Each result by itself.
-fn fold_each<T: Accumulate, const F: u8>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T::Acc], starts: &[isize], inner: &Axes) -> Result<()> {
+fn fold_each<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T::Acc], starts: &[isize], inner: &Axes) -> Result<()> {
     let raw = x.raw::<T>()?;
-    let fold = rows::rows_of::<T, F>(Simd::detect());
+    let fold = by_fold!(f, rows_of, T);
     let per = x.size() / acc.len();
     let shared = Shared::new(acc);
     exec.chunks(starts.len(), (CHUNK / per).max(1), &|from, to| {
@@ -193,12 +179,9 @@ pub fn normalise(exec: &Exec, x: &Array, axes: &[usize], norm: Norm) -> Result<A
     let order: Vec<usize> = (0..x.ndim()).filter(|d| !axes.contains(d)).chain(axes.iter().copied()).collect();
     let len: usize = axes.iter().map(|&d| x.shape[d]).product();
     let rows = ordered(x, &order);
-    let half = |x: &Array| norm_last::<f32>(exec, x, len, norm);
     let out = match x.dtype {
         DType::F64 => norm_last::<f64>(exec, &rows, len, norm),
-        DType::F16 => map1(exec, DType::F16, &half(&map1(exec, DType::F32, &rows, f16::to_f32)?)?, f16::from_f32),
-        DType::BF16 => map1(exec, DType::BF16, &half(&map1(exec, DType::F32, &rows, bf16::to_f32)?)?, bf16::from_f32),
-        _ => norm_last::<f32>(exec, &rows, len, norm),
+        _ => halves(exec, &[&rows], &|xs| norm_last::<f32>(exec, xs[0], len, norm)),
     }?;
     let back: Vec<usize> = (0..x.ndim()).filter_map(|d| order.iter().position(|&o| o == d)).collect();
     Ok(ordered(&out, &back))

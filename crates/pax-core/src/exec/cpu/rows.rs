@@ -119,6 +119,7 @@ macro_rules! by_fold {
         }
     };
 }
+pub(crate) use by_fold;
 
 /// Each of `rows` rows of `len` numbers, `stride` apart, to one number of `out`.
 ///

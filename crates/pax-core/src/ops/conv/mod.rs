@@ -1,4 +1,5 @@
 //! Convolution and its gradients, channels last. All three are derivatives of one trilinear form in x, kernel and g.
+use crate::exec::cpu::math::halves;
 use crate::exec::cpu::conv::{eager, forward, input_grad, kernel_grad, Geometry};
 use crate::exec::Exec;
 use crate::ops::samples::{Domain, Input, Sample};
@@ -84,23 +85,21 @@ fn shape(which: Which, xs: &[&Aval], p: &Params) -> Result<Avals> {
 
 fn eval(which: Which, exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let (s, out) = plan(which, &xs[0].shape, &xs[1].shape, p)?;
-    macro_rules! of { ($t:ty) => { {
-        let (a, b) = (xs[0].to_slice::<$t>()?, xs[1].to_slice::<$t>()?);
+    macro_rules! of { ($xs:ident, $t:ty) => { {
+        let (a, b) = ($xs[0].to_slice::<$t>()?, $xs[1].to_slice::<$t>()?);
         let y = match which { Which::Out => forward(exec, &s, &a, &b)?, Which::Input => input_grad(exec, &s, &a, &b)?, Which::Kernel => kernel_grad(exec, &s, &a, &b)? };
         exec.array(y, &out)
     } } }
     // Direct kernels have no other element.
     let float = |a: &[f32], b: &[f32]| match which { Which::Out => eager::forward(exec, &s, a, b), Which::Input => eager::input_grad(exec, &s, a, b), Which::Kernel => eager::kernel_grad(exec, &s, a, b) };
-    // Half floats compute in float32 and round once.
-    macro_rules! half { ($t:ty) => { {
-        let wide = |x: &Array| -> Result<Vec<f32>> { Ok(x.to_slice::<$t>()?.iter().map(|v| v.to_f32()).collect()) };
-        let (a, b) = (wide(&xs[0])?, wide(&xs[1])?);
-        exec.array(float(&a, &b)?.into_iter().map(<$t>::from_f32).collect::<Vec<$t>>(), &out)
-    } } }
-    Ok(smallvec![match xs[0].dtype {
-        DType::F32 => exec.array(float(&xs[0].to_slice::<f32>()?, &xs[1].to_slice::<f32>()?)?, &out), DType::F64 => of!(f64), DType::F16 => half!(half::f16), DType::BF16 => half!(half::bf16),
-        DType::I32 => of!(i32), DType::I64 => of!(i64), DType::U8 | DType::Bool => of!(u8), DType::U32 => of!(u32),
-    }])
+    Ok(smallvec![halves(exec, &[&xs[0], &xs[1]], &|xs| Ok(match xs[0].dtype {
+        DType::F64 => of!(xs, f64),
+        DType::I32 => of!(xs, i32),
+        DType::I64 => of!(xs, i64),
+        DType::U32 => of!(xs, u32),
+        DType::U8 | DType::Bool => of!(xs, u8),
+        _ => exec.array(float(&xs[0].to_slice::<f32>()?, &xs[1].to_slice::<f32>()?)?, &out),
+    }))?])
 }
 
 fn base(p: &Params) -> Vec<Value> { p.values()[..6].to_vec() }

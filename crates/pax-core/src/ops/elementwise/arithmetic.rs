@@ -1,24 +1,28 @@
 //! Binary arithmetic beyond add, sub and mul. Operands have one shape and dtype.
 use crate::dtype::Element;
-use crate::exec::cpu::map::map2;
-use crate::exec::cpu::math::{real2, Map2, Real};
+use crate::exec::cpu::map::{map2, tiled};
+use crate::exec::cpu::math::{halves, real2, Map2, Real};
+use crate::exec::cpu::tile::{self, Simd, TileFn};
 use crate::exec::Exec;
 use crate::ops::elementwise::{float, number};
 use crate::ops::samples::{elementwise, Domain};
 use crate::ops::{same, Arrays, Batch, Body, Jvp, Lift, Primitive, Pull, Row, Saves, Vjp, Which};
-use crate::{Array, Cx, DType, Error, Params, Result, Tensor};
+use crate::{dispatch_wide, Array, Cx, DType, Error, Params, Result, Tensor};
 use smallvec::smallvec;
 
 const WIDE: Domain = Domain::Range(-2.0, 2.0);
 const POSITIVE: Domain = Domain::Range(0.6, 2.4);
 
 macro_rules! real2_struct {
-    ($F:ident, |$x:ident, $y:ident| $value:expr) => {
+    ($F:ident, |$x:ident, $y:ident| $value:expr $(, $tile:path)?) => {
         struct $F;
-        impl Map2 for $F { #[inline(always)] fn f<R: Real>(&self, $x: R, $y: R) -> R { $value } }
+        impl Map2 for $F {
+            #[inline(always)] fn f<R: Real>(&self, $x: R, $y: R) -> R { $value }
+            $(fn tile(&self) -> Option<fn(Simd) -> TileFn> { Some($tile) })?
+        }
     };
 }
-real2_struct!(Div, |x, y| x / y);
+real2_struct!(Div, |x, y| x / y, tile::div);
 real2_struct!(Atan2, |y, x| y.atan2(x));
 real2_struct!(Pow, |x, y| x.powf(y));
 real2_struct!(Remainder, |x, y| {
@@ -140,11 +144,14 @@ pub static ATAN2: Row = Row {
 };
 
 macro_rules! extremum {
-    ($eval:ident, $better:tt) => {
-        fn $eval(exec: &Exec, _: &Params, xs: &[Array]) -> Result<Arrays> {
+    ($op:ident, $better:tt) => {
+        fn $op(exec: &Exec, _: &Params, xs: &[Array]) -> Result<Arrays> {
             // `x != x` is NaN, which wins from either side.
             #[allow(clippy::eq_op)]
-            { crate::dispatch!(xs[0].dtype, T => Ok(smallvec![map2(exec, xs[0].dtype, &xs[0], &xs[1], |x: T, y: T| if x $better y || x != x { x } else { y })?])) }
+            Ok(smallvec![halves(exec, &[&xs[0], &xs[1]], &|xs| match xs[0].dtype {
+                DType::F32 => tiled(exec, tile::$op, [xs[0], xs[1]]),
+                d => dispatch_wide!(d, T => map2(exec, d, xs[0], xs[1], |x: T, y: T| if x $better y || x != x { x } else { y })),
+            })?])
         }
     };
 }

@@ -1,10 +1,12 @@
 //! Binary arithmetic. Operands have one shape and dtype; integers wrap.
 use crate::dtype::Element;
-use crate::exec::cpu::map::map2;
+use crate::exec::cpu::map::{map2, tiled};
+use crate::exec::cpu::math::halves;
+use crate::exec::cpu::tile;
 use crate::exec::Exec;
 use crate::ops::samples::{elementwise, Domain};
 use crate::ops::{same, Arrays, Batch, Body, Jvp, Lift, Primitive, Pull, Row, Saves, Vjp};
-use crate::{Array, Cx, DType, Params, Result, Tensor};
+use crate::{dispatch_wide, Array, Cx, DType, Params, Result, Tensor};
 use half::{bf16, f16};
 use smallvec::smallvec;
 
@@ -30,17 +32,19 @@ number!(int i32 i64 u8 u32);
 number!(float f32 f64 f16 bf16);
 
 macro_rules! arithmetic {
-    ($fn:ident, $op:ident, $bool:expr) => {
-        fn $fn(exec: &Exec, _: &Params, xs: &[Array]) -> Result<Arrays> {
-            let (a, b) = (&xs[0], &xs[1]);
-            if a.dtype == DType::Bool { return Ok(smallvec![map2(exec, DType::Bool, a, b, $bool)?]); }
-            crate::dispatch!(a.dtype, T => Ok(smallvec![map2(exec, a.dtype, a, b, <T as Number>::$op)?]))
+    ($op:ident, $bool:expr) => {
+        fn $op(exec: &Exec, _: &Params, xs: &[Array]) -> Result<Arrays> {
+            Ok(smallvec![halves(exec, &[&xs[0], &xs[1]], &|xs| match xs[0].dtype {
+                DType::F32 => tiled(exec, tile::$op, [xs[0], xs[1]]),
+                DType::Bool => map2(exec, DType::Bool, xs[0], xs[1], $bool),
+                d => dispatch_wide!(d, T => map2(exec, d, xs[0], xs[1], <T as Number>::$op)),
+            })?])
         }
     };
 }
-arithmetic!(add, add, |x: u8, y: u8| x | y);
-arithmetic!(sub, sub, |x: u8, y: u8| x ^ y);
-arithmetic!(mul, mul, |x: u8, y: u8| x & y);
+arithmetic!(add, |x: u8, y: u8| x | y);
+arithmetic!(sub, |x: u8, y: u8| x ^ y);
+arithmetic!(mul, |x: u8, y: u8| x & y);
 
 const RANGE: Domain = Domain::Range(-2.0, 2.0);
 

@@ -1,39 +1,20 @@
 //! Conversions between dtypes.
-use crate::dtype::Element;
-use crate::exec::cpu::map::map1;
-use crate::exec::Exec;
+use crate::exec::cpu::math;
 use crate::ops::samples::{Domain, Input, Sample};
-use crate::ops::{Arrays, Avals, Batch, Body, Jvp, Lift, Primitive, Row, Saves, Vjp};
+use crate::ops::{Avals, Batch, Body, Jvp, Lift, Primitive, Row, Saves, Vjp};
 use crate::params::{p, Kind};
-use crate::{dispatch, Array, Aval, Cx, DType, Params, Result, Tensor, Value};
+use crate::{Aval, Cx, DType, Params, Result, Tensor, Value};
 use smallvec::smallvec;
 
 fn shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
     Ok(smallvec![Aval { shape: xs[0].shape.clone(), dtype: p.dtype("dtype")?, weak: p.bool("weak")? }])
 }
 
-/// Float to integer truncates and saturates, NaN gives 0; integer to integer wraps; to bool is `!= 0`.
-fn eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
-    let (x, to) = (&xs[0], p.dtype("dtype")?);
-    if x.dtype == to { return Ok(smallvec![x.clone()]); }
-    Ok(smallvec![dispatch!(x.dtype, T => {
-        if to == DType::Bool {
-            map1::<T, u8>(exec, to, x, |v| u8::from(v != <T as Element>::from_i64(0)))?
-        } else if x.dtype.is_float() || to.is_float() {
-            // Floats go through f64, which holds them all; integers above 2^53 keep their value on the way to int64.
-            let float = x.dtype.is_float();
-            dispatch!(to, U => map1::<T, U>(exec, to, x, |v| if float { U::from_f64(v.to_f64()) } else { U::from_i64(v.to_i64()) })?)
-        } else {
-            dispatch!(to, U => map1::<T, U>(exec, to, x, |v| U::from_i64(v.to_i64()))?)
-        }
-    })])
-}
-
 pub static CAST: Row = Row {
     name: "cast",
     doc: "The same values in another dtype. Floats to integers truncate and saturate (NaN gives 0), integers wrap.",
     operands: &["x"], params: &[p("dtype", Kind::DType), p("weak", Kind::Bool)], many: false, lift: Lift::None, shape,
-    body: Body::Primitive(Primitive { eval }),
+    body: Body::Primitive(Primitive { eval: |exec, p, xs| Ok(smallvec![math::cast(exec, &xs[0], p.dtype("dtype")?)?]) }),
     saves: Saves::NONE,
     vjp: Vjp::Rule(|p| Ok(vec![p.want(0, || p.cx.cast_weak(p.g()?, p.x_avals[0].dtype, p.x_avals[0].weak))?])),
     jvp: Jvp::Linear, batch: Batch::Elementwise,

@@ -1,10 +1,11 @@
 //! Comparisons, logic, bits and choice.
 #![allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)] // shifts: one rule for every width
-use crate::exec::cpu::map::{map1, map2, map3};
+use crate::exec::cpu::map::{self, map1, map2};
+use crate::exec::cpu::math::halves;
 use crate::exec::Exec;
 use crate::ops::samples::{elementwise, Domain, Input, Sample};
 use crate::ops::{same, same_shapes, Arrays, Avals, Batch, Body, Jvp, Lift, Primitive, Row, Saves, Vjp};
-use crate::{dispatch, Array, Aval, Cx, DType, Error, Params, Result, Tensor};
+use crate::{dispatch_wide, Array, Aval, Cx, DType, Error, Params, Result, Tensor};
 use smallvec::smallvec;
 
 /// Operands of one shape and dtype give bool.
@@ -55,7 +56,7 @@ macro_rules! zero_row {
 macro_rules! compare_row {
     ($NAME:ident $fn:ident $op:tt, $doc:literal) => {
         zero_row!($NAME $fn, $doc, [a, b], Promote, bools, Domain::Range(-2.0, 2.0), |exec, _, xs| {
-            dispatch!(xs[0].dtype, T => Ok(smallvec![map2(exec, DType::Bool, &xs[0], &xs[1], |a: T, b: T| u8::from(a $op b))?]))
+            Ok(smallvec![halves(exec, &[&xs[0], &xs[1]], &|xs| dispatch_wide!(xs[0].dtype, T => map2(exec, DType::Bool, xs[0], xs[1], |a: T, b: T| u8::from(a $op b))))?])
         });
     };
 }
@@ -115,16 +116,11 @@ fn select_shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
     same_shapes(xs)?;
     same(&xs[1..], p)
 }
-fn select(exec: &Exec, _: &Params, xs: &[Array]) -> Result<Arrays> {
-    let dtype = xs[1].dtype;
-    dispatch!(dtype, T => Ok(smallvec![map3(exec, dtype, &xs[0], &xs[1], &xs[2], |c: u8, a: T, b: T| if c != 0 { a } else { b })?]))
-}
-
 pub static SELECT: Row = Row {
     name: "select",
     doc: "`a` where `condition` is true, else `b`. NaN in what is not chosen does not matter, nor does it to the derivative.",
     operands: &["condition", "a", "b"], params: &[], many: false, lift: Lift::Select, shape: select_shape,
-    body: Body::Primitive(Primitive { eval: select }),
+    body: Body::Primitive(Primitive { eval: |exec, _, xs| Ok(smallvec![map::select(exec, &xs[0], &xs[1], &xs[2])]) }),
     saves: Saves::input_at(&[0]),
     vjp: Vjp::Rule(|p| {
         let (c, g) = (p.x(0)?, p.g()?);

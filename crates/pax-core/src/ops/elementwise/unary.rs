@@ -1,14 +1,13 @@
 //! Functions of one tensor. Float functions compute half floats in f32; the others keep integer dtypes.
 use crate::dtype::Element;
-use crate::exec::cpu::map::map1;
-use crate::exec::cpu::math::{real1, Map1, Real};
+use crate::exec::cpu::map::{map1, tiled};
+use crate::exec::cpu::math::{halves, real1, Map1, Real};
 use crate::exec::cpu::tile::{self, Simd, TileFn};
 use crate::exec::Exec;
 use crate::ops::elementwise::{float, number};
 use crate::ops::samples::{elementwise, Domain};
 use crate::ops::{Arrays, Batch, Body, Jvp, Lift, Primitive, Pull, same, Row, Saves, Vjp};
-use crate::{Array, Cx, DType, Params, Result, Tensor};
-use half::{bf16, f16};
+use crate::{dispatch_wide, Array, Cx, DType, Params, Result, Tensor};
 use smallvec::smallvec;
 use Domain::Range;
 
@@ -50,10 +49,10 @@ float_row!(EXP exp, "e to the power of `x`.", WIDE, |x| x.exp(), OUT, |cx, g, y|
 float_row!(EXPM1 expm1, "`exp(x) - 1`, precise near 0.", WIDE, |x| x.exp_m1(), OUT, |cx, g, y| cx.mul(g, &cx.shift(y, 1.0)?));
 float_row!(LOG log, "The natural logarithm of `x`.", POSITIVE, |x| x.ln(), IN, |cx, g, x| cx.div(g, x), tile::log_);
 float_row!(LOG1P log1p, "`log(1 + x)`, precise near 0.", UNIT, |x| x.ln_1p(), IN, |cx, g, x| cx.div(g, &cx.shift(x, 1.0)?));
-float_row!(SQRT sqrt, "The square root of `x`; its derivative at 0 is infinite.", POSITIVE, |x| x.sqrt(), OUT, |cx, g, y| cx.div(&cx.scale(g, 0.5)?, y));
+float_row!(SQRT sqrt, "The square root of `x`; its derivative at 0 is infinite.", POSITIVE, |x| x.sqrt(), OUT, |cx, g, y| cx.div(&cx.scale(g, 0.5)?, y), tile::sqrt);
 float_row!(RSQRT rsqrt, "`1 / sqrt(x)`.", POSITIVE, |x| R::c(1.0) / x.sqrt(), OUT,
-    |cx, g, y| cx.mul(&cx.scale(g, -0.5)?, &cx.mul(y, &cx.mul(y, y)?)?));
-float_row!(RECIPROCAL reciprocal, "`1 / x`.", POSITIVE, |x| R::c(1.0) / x, OUT, |cx, g, y| cx.neg(&cx.mul(g, &cx.mul(y, y)?)?));
+    |cx, g, y| cx.mul(&cx.scale(g, -0.5)?, &cx.mul(y, &cx.mul(y, y)?)?), tile::rsqrt);
+float_row!(RECIPROCAL reciprocal, "`1 / x`.", POSITIVE, |x| R::c(1.0) / x, OUT, |cx, g, y| cx.neg(&cx.mul(g, &cx.mul(y, y)?)?), tile::reciprocal);
 float_row!(SIN sin, "The sine of `x` in radians.", WIDE, |x| x.sin(), IN, |cx, g, x| cx.mul(g, &cx.cos(x)?));
 float_row!(COS cos, "The cosine of `x` in radians.", WIDE, |x| x.cos(), IN, |cx, g, x| cx.neg(&cx.mul(g, &cx.sin(x)?)?));
 float_row!(TAN tan, "The tangent of `x` in radians.", Range(-1.2, 1.2), |x| x.tan(), OUT, |cx, g, y| cx.mul(g, &cx.shift(&cx.mul(y, y)?, 1.0)?));
@@ -80,7 +79,7 @@ float_row!(SOFTPLUS softplus, "`log(1 + exp(x))`, without overflow; its derivati
 
 fn one_minus_square(cx: &Cx, x: &Tensor) -> Result<Tensor> { cx.shift(&cx.neg(&cx.mul(x, x)?)?, 1.0) }
 
-/// What numbers of every dtype but bool do by themselves; integers wrap.
+/// What numbers do by themselves; integers wrap.
 trait Signed: Element {
     fn neg(self) -> Self;
     fn abs(self) -> Self;
@@ -104,28 +103,35 @@ macro_rules! signed {
         #[inline(always)] fn square(self) -> Self { self.wrapping_mul(self) }
         #[inline(always)] fn relu(self) -> Self { self }
     })* };
-    (float $($t:ty: $zero:expr, $one:expr;)*) => { $(impl Signed for $t {
+    (float $($t:ty)*) => { $(impl Signed for $t {
         #[inline(always)] fn neg(self) -> Self { -self }
         #[inline(always)] fn abs(self) -> Self { if self.is_sign_negative() { -self } else { self } }
         // Zeros and NaN are their own sign, as in JAX.
-        #[inline(always)] fn sign(self) -> Self { if self > $zero { $one } else if self < $zero { -$one } else { self } }
+        #[inline(always)] fn sign(self) -> Self { if self > 0.0 { 1.0 } else if self < 0.0 { -1.0 } else { self } }
         #[inline(always)] fn square(self) -> Self { self * self }
-        #[inline(always)] fn relu(self) -> Self { if self <= $zero { $zero } else { self } }
+        #[inline(always)] fn relu(self) -> Self { if self <= 0.0 { 0.0 } else { self } }
     })* };
 }
 signed!(int i32 i64);
 signed!(unsigned u8 u32);
-signed!(float f32: 0.0, 1.0; f64: 0.0, 1.0; f16: f16::ZERO, f16::ONE; bf16: bf16::ZERO, bf16::ONE;);
+signed!(float f32 f64);
 
+macro_rules! number {
+    ($fn:ident, $exec:ident, $x:expr $(, $tile:path)?) => {
+        match $x.dtype {
+            $(DType::F32 => tiled($exec, $tile, [$x]),)?
+            d => dispatch_wide!(d, T => map1($exec, d, $x, <T as Signed>::$fn)),
+        }
+    };
+}
 macro_rules! number_row {
-    ($NAME:ident $fn:ident, $lift:ident $shape:ident, $doc:literal, $saves:expr, $vjp:expr, $jvp:expr) => {
+    ($NAME:ident $fn:ident, $lift:ident $shape:ident, $doc:literal, $saves:expr, $vjp:expr, $jvp:expr $(, $tile:path)?) => {
         pub static $NAME: Row = Row {
             name: stringify!($fn),
             doc: $doc,
             operands: &["x"], params: &[], many: false, lift: Lift::$lift, shape: $shape,
             body: Body::Primitive(Primitive { eval: |exec, _, xs| {
-                let x = &xs[0];
-                crate::dispatch!(x.dtype, T => Ok(smallvec![map1(exec, x.dtype, x, <T as Signed>::$fn)?]))
+                Ok(smallvec![halves(exec, &[&xs[0]], &|xs| number!($fn, exec, xs[0] $(, $tile)?))?])
             } }),
             saves: $saves, vjp: $vjp, jvp: $jvp, batch: Batch::Elementwise,
             samples: || elementwise(&[WIDE]),
@@ -134,17 +140,17 @@ macro_rules! number_row {
     };
 }
 
-number_row!(NEG neg, None number, "`-x`; integers wrap.", Saves::NONE, Vjp::Rule(|p| Ok(vec![p.want(0, || p.cx.neg(p.g()?))?])), Jvp::Linear);
+number_row!(NEG neg, None number, "`-x`; integers wrap.", Saves::NONE, Vjp::Rule(|p| Ok(vec![p.want(0, || p.cx.neg(p.g()?))?])), Jvp::Linear, tile::neg);
 number_row!(ABS abs, None same, "The absolute value of `x`; its derivative at 0 is 1, as in JAX. The least integer stays.", IN, Vjp::Rule(|p| Ok(vec![p.want(0, || {
     let (g, x) = (p.g()?, p.x(0)?);
     p.cx.select(&p.cx.greater_equal(x, &p.cx.zeros_like(x)?)?, g, &p.cx.neg(g)?)
-})?])), Jvp::Diagonal);
+})?])), Jvp::Diagonal, tile::abs);
 number_row!(SIGN sign, PromoteNumber number, "-1, 0 or 1 as `x` is negative, zero or positive; NaN stays NaN.", Saves::NONE, Vjp::Zero("it is constant between its steps"), Jvp::Diagonal);
-number_row!(SQUARE square, PromoteNumber number, "`x * x`; integers wrap.", IN, Vjp::Rule(|p| Ok(vec![p.want(0, || p.cx.mul(&p.cx.scale(p.g()?, 2.0)?, p.x(0)?))?])), Jvp::Diagonal);
+number_row!(SQUARE square, PromoteNumber number, "`x * x`; integers wrap.", IN, Vjp::Rule(|p| Ok(vec![p.want(0, || p.cx.mul(&p.cx.scale(p.g()?, 2.0)?, p.x(0)?))?])), Jvp::Diagonal, tile::square);
 number_row!(RELU relu, PromoteNumber number, "`x` where it is positive, else 0; its derivative at 0 is 0.", OUT, Vjp::Rule(|p| Ok(vec![p.want(0, || {
     let (g, y) = (p.g()?, p.y(0)?);
     p.cx.select(&p.cx.greater(y, &p.cx.zeros_like(y)?)?, g, &p.cx.zeros_like(g)?)
-})?])), Jvp::Diagonal);
+})?])), Jvp::Diagonal, tile::relu);
 
 macro_rules! rounding_row {
     ($NAME:ident $fn:ident $method:ident, $doc:literal) => {
@@ -169,10 +175,10 @@ rounding_row!(ROUND round round_even, "The nearest whole number, halves to the e
 rounding_row!(TRUNC trunc trunc, "`x` without its fraction; integers stay.");
 
 fn finite(exec: &Exec, _: &Params, xs: &[Array]) -> Result<Arrays> {
-    crate::dispatch!(xs[0].dtype, T => Ok(smallvec![map1(exec, DType::Bool, &xs[0], |x: T| u8::from(x.to_f64().is_finite()))?]))
+    Ok(smallvec![halves(exec, &[&xs[0]], &|xs| dispatch_wide!(xs[0].dtype, T => map1(exec, DType::Bool, xs[0], |x: T| u8::from(x.to_f64().is_finite()))))?])
 }
 fn nan(exec: &Exec, _: &Params, xs: &[Array]) -> Result<Arrays> {
-    crate::dispatch!(xs[0].dtype, T => Ok(smallvec![map1(exec, DType::Bool, &xs[0], |x: T| u8::from(Element::is_nan(x)))?]))
+    Ok(smallvec![halves(exec, &[&xs[0]], &|xs| dispatch_wide!(xs[0].dtype, T => map1(exec, DType::Bool, xs[0], |x: T| u8::from(Element::is_nan(x)))))?])
 }
 
 pub static ISFINITE: Row = Row {

@@ -5,7 +5,7 @@ use crate::exec::Exec;
 use crate::ops::samples::{Domain, Input, Layout, Sample};
 use crate::ops::{Arrays, Avals, Batch, Batching, Body, Composite, Jvp, Lift, Primitive, Row, Saves, Vjp};
 use crate::params::{p, Kind, Param};
-use crate::{dispatch, Array, Aval, Cx, Dims, Error, Params, Result, Tensor, Value};
+use crate::{Array, Aval, Cx, Dims, Error, Params, Result, Tensor, Value};
 use smallvec::smallvec;
 
 /// `clamp` moves an index outside to the edge; `drop` reads 0 there and writes nothing.
@@ -59,7 +59,7 @@ fn eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     shape.extend_from_slice(&i.shape[at.batch..]);
     shape.extend_from_slice(&x.shape[at.axis + 1..]);
     let places = index::places(i, x.shape[at.axis], at.outside == CLAMP)?;
-    dispatch!(x.dtype, T => Ok(smallvec![index::gather::<T>(exec, x.dtype, x, &places, lay(&x.shape, &i.shape, at), &shape)?]))
+    Ok(smallvec![index::gather(exec, x, &places, lay(&x.shape, &i.shape, at), &shape)])
 }
 
 fn batch(b: &Batching) -> Result<crate::bind::Tensors> {

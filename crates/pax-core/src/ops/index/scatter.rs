@@ -2,12 +2,14 @@
 use super::gather::{lay, slices, Place, DROP, OUTSIDE, PLACE};
 use crate::dtype::Element;
 use crate::exec::cpu::index;
+use crate::exec::cpu::map::map2;
+use crate::exec::cpu::math::{cast, halves};
 use crate::exec::Exec;
 use crate::ops::elementwise::binary::Number;
 use crate::ops::samples::{Domain, Input, Layout, Sample};
 use crate::ops::{Arrays, Avals, Batch, Batching, Body, Jvp, Lift, Primitive, Pull, Row, Saves, Vjp};
 use crate::params::{p, Kind};
-use crate::{dispatch, Array, Aval, Cx, DType, Error, Params, Result, Tensor, Value};
+use crate::{dispatch, dispatch_wide, Array, Aval, Cx, DType, Error, Params, Result, Tensor, Value};
 use smallvec::smallvec;
 
 fn check(xs: &[&Aval], at: Place) -> Result<()> {
@@ -30,13 +32,16 @@ fn pick<T: Element>(a: T, b: T, max: bool) -> T {
 fn eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let (at, x, mode) = (Place::of(p)?, &xs[0], p.choice("mode")?);
     let (places, lay) = (index::places(&xs[1], x.shape[at.axis], at.outside != DROP)?, lay(&x.shape, &xs[1].shape, at));
-    dispatch!(x.dtype, T => Ok(smallvec![match mode {
-        "set" => index::scatter::<T>(exec, x, &places, &xs[2], lay, |_, u| u)?,
-        "add" if x.dtype == DType::Bool => index::scatter::<T>(exec, x, &places, &xs[2], lay, |a, u| if a > u { a } else { u })?,
-        "add" => index::scatter::<T>(exec, x, &places, &xs[2], lay, <T as Number>::add)?,
-        "max" => index::scatter::<T>(exec, x, &places, &xs[2], lay, |a, u| pick(a, u, true))?,
-        _ => index::scatter::<T>(exec, x, &places, &xs[2], lay, |a, u| pick(a, u, false))?,
-    }]))
+    Ok(smallvec![dispatch!(x.dtype, T => {
+        let f: fn(T, T) -> T = match mode {
+            "set" => |_, u| u,
+            "add" if x.dtype == DType::Bool => |a, u| if a > u { a } else { u },
+            "add" => <T as Number>::add,
+            "max" => |a, u| pick(a, u, true),
+            _ => |a, u| pick(a, u, false),
+        };
+        index::scatter::<T>(exec, x, &places, &xs[2], lay, f)?
+    })])
 }
 
 /// The row with every operand mapped; without mapped indices the new axis needs no batch axis of theirs.
@@ -99,18 +104,14 @@ pub static SCATTER_EXTREME: Row = Row {
 fn shares_eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let (at, x) = (Place::of(p)?, &xs[0]);
     let (places, lay) = (index::places(&xs[1], x.shape[at.axis], at.outside != DROP)?, lay(&x.shape, &xs[1].shape, at));
-    dispatch!(x.dtype, T => {
-        let same = |a: &Array, b: &Array| -> Result<Vec<f64>> { Ok(a.to_slice::<T>()?.iter().zip(b.to_slice::<T>()?.iter()).map(|(a, b)| f64::from(u8::from(a == b))).collect()) };
-        let won = index::gather::<T>(exec, x.dtype, &xs[3], &places, lay, &xs[2].shape)?;
-        let (hx, hu) = (exec.array(same(x, &xs[3])?, &x.shape), exec.array(same(&xs[2], &won)?, &xs[2].shape));
-        let count = index::scatter::<f64>(exec, &hx, &places, &hu, lay, |a, b| a + b)?;
-        let at_updates = index::gather::<f64>(exec, DType::F64, &count, &places, lay, &xs[2].shape)?;
-        let share = |hit: &Array, n: &Array| -> Result<Array> {
-            let v: Vec<T> = hit.to_slice::<f64>()?.iter().zip(n.to_slice::<f64>()?.iter()).map(|(h, n)| T::from_f64(if *h == 0.0 || *n == 0.0 { 0.0 } else { h / n })).collect();
-            Ok(exec.array_as(x.dtype, v, &hit.shape))
-        };
-        Ok(smallvec![share(&hx, &count)?, share(&hu, &at_updates)?])
-    })
+    // 1 where both are the same, else 0.
+    let same = |a: &Array, b: &Array| halves(exec, &[a, b], &|xs| dispatch_wide!(xs[0].dtype, T => map2(exec, DType::F64, xs[0], xs[1], |a: T, b: T| f64::from(u8::from(a == b)))));
+    let won = index::gather(exec, &xs[3], &places, lay, &xs[2].shape);
+    let (hx, hu) = (same(x, &xs[3])?, same(&xs[2], &won)?);
+    let count = index::scatter::<f64>(exec, &hx, &places, &hu, lay, |a, b| a + b)?;
+    let at_updates = index::gather(exec, &count, &places, lay, &xs[2].shape);
+    let share = |hit: &Array, n: &Array| cast(exec, &map2(exec, DType::F64, hit, n, |h: f64, n: f64| if h == 0.0 || n == 0.0 { 0.0 } else { h / n })?, x.dtype);
+    Ok(smallvec![share(&hx, &count)?, share(&hu, &at_updates)?])
 }
 
 pub static SCATTER_SHARES: Row = Row {

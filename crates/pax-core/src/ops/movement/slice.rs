@@ -1,10 +1,10 @@
 //! Parts of a tensor as views, and padding, which is their transpose.
-use crate::array::{row_major, runs};
+use crate::array::{copy_strided, row_major};
 use crate::exec::Exec;
 use crate::ops::samples::{Domain, Input, Layout, Sample};
 use crate::ops::{Arrays, Avals, Batch, Batching, Body, Jvp, Lift, Primitive, Row, Saves, Vjp};
 use crate::params::{p, Kind};
-use crate::{dispatch, Array, Aval, Cx, Error, Params, Result, Tensor, Value};
+use crate::{Array, Aval, Cx, Error, Params, Result, Tensor, Value};
 use smallvec::smallvec;
 
 fn slice_shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
@@ -87,16 +87,16 @@ fn pad_eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
         to_at += (low[d] + first * step) as isize * to[d];
         to_strides.push(to[d] * step as isize);
     }
-    dispatch!(x.dtype, T => {
-        let raw = x.raw::<T>()?;
-        let value = xs[1].to_slice::<T>()?.first().copied().ok_or_else(|| Error::internal("no padding value"))?;
-        let mut out: Vec<T> = exec.vec(shape.iter().product());
-        out.fill(value);
-        for r in runs(&kept, &[&x.strides, &to_strides]) {
-            for i in 0..r.len as isize { out[(to_at + r.offsets[1] + i * r.strides[1]) as usize] = raw[(from_at + r.offsets[0] + i * r.strides[0]) as usize]; }
-        }
-        Ok(smallvec![exec.array_as(x.dtype, out, &shape)])
-    })
+    let out = exec.empty(x.dtype, &shape);
+    let size = x.dtype.size();
+    let to_start = out.address().wrapping_offset(to_at * size as isize);
+    let from_start = x.address().wrapping_offset((from_at - x.offset as isize) * size as isize);
+    // SAFETY: nobody else has the new array; the value is an element, and those that stay have a place in it.
+    unsafe {
+        xs[1].view(&shape, &vec![0; shape.len()], xs[1].offset).walk().copy(0, out.size(), out.address());
+        copy_strided(size, &kept, (from_start, &x.strides), (to_start, &to_strides));
+    }
+    Ok(smallvec![out])
 }
 
 fn pad_batch(b: &Batching) -> Result<crate::bind::Tensors> {

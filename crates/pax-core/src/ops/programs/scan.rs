@@ -8,7 +8,7 @@ use crate::params::{p, Kind};
 use crate::plan::{Course, Plan};
 use crate::program::{Back, Source};
 use crate::walk::{self, batch::recorded, Halves};
-use crate::{dispatch, Array, Aval, Cx, Error, Params, Program, Result, Tensor, Value, Var};
+use crate::{Array, Aval, Cx, Error, Params, Program, Result, Tensor, Value, Var};
 
 /// How the operands are divided: the carry, what is scanned, and what every step sees.
 struct Parts { carry: usize, scanned: usize, length: usize, reverse: bool }
@@ -42,18 +42,17 @@ fn shape(xs: &[&Aval], params: &Params) -> Result<Avals> {
     Ok(s.results(program))
 }
 
-/// Results of the steps, written into one array.
+/// Results of the steps, written into one array; `size`: bytes of one.
 struct Stack { array: Array, size: usize }
 
 impl Stack {
     fn new(cx: &Cx, aval: &Aval) -> Stack {
         let size = aval.size().checked_div(aval.shape[0]).unwrap_or(0);
-        Stack { array: dispatch!(aval.dtype, T => cx.exec().array_as(aval.dtype, vec![<T as crate::dtype::Element>::from_i64(0); aval.size()], &aval.shape)), size }
+        Stack { array: cx.exec().empty(aval.dtype, &aval.shape), size: size * aval.dtype.size() }
     }
-    fn put(&mut self, step: usize, value: &Array) -> Result<()> {
-        let at = step * self.size..(step + 1) * self.size;
-        dispatch!(value.dtype, T => self.array.unique_mut::<T>().ok_or_else(|| Error::internal("a stack is shared"))?[at].copy_from_slice(&value.to_slice::<T>()?));
-        Ok(())
+    fn put(&mut self, step: usize, value: &Array) {
+        // SAFETY: only the stack has its array, and a step's result has its slice's shape.
+        unsafe { value.walk().copy(0, value.size(), self.array.address().wrapping_add(step * self.size)) }
     }
 }
 
@@ -72,7 +71,7 @@ fn eval(cx: &Cx, params: &Params, xs: Vec<Array>) -> Result<Arrays> {
         let inputs: Vec<Array> = std::mem::take(&mut carry).into_iter().chain(slices).chain(fixed.iter().cloned()).collect();
         let mut outs = run(cx, program, inputs.into_iter())?.into_iter();
         carry = outs.by_ref().take(s.carry).collect();
-        for (stack, y) in stacks.iter_mut().zip(outs) { stack.put(step, &y)?; }
+        for (stack, y) in stacks.iter_mut().zip(outs) { stack.put(step, &y); }
     }
     Ok(carry.into_iter().chain(stacks.into_iter().map(|s| s.array)).collect())
 }

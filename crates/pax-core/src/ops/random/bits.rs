@@ -1,10 +1,11 @@
 //! Bits from keys. A key is uint32 `[.., 2]`; axes in front are a batch of keys, and every key is on its own.
+use crate::exec::cpu::math::cast;
 use crate::exec::cpu::threefry::threefry2x32;
 use crate::exec::{Exec, Shared};
 use crate::ops::samples::{Domain, Input, Layout, Sample};
 use crate::ops::{Arrays, Avals, Batch, Batching, Body, Jvp, Lift, Primitive, Row, Saves, Vjp};
 use crate::params::{p, Kind};
-use crate::{dispatch, Array, Aval, Cx, DType, Dims, Error, Params, Result, Tensor, Value};
+use crate::{Array, Aval, Cx, DType, Dims, Error, Params, Result, Tensor, Value};
 use smallvec::smallvec;
 
 /// How many counters are a chunk.
@@ -111,9 +112,8 @@ fn fold_shape(xs: &[&Aval], _: &Params) -> Result<Avals> {
 }
 
 fn fold_in(exec: &Exec, _: &Params, xs: &[Array]) -> Result<Arrays> {
-    let (keys, data) = (xs[0].to_slice::<u32>()?, &xs[1]);
-    let data: Vec<u32> = dispatch!(data.dtype, T => data.to_slice::<T>()?.iter().map(|v| crate::dtype::Element::to_i64(*v) as u32).collect());
-    let out = keys.chunks_exact(2).zip(data).flat_map(|(k, d)| threefry2x32([k[0], k[1]], [0, d])).collect();
+    let (keys, data) = (xs[0].to_slice::<u32>()?, cast(exec, &xs[1], DType::U32)?);
+    let out = keys.chunks_exact(2).zip(data.to_slice::<u32>()?.iter()).flat_map(|(k, &d)| threefry2x32([k[0], k[1]], [0, d])).collect();
     Ok(smallvec![exec.array::<u32>(out, &xs[0].shape)])
 }
 

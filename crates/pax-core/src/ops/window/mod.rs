@@ -1,11 +1,11 @@
 //! Reductions over sliding windows (pooling) and their gradients.
-use crate::dtype::{bf16, f16, Element};
+use crate::exec::cpu::math::halves;
 use crate::exec::cpu::window::{self, Axis, Windows};
 use crate::exec::Exec;
 use crate::ops::samples::{Domain, Input, Layout, Sample};
 use crate::ops::{Arrays, Avals, Batch, Batching, Body, Jvp, Lift, Primitive, Pull, Row, Saves, Vjp};
 use crate::params::{p, Kind, Param};
-use crate::{dispatch, Array, Aval, Cx, DType, Error, Params, Result, Tensor, Value};
+use crate::{dispatch_wide, Array, Aval, Cx, DType, Error, Params, Result, Tensor, Value};
 use smallvec::smallvec;
 
 pub const ROWS: &[&Row] = &[&WINDOW_MAX, &WINDOW_SUM, &WINDOW_SUM_GRAD, &WINDOW_MAX_GRAD, &WINDOW_MAX_PICK];
@@ -52,44 +52,35 @@ fn forward_shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
     Ok(smallvec![Aval { shape: windows(&xs[0].shape, p)?.1.into(), dtype: xs[0].dtype, weak: xs[0].weak }])
 }
 
-/// Runs `f` on float32 copies of half floats and rounds once.
-fn widened(exec: &Exec, xs: &[Array], f: impl Fn(&[Array]) -> Result<Array>) -> Result<Arrays> {
-    fn through<T: Element>(exec: &Exec, xs: &[Array], f: impl Fn(&[Array]) -> Result<Array>) -> Result<Array> {
-        let wide: Result<Vec<Array>> = xs.iter().map(|x| Ok(exec.array(x.to_slice::<T>()?.iter().map(|v| v.to_f64() as f32).collect::<Vec<f32>>(), &x.shape))).collect();
-        let y = f(&wide?)?;
-        Ok(exec.array(y.to_slice::<f32>()?.iter().map(|&v| T::from_f64(f64::from(v))).collect::<Vec<T>>(), &y.shape))
-    }
-    Ok(smallvec![match xs[0].dtype {
-        DType::F16 => through::<f16>(exec, xs, f)?,
-        DType::BF16 => through::<bf16>(exec, xs, f)?,
-        _ => f(xs)?,
-    }])
+/// `f` of float32 copies of half floats; the result is rounded once.
+fn one(exec: &Exec, xs: &[Array], f: &dyn Fn(&[&Array]) -> Result<Array>) -> Result<Arrays> {
+    Ok(smallvec![halves(exec, &xs.iter().collect::<Vec<_>>(), f)?])
 }
 
 fn max_eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let (w, out) = windows(&xs[0].shape, p)?;
-    dispatch!(xs[0].dtype, T => Ok(smallvec![exec.array_as(xs[0].dtype, window::max::<T>(exec, &w, &xs[0].to_slice::<T>()?), &out)]))
+    one(exec, xs, &|xs| dispatch_wide!(xs[0].dtype, T => Ok(exec.array_as(xs[0].dtype, window::max::<T>(exec, &w, &xs[0].to_slice::<T>()?), &out))))
 }
 
 fn sum_eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let (w, out) = windows(&xs[0].shape, p)?;
-    widened(exec, xs, |xs| dispatch!(xs[0].dtype, T => Ok(exec.array_as(xs[0].dtype, window::sum::<T>(exec, &w, &xs[0].to_slice::<T>()?), &out))))
+    one(exec, xs, &|xs| dispatch_wide!(xs[0].dtype, T => Ok(exec.array_as(xs[0].dtype, window::sum::<T>(exec, &w, &xs[0].to_slice::<T>()?), &out))))
 }
 
 fn sum_grad_eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let shape = p.dims("shape")?;
     let (w, _) = windows(&shape, p)?;
-    widened(exec, xs, |xs| dispatch!(xs[0].dtype, T => Ok(exec.array_as(xs[0].dtype, window::sum_grad::<T>(exec, &w, &xs[0].to_slice::<T>()?), &shape))))
+    one(exec, xs, &|xs| dispatch_wide!(xs[0].dtype, T => Ok(exec.array_as(xs[0].dtype, window::sum_grad::<T>(exec, &w, &xs[0].to_slice::<T>()?), &shape))))
 }
 
 fn max_grad_eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let (w, _) = windows(&xs[0].shape, p)?;
-    widened(exec, xs, |xs| dispatch!(xs[0].dtype, T => Ok(exec.array_as(xs[0].dtype, window::max_grad::<T>(exec, &w, &xs[0].to_slice::<T>()?, &xs[1].to_slice::<T>()?), &xs[0].shape))))
+    one(exec, xs, &|xs| dispatch_wide!(xs[0].dtype, T => Ok(exec.array_as(xs[0].dtype, window::max_grad::<T>(exec, &w, &xs[0].to_slice::<T>()?, &xs[1].to_slice::<T>()?), &xs[0].shape))))
 }
 
 fn max_pick_eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let (w, out) = windows(&xs[0].shape, p)?;
-    dispatch!(xs[0].dtype, T => Ok(smallvec![exec.array_as(xs[0].dtype, window::max_pick::<T>(exec, &w, &xs[0].to_slice::<T>()?, &xs[1].to_slice::<T>()?), &out)]))
+    one(exec, xs, &|xs| dispatch_wide!(xs[0].dtype, T => Ok(exec.array_as(xs[0].dtype, window::max_pick::<T>(exec, &w, &xs[0].to_slice::<T>()?, &xs[1].to_slice::<T>()?), &out))))
 }
 
 /// The four parameters that all the rows have.
