@@ -33,7 +33,7 @@ impl Storage {
 
     /// The first `n` elements as a vector. The storage was made for elements of this size, and has as many.
     pub fn into_vec<T: Element>(self, n: usize) -> Vec<T> {
-        assert!(self.layout.align() == align_of::<T>() && self.layout.size() % size_of::<T>() == 0 && n * size_of::<T>() <= self.layout.size());
+        assert!(self.layout.align() == align_of::<T>() && self.layout.size().is_multiple_of(size_of::<T>()) && n * size_of::<T>() <= self.layout.size());
         if self.layout.size() == 0 { return Vec::new(); }
         let s = ManuallyDrop::new(self);
         // SAFETY: the layout is that of an array of so many elements; any bits are a number.

@@ -110,7 +110,7 @@ pub fn running_extreme(exec: &Exec, x: &Array, axis: usize, reverse: bool, e: Ex
     Ok(unlines(&out, &x.shape, axis))
 }
 
-fn cumulate<T: Accumulate<Acc = T>>(exec: &Exec, y: &Array, n: usize, reverse: bool, f: Fold) -> Result<Array> {
+fn cumulate<T: Accumulate>(exec: &Exec, y: &Array, n: usize, reverse: bool, f: Fold) -> Result<Array> {
     let mut out = vec![T::from_i64(0); y.size()];
     each_line(exec, &y.to_slice::<T>()?, n, &mut out, n, |line: &[T], o| {
         let mut acc = T::start(f);

@@ -1,6 +1,4 @@
 //! Reductions over axes, in an order fixed by the shape.
-use half::{bf16, f16};
-
 use crate::array::{runs, Run, Runs};
 use crate::dtype::Element;
 use crate::exec::cpu::math::{cast, halves};
@@ -12,27 +10,18 @@ use crate::{Array, DType, Result};
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Fold { Sum = 0, Prod = 1, Max = 2, Min = 3 }
 
-/// How elements of `T` are folded: accumulator and the four operations. Max and min keep NaN.
+/// How elements are folded. Max and min keep NaN, integers wrap.
 pub trait Accumulate: Element {
-    type Acc: Copy + Send + Sync;
-    type Out: Element;
-    const OUT: DType;
-    fn start(f: Fold) -> Self::Acc;
-    fn lift(self) -> Self::Acc;
-    fn join(f: Fold, a: Self::Acc, b: Self::Acc) -> Self::Acc;
-    fn done(a: Self::Acc) -> Self::Out;
+    fn start(f: Fold) -> Self;
+    fn join(f: Fold, a: Self, b: Self) -> Self;
 }
 
 macro_rules! accumulate {
-    ($t:ty, $acc:ty, $out:ty, $dtype:ident, $add:expr, $mul:expr, $low:expr, $high:expr, $lift:expr, $done:expr) => {
+    ($t:ty, $add:expr, $mul:expr, $low:expr, $high:expr) => {
         impl Accumulate for $t {
-            type Acc = $acc;
-            type Out = $out;
-            const OUT: DType = DType::$dtype;
-            #[inline(always)] fn start(f: Fold) -> $acc { match f { Fold::Sum => 0 as $acc, Fold::Prod => 1 as $acc, Fold::Max => $low, Fold::Min => $high } }
-            #[inline(always)] fn lift(self) -> $acc { $lift(self) }
+            #[inline(always)] fn start(f: Fold) -> $t { match f { Fold::Sum => 0 as $t, Fold::Prod => 1 as $t, Fold::Max => $low, Fold::Min => $high } }
             #[allow(clippy::eq_op)] // x != x is NaN's test, and false for integers
-            #[inline(always)] fn join(f: Fold, a: $acc, b: $acc) -> $acc {
+            #[inline(always)] fn join(f: Fold, a: $t, b: $t) -> $t {
                 match f {
                     Fold::Sum => $add(a, b),
                     Fold::Prod => $mul(a, b),
@@ -40,18 +29,14 @@ macro_rules! accumulate {
                     Fold::Min => if a < b || a != a { a } else { b },
                 }
             }
-            #[inline(always)] fn done(a: $acc) -> $out { $done(a) }
         }
     };
 }
-accumulate!(f32, f32, f32, F32, |a, b| a + b, |a, b| a * b, f32::NEG_INFINITY, f32::INFINITY, |x| x, |a| a);
-accumulate!(f64, f64, f64, F64, |a, b| a + b, |a, b| a * b, f64::NEG_INFINITY, f64::INFINITY, |x| x, |a| a);
-accumulate!(f16, f32, f16, F16, |a, b| a + b, |a, b| a * b, f32::NEG_INFINITY, f32::INFINITY, f16::to_f32, f16::from_f32);
-accumulate!(bf16, f32, bf16, BF16, |a, b| a + b, |a, b| a * b, f32::NEG_INFINITY, f32::INFINITY, bf16::to_f32, bf16::from_f32);
-accumulate!(i32, i32, i32, I32, i32::wrapping_add, i32::wrapping_mul, i32::MIN, i32::MAX, |x| x, |a| a);
-accumulate!(i64, i64, i64, I64, i64::wrapping_add, i64::wrapping_mul, i64::MIN, i64::MAX, |x| x, |a| a);
-accumulate!(u32, u32, u32, U32, u32::wrapping_add, u32::wrapping_mul, u32::MIN, u32::MAX, |x| x, |a| a);
-accumulate!(u8, u32, u32, U32, u32::wrapping_add, u32::wrapping_mul, u8::MIN as u32, u8::MAX as u32, |x| x as u32, |a| a);
+accumulate!(f32, |a, b| a + b, |a, b| a * b, f32::NEG_INFINITY, f32::INFINITY);
+accumulate!(f64, |a, b| a + b, |a, b| a * b, f64::NEG_INFINITY, f64::INFINITY);
+accumulate!(i32, i32::wrapping_add, i32::wrapping_mul, i32::MIN, i32::MAX);
+accumulate!(i64, i64::wrapping_add, i64::wrapping_mul, i64::MIN, i64::MAX);
+accumulate!(u32, u32::wrapping_add, u32::wrapping_mul, u32::MIN, u32::MAX);
 
 /// Folds `x` over `axes` (sorted). Sums and products have the dtype of `DType::sum_result`, the others `x`'s.
 pub fn fold(exec: &Exec, x: &Array, axes: &[usize], f: Fold) -> Result<Array> {
@@ -89,7 +74,7 @@ fn reduce<T: Accumulate>(exec: &Exec, x: &Array, axes: &[usize], f: Fold) -> Res
             fold_each::<T>(exec, x, f, &mut acc, &Axes::of(x, &kept).starts(x), &inner)?;
         }
     }
-    Ok(exec.array_as(T::OUT, acc.into_iter().map(T::done).collect(), &out_shape))
+    Ok(exec.array(acc, &out_shape))
 }
 
 /// Some of an array's axes.
@@ -102,7 +87,7 @@ impl Axes {
 }
 
 /// The kept axis lies together: whole rows are added to rows of results, of `row` elements, one for each of `starts`.
-fn add_rows<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T::Acc], row: usize, starts: &[isize], inner: &Axes) -> Result<()> {
+fn add_rows<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T], row: usize, starts: &[isize], inner: &Axes) -> Result<()> {
     let raw = x.raw::<T>()?;
     let columns = by_fold!(f, columns_of, T);
     // One run of rows is cut in blocks, whose results are joined in order.
@@ -135,7 +120,7 @@ fn add_rows<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T::Acc], 
 }
 
 /// Each result by itself.
-fn fold_each<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T::Acc], starts: &[isize], inner: &Axes) -> Result<()> {
+fn fold_each<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T], starts: &[isize], inner: &Axes) -> Result<()> {
     let raw = x.raw::<T>()?;
     let fold = by_fold!(f, rows_of, T);
     let per = x.size() / acc.len();

@@ -19,7 +19,7 @@ macro_rules! levels {
             unsafe fn avx2<T: $bound, const K: u8>($($a: $t),*) { unsafe { $body::<T, K, true>($($a),*) } }
             unsafe fn base<T: $bound, const K: u8>($($a: $t),*) { unsafe { $body::<T, K, false>($($a),*) } }
             // The others are not worth the code.
-            if const { !matches!(T::OUT, DType::F32 | DType::F64) } { return base::<T, K>; }
+            if const { !matches!(T::DTYPE, DType::F32 | DType::F64) } { return base::<T, K>; }
             match simd {
                 #[cfg(target_arch = "x86_64")]
                 Simd::Avx512 => avx512::<T, K>,
@@ -41,13 +41,13 @@ const fn named(k: u8) -> Fold { [Fold::Sum, Fold::Prod, Fold::Max, Fold::Min][k 
 
 /// In `L` partial folds: enough for vectors, and a fixed order.
 #[inline(always)]
-fn fold_lanes<T: Accumulate, const K: u8, const L: usize>(xs: &[T]) -> T::Acc {
+fn fold_lanes<T: Accumulate, const K: u8, const L: usize>(xs: &[T]) -> T {
     let f = named(K);
     let mut acc = [T::start(f); L];
     let chunks = xs.chunks_exact(L);
     let rest = chunks.remainder();
-    for c in chunks { for l in 0..L { acc[l] = T::join(f, acc[l], c[l].lift()); } }
-    for (a, &v) in acc.iter_mut().zip(rest) { *a = T::join(f, *a, v.lift()); }
+    for c in chunks { for l in 0..L { acc[l] = T::join(f, acc[l], c[l]); } }
+    for (a, &v) in acc.iter_mut().zip(rest) { *a = T::join(f, *a, v); }
     let mut width = L;
     while width > 1 {
         width /= 2;
@@ -57,7 +57,7 @@ fn fold_lanes<T: Accumulate, const K: u8, const L: usize>(xs: &[T]) -> T::Acc {
 }
 
 #[inline(always)]
-fn fold_row<T: Accumulate, const K: u8>(xs: &[T]) -> T::Acc {
+fn fold_row<T: Accumulate, const K: u8>(xs: &[T]) -> T {
     let mut acc = T::start(named(K));
     for block in xs.chunks(BLOCK) {
         // Few lanes for few elements; many hide how long an operation takes.
@@ -68,7 +68,7 @@ fn fold_row<T: Accumulate, const K: u8>(xs: &[T]) -> T::Acc {
 }
 
 #[inline(always)]
-unsafe fn fold_rows<T: Accumulate, const K: u8, const M: bool>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T::Acc) {
+unsafe fn fold_rows<T: Accumulate, const K: u8, const M: bool>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) {
     for r in 0..rows {
         // SAFETY: the caller's.
         unsafe { *out.add(r) = fold_row::<T, K>(std::slice::from_raw_parts(x.offset(r as isize * stride), len)) };
@@ -77,20 +77,20 @@ unsafe fn fold_rows<T: Accumulate, const K: u8, const M: bool>(x: *const T, rows
 
 /// Arguments tell the compiler that nothing overlaps.
 #[inline(always)]
-fn fold_four<T: Accumulate, const K: u8>(out: &mut [T::Acc], [a, b, c, d]: [&[T]; 4]) {
+fn fold_four<T: Accumulate, const K: u8>(out: &mut [T], [a, b, c, d]: [&[T]; 4]) {
     let f = named(K);
-    for ((((o, a), b), c), d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-        *o = T::join(f, T::join(f, T::join(f, T::join(f, *o, a.lift()), b.lift()), c.lift()), d.lift());
+    for ((((o, &a), &b), &c), &d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+        *o = T::join(f, T::join(f, T::join(f, T::join(f, *o, a), b), c), d);
     }
 }
 
 #[inline(always)]
-fn fold_one<T: Accumulate, const K: u8>(out: &mut [T::Acc], a: &[T]) {
-    for (o, a) in out.iter_mut().zip(a) { *o = T::join(named(K), *o, a.lift()); }
+fn fold_one<T: Accumulate, const K: u8>(out: &mut [T], a: &[T]) {
+    for (o, &a) in out.iter_mut().zip(a) { *o = T::join(named(K), *o, a); }
 }
 
 #[inline(always)]
-unsafe fn fold_columns<T: Accumulate, const K: u8, const M: bool>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T::Acc) {
+unsafe fn fold_columns<T: Accumulate, const K: u8, const M: bool>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) {
     // SAFETY: the caller's.
     unsafe {
         let row = |r: usize| std::slice::from_raw_parts(x.offset(r as isize * stride), len);
@@ -103,10 +103,10 @@ unsafe fn fold_columns<T: Accumulate, const K: u8, const M: bool>(x: *const T, r
 
 levels!(
     /// Each of `rows` rows of `len` elements, `stride` apart, to one accumulator.
-    rows_of<Accumulate>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T::Acc) = fold_rows);
+    rows_of<Accumulate>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) = fold_rows);
 levels!(
     /// Joins each of `rows` rows of `len` elements, `stride` apart, to a row of accumulators, in order.
-    columns_of<Accumulate>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T::Acc) = fold_columns);
+    columns_of<Accumulate>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) = fold_columns);
 
 /// The loop of a fold.
 macro_rules! by_fold {
@@ -143,7 +143,7 @@ pub unsafe fn columns(fold: Fold, x: *const f32, rows: usize, len: usize, stride
 }
 
 /// A float that rows are normalised in.
-pub trait Float: Accumulate<Acc = Self> + Real {
+pub trait Float: Accumulate + Real {
     fn exp_in_row<const M: bool>(self) -> Self;
 }
 impl Float for f32 {

@@ -35,7 +35,7 @@ impl Windows {
     fn y_len(&self) -> usize { self.axes.iter().map(|a| a.out).product::<usize>() * self.channels }
 
     /// Calls `f(start of the result's row, starts of the rows of x in its window)` for every window of an example, in row-major order.
-    fn each(&self, mut f: impl FnMut(usize, &[usize])) {
+    fn each(&self, f: &mut dyn FnMut(usize, &[usize])) {
         let n = self.axes.len();
         let windows: usize = self.axes.iter().map(|a| a.out).product();
         let mut at = vec![0; n];
@@ -64,9 +64,9 @@ impl Windows {
 
     /// Calls `f(start of the result's row, the element of x that each of its channels takes)` for every window.
     /// That element is the first greatest one, by XLA's SelectAndScatter with `>=`; padding is never taken.
-    fn choices<T: Element>(&self, x: &[T], mut f: impl FnMut(usize, &[usize])) {
+    fn choices<T: Element>(&self, x: &[T], f: &mut dyn FnMut(usize, &[usize])) {
         let mut best = vec![0; self.channels];
-        self.each(|y, rows| {
+        self.each(&mut |y, rows| {
             let Some((&first, others)) = rows.split_first() else { return };
             for (c, b) in best.iter_mut().enumerate() { *b = first + c; }
             for &row in others {
@@ -101,7 +101,7 @@ fn example<T>(x: &[T], e: usize, len: usize) -> &[T] { &x[e * len..(e + 1) * len
 pub fn max<T: Element>(exec: &Exec, w: &Windows, x: &[T]) -> Vec<T> {
     w.run(exec, w.y_len(), T::from_f64(f64::NEG_INFINITY), |e, out| {
         let x = example(x, e, w.x_len());
-        w.each(|y, rows| for &row in rows {
+        w.each(&mut |y, rows| for &row in rows {
             for (o, &v) in out[y..y + w.channels].iter_mut().zip(&x[row..row + w.channels]) { if v > *o || v.is_nan() { *o = v; } }
         });
     })
@@ -110,7 +110,7 @@ pub fn max<T: Element>(exec: &Exec, w: &Windows, x: &[T]) -> Vec<T> {
 pub fn sum<T: Number>(exec: &Exec, w: &Windows, x: &[T]) -> Vec<T> {
     w.run(exec, w.y_len(), T::from_i64(0), |e, out| {
         let x = example(x, e, w.x_len());
-        w.each(|y, rows| for &row in rows {
+        w.each(&mut |y, rows| for &row in rows {
             for (o, &v) in out[y..y + w.channels].iter_mut().zip(&x[row..row + w.channels]) { *o = o.add(v); }
         });
     })
@@ -120,7 +120,7 @@ pub fn sum<T: Number>(exec: &Exec, w: &Windows, x: &[T]) -> Vec<T> {
 pub fn sum_grad<T: Number>(exec: &Exec, w: &Windows, g: &[T]) -> Vec<T> {
     w.run(exec, w.x_len(), T::from_i64(0), |e, out| {
         let g = example(g, e, w.y_len());
-        w.each(|y, rows| for &row in rows {
+        w.each(&mut |y, rows| for &row in rows {
             for (o, &v) in out[row..row + w.channels].iter_mut().zip(&g[y..y + w.channels]) { *o = o.add(v); }
         });
     })
@@ -130,7 +130,7 @@ pub fn sum_grad<T: Number>(exec: &Exec, w: &Windows, g: &[T]) -> Vec<T> {
 pub fn max_grad<T: Number>(exec: &Exec, w: &Windows, x: &[T], g: &[T]) -> Vec<T> {
     w.run(exec, w.x_len(), T::from_i64(0), |e, out| {
         let g = example(g, e, w.y_len());
-        w.choices(example(x, e, w.x_len()), |y, best| for (&b, &v) in best.iter().zip(&g[y..y + w.channels]) { out[b] = out[b].add(v); });
+        w.choices(example(x, e, w.x_len()), &mut |y, best| for (&b, &v) in best.iter().zip(&g[y..y + w.channels]) { out[b] = out[b].add(v); });
     })
 }
 
@@ -138,6 +138,6 @@ pub fn max_grad<T: Number>(exec: &Exec, w: &Windows, x: &[T], g: &[T]) -> Vec<T>
 pub fn max_pick<T: Element>(exec: &Exec, w: &Windows, x: &[T], h: &[T]) -> Vec<T> {
     w.run(exec, w.y_len(), T::from_i64(0), |e, out| {
         let h = example(h, e, w.x_len());
-        w.choices(example(x, e, w.x_len()), |y, best| for (o, &b) in out[y..y + w.channels].iter_mut().zip(best) { *o = h[b]; });
+        w.choices(example(x, e, w.x_len()), &mut |y, best| for (o, &b) in out[y..y + w.channels].iter_mut().zip(best) { *o = h[b]; });
     })
 }
