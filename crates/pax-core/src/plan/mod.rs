@@ -56,7 +56,9 @@ pub struct Plan {
     /// The slot of each input, if it is read.
     inputs: Vec<Option<Slot>>,
     outputs: Vec<Place>,
+    /// Bytes that the phases share, and floats that a thread needs for itself.
     arena: usize,
+    own: usize,
     profile: show::Profile,
 }
 
@@ -102,13 +104,16 @@ fn aligned(memory: &mut [f32]) -> *mut u8 {
 }
 
 impl Chunks {
+    /// Floats of a thread's memory.
+    fn own(&self) -> usize { (self.scratch / 4).saturating_add(self.room).saturating_add(16) }
+
     fn run(&self, exec: &Exec, bases: &[*mut u8]) {
         let bases = Shared(bases);
         let chunk = |c: usize| {
             let bases = &bases;
             OWN.with(|own| {
                 let (memory, table) = &mut *own.borrow_mut();
-                let floats = self.scratch / 4 + self.room + 16;
+                let floats = self.own();
                 if memory.len() < floats { *memory = vec![0.0; floats]; }
                 if cfg!(debug_assertions) { memory[..floats].fill(f32::NAN); }
                 let (from, to) = (part(self.units, c, self.chunks), part(self.units, c + 1, self.chunks));
@@ -147,9 +152,10 @@ impl Plan {
     }
 
     /// Runs `f` with the plan's memory.
-    fn with_arena<R>(&self, cx: &Cx, f: impl FnOnce(*mut u8) -> R) -> R {
+    fn with_arena<R>(&self, cx: &Cx, f: impl FnOnce(*mut u8) -> Result<R>) -> Result<R> {
         let floats = if self.arena > 0 { self.arena / 4 + 16 } else { 0 };
-        cx.meter.steadily(|| cx.meter.with_arena(floats, |arena| f(aligned(arena))))
+        cx.meter.room(self.own)?;
+        cx.meter.steadily(|| cx.meter.with_arena(floats, |arena| f(aligned(arena))))?
     }
 
     /// Bases of what lies there from the start.
