@@ -2,11 +2,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use smallvec::SmallVec;
-
 use crate::{Array, DType, Meter};
 
-pub type Dims = SmallVec<[usize; 6]>;
+pub use pax_kernels::Dims;
 
 /// What is known of a tensor without computing it.
 #[derive(Clone, Debug, PartialEq, Eq)]

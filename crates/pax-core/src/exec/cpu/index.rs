@@ -2,21 +2,11 @@
 use crate::dtype::Element;
 use crate::exec::{Exec, Shared};
 use crate::{dispatch, Array, Error, Result};
+pub use pax_kernels::chunk::index::{place, Lay};
 
-/// `[batch, outer, n, inner]` of the tensor that is indexed, and how many places each batch item names.
-#[derive(Clone, Copy)]
-pub struct Lay { pub batch: usize, pub outer: usize, pub n: usize, pub inner: usize, pub places: usize }
-
-/// The place of each index: a negative one counts from the end once; what is then outside is moved to the edge or is `n`.
+/// The place of each index.
 pub fn places(indices: &Array, n: usize, clamp: bool) -> Result<Vec<usize>> {
     dispatch!(indices.dtype, T => Ok(indices.to_slice::<T>()?.iter().map(|i| place(i.to_i64(), n, clamp)).collect()))
-}
-
-/// The place of one index.
-#[inline]
-pub fn place(i: i64, n: usize, clamp: bool) -> usize {
-    let i = if i < 0 { i.saturating_add(n as i64) } else { i };
-    if (0..n as i64).contains(&i) { i as usize } else if clamp && n > 0 { if i < 0 { 0 } else { n - 1 } } else { n }
 }
 
 /// Elements in a chunk of copies.

@@ -6,7 +6,10 @@ pub mod index;
 pub mod loops;
 pub mod reduce;
 
-pub use super::view::Slot;
+use std::cell::RefCell;
+
+/// A buffer of one run.
+pub type Slot = usize;
 
 /// Where each slot lies in this run; in a chunk, where a slot of its own would lie if it were whole.
 #[derive(Clone, Copy)]
@@ -45,22 +48,6 @@ impl Kernel {
         }
     }
 
-    /// What it does, for people.
-    pub fn label(&self) -> String {
-        match self {
-            Kernel::Loop(l) => format!("loop of {}", l.size),
-            Kernel::Dot(d) => format!("{:?} products {}×{}×{}", d.batch.as_slice(), d.m, d.k, d.n),
-            Kernel::Product(p) => format!("product {}×{}×{}", p.dot.m, p.dot.k, p.dot.n),
-            Kernel::Pack(p) => format!("pack {}×{}", p.k, p.n),
-            Kernel::Reduce(r) => format!("{:?} {:?} over {:?}{}", r.fold, r.kept.as_slice(), r.over.as_slice(), if r.across { ", a chunk" } else { "" }),
-            Kernel::Gather(g) => format!("gather {} of {}", g.rows(), g.lay.inner),
-            Kernel::Conv(c) => format!("conv {:?} of {} images", c.which, c.n),
-            Kernel::ConvPack(_) => "pack a kernel".into(),
-            Kernel::Concat(c) => format!("{} parts in {} rows", c.parts.len(), c.rows),
-            Kernel::Scatter(s) => format!("scatter {} of {}", s.lay.places, s.lay.inner),
-        }
-    }
-
     /// True if a few units at a time cost no more than many: it prepares nothing, and reads nothing that all of them share.
     pub fn divides(&self) -> bool { matches!(self, Kernel::Loop(_) | Kernel::Reduce(_) | Kernel::Gather(_) | Kernel::Concat(_)) }
 
@@ -86,5 +73,66 @@ impl Kernel {
                 Kernel::Concat(c) => c.run(bases, part(c.rows, from, of), part(c.rows, to, of)),
             }
         }
+    }
+}
+
+/// Runs chunks, numbered by the problem and never by the threads, so that results do not depend on their number.
+pub trait Pool {
+    fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync));
+}
+
+/// A slot that each chunk has for itself: where its units lie in the chunk's memory, and bytes of one.
+pub struct Local { pub slot: Slot, pub offset: usize, pub unit: usize }
+
+/// Kernels that each chunk runs one after the other on its own units, `step` at a time, so that what they make stays in the cache.
+pub struct Chunks { pub units: usize, pub chunks: usize, pub step: usize, pub kernels: Vec<Kernel>, pub locals: Vec<Local>, pub scratch: usize, pub room: usize }
+
+/// Bases that chunks share.
+struct Shared<'a>(&'a [*mut u8]);
+// SAFETY: chunks write disjoint units (`Kernel::run`'s contract).
+unsafe impl Sync for Shared<'_> {}
+
+thread_local! {
+    /// A thread's memory for chunks, and its table of bases.
+    static OWN: RefCell<(Vec<f32>, Vec<*mut u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+/// The first address of `memory` that is a multiple of 64.
+pub fn aligned(memory: &mut [f32]) -> *mut u8 {
+    let p = memory.as_mut_ptr();
+    p.wrapping_add(p.align_offset(64).min(16)).cast()
+}
+
+impl Chunks {
+    /// `bases`: where each slot lies that is not a chunk's own.
+    pub fn run(&self, pool: &dyn Pool, bases: &[*mut u8]) {
+        let bases = Shared(bases);
+        let chunk = |c: usize| {
+            let bases = &bases;
+            OWN.with(|own| {
+                let (memory, table) = &mut *own.borrow_mut();
+                let floats = self.scratch / 4 + self.room + 16;
+                if memory.len() < floats { *memory = vec![0.0; floats]; }
+                if cfg!(debug_assertions) { memory[..floats].fill(f32::NAN); }
+                let (from, to) = (part(self.units, c, self.chunks), part(self.units, c + 1, self.chunks));
+                let own = aligned(memory);
+                let mut bases = bases.0;
+                if !self.locals.is_empty() {
+                    table.clear();
+                    table.extend_from_slice(bases);
+                    for l in &self.locals { table[l.slot] = own.wrapping_add(l.offset).wrapping_sub(from * l.unit); }
+                    bases = table;
+                }
+                let room = own.wrapping_add(self.scratch).cast::<f32>();
+                let mut at = from;
+                while at < to {
+                    let end = to.min(at + self.step);
+                    // SAFETY: the plan gives every slot that these kernels name a base with its size, and chunks share no unit.
+                    for k in &self.kernels { unsafe { k.run(Bases(bases), (at, end, self.units), (c, at > from), room) } }
+                    at = end;
+                }
+            });
+        };
+        if self.chunks == 1 { chunk(0) } else { pool.run(self.chunks, &chunk) }
     }
 }
