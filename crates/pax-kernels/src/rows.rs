@@ -61,8 +61,8 @@ fn fold_lanes<T: Accumulate, const K: u8, const L: usize>(xs: &[T]) -> T {
 fn fold_row<T: Accumulate, const K: u8>(xs: &[T]) -> T {
     let mut acc = T::start(named(K));
     for block in xs.chunks(BLOCK) {
-        // Few lanes for few elements; many hide how long an operation takes.
-        let part = if block.len() < 256 { fold_lanes::<T, K, 16>(block) } else { fold_lanes::<T, K, 64>(block) };
+        // Few lanes for few elements; many hide how long an operation takes. Integers have no order, and the compiler makes vectors itself.
+        let part = if !T::DTYPE.is_float() { fold_lanes::<T, K, 1>(block) } else if block.len() < 256 { fold_lanes::<T, K, 16>(block) } else { fold_lanes::<T, K, 64>(block) };
         acc = T::join(named(K), acc, part);
     }
     acc
