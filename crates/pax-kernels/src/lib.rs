@@ -8,6 +8,7 @@ pub mod fold;
 mod lanes;
 pub mod panel;
 pub mod rows;
+pub mod sort;
 pub mod threefry;
 pub mod tile;
 pub mod tile_int;

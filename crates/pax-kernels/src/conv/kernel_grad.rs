@@ -17,6 +17,9 @@ impl Direct {
     }
 
     /// Rows `begin..end` of `dk [kernel c, o]`.
+    ///
+    /// # Safety
+    /// As for `kernel_grad`.
     #[allow(clippy::too_many_arguments)]
     pub unsafe fn kernel_rows(&self, begin: usize, end: usize, x: *const f32, dy: *const f32, dk: *mut f32, add: bool, scratch: *mut f32) {
         let (c, o, out, pitch) = (self.ahead.depth, self.ahead.wide, self.out, self.ahead.window.pitch());

@@ -3,6 +3,7 @@ use crate::dtype::Element;
 use crate::exec::{Exec, Shared};
 use crate::{dispatch, Array, Error, Result};
 pub use pax_kernels::chunk::index::{place, Lay};
+use pax_kernels::sort::sort;
 
 /// The place of each index.
 pub fn places(indices: &Array, n: usize, clamp: bool) -> Result<Vec<usize>> {
@@ -70,9 +71,7 @@ pub fn order(exec: &Exec, keys: &[Array], n: usize) -> Result<Vec<i32>> {
         exec.chunks(size / n, (CHUNK / n).max(1), &|from, to| for lane in from..to {
             let base = lane * n;
             // SAFETY: each lane belongs to one chunk.
-            let lane = unsafe { shared.range(base, base + n) };
-            for (i, o) in lane.iter_mut().enumerate() { *o = i as i32; }
-            lane.sort_by(|&a, &b| float.iter().map(|k| k[base + a as usize].cmp(&k[base + b as usize])).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal));
+            sort(&float, base, unsafe { shared.range(base, base + n) });
         });
     }
     Ok(out)
