@@ -1,5 +1,5 @@
 import { abstractFrame, checked, describe, DTYPES, epoch, fail, freeHandles, reserve, scratch, use, verbs, type Frame } from "./engine.js";
-import { PaxError } from "./errors.js";
+import { PaxError, shown } from "./errors.js";
 import type { TensorMethods } from "./ops/methods.js";
 import { cast, concatenate, reshape } from "./ops/generated/rows.js";
 import { setLeafHooks, TensorBase } from "./tree/leaf.js";
@@ -104,7 +104,7 @@ export class Tensor extends TensorBase {
   item(): number;
   item<T extends Scalar>(): T;
   item(): Scalar {
-    if (this.size !== 1) throw new PaxError("shape", `item() reads one element, this tensor has shape [${this.shape.join(", ")}]: use toArray()`);
+    if (this.size !== 1) throw new PaxError("shape", `item() reads one element, this tensor has shape ${shown(this.shape)}: use toArray()`);
     if (this.dtype === "int64") return this.dataSync()[0]!;
     if (verbs.item(use(this)) < 0) this.unreadable();
     const x = scratch[0]!;
@@ -136,7 +136,7 @@ export class Tensor extends TensorBase {
     const gone = this.id === 0 || this.epoch !== epoch;
     const abstract = this.frame !== null && (this.frame.ended || this.frame.abstract);
     const values = gone ? "disposed" : abstract ? "abstract" : print(this);
-    return `Tensor ${this.dtype}[${this.shape.join(", ")}] ${values}`;
+    return `Tensor ${this.dtype}${shown(this.shape)} ${values}`;
   }
   [Symbol.for("nodejs.util.inspect.custom")](): string { return this.toString(); }
 }
@@ -148,7 +148,7 @@ function print(t: Tensor): string {
   const show = (x: Nested<Scalar>): string => {
     if (!Array.isArray(x)) return short(x as Scalar);
     const items = x.length > 12 ? [...x.slice(0, 5).map(show), "…", ...x.slice(-5).map(show)] : x.map(show);
-    return `[${items.join(", ")}]`;
+    return shown(items);
   };
   return show(t.toArray());
 }

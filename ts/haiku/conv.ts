@@ -1,4 +1,4 @@
-import { PaxError } from "../errors.js";
+import { opError, shown } from "../errors.js";
 import { truncatedNormal, zeros, type Initializer } from "../initializers.js";
 import { channelsOf, conv, convTranspose, isChannelsFirst, paddingOf, sizesOf, wrongInput, type ConvSpec, type Padding, type Sizes } from "../nn/functional/conv.js";
 import * as rows from "../ops/generated/rows.js";
@@ -35,7 +35,7 @@ abstract class ConvBase extends Module {
     const { withBias = true, wInit, bInit, mask = null } = this.common;
     const w = getParameter("w", shape, x.dtype, wInit ?? truncatedNormal(1 / Math.sqrt(fanIn)));
     if (mask !== null && mask.shape.join() !== shape.join()) {
-      throw new PaxError("shape", `${this.spec.op}: the mask of \`${this.moduleName}\` has shape [${mask.shape.join(", ")}], its weights [${shape.join(", ")}]`, { op: this.spec.op, path: this.moduleName });
+      throw opError("shape", this.spec.op, `the mask of \`${this.moduleName}\` has shape ${shown(mask.shape)}, its weights ${shown(shape)}`, { path: this.moduleName });
     }
     const ones = this.spec.channelsFirst ? this.kernel.map(() => 1) : [];
     return [mask === null ? w : rows.mul(w, mask), withBias ? getParameter("b", [this.outputChannels, ...ones], x.dtype, bInit ?? zeros) : null];
@@ -55,7 +55,7 @@ abstract class Conv extends ConvBase {
     const x = asTensor(inputs);
     const channels = this.channels(x);
     if (channels % this.groups !== 0 || this.outputChannels % this.groups !== 0) {
-      throw new PaxError("shape", `${this.spec.op}: ${channels} and ${this.outputChannels} channels of \`${this.moduleName}\` do not divide into ${this.groups} groups: featureGroupCount must divide both`, { op: this.spec.op, path: this.moduleName });
+      throw opError("shape", this.spec.op, `${channels} and ${this.outputChannels} channels of \`${this.moduleName}\` do not divide into ${this.groups} groups: featureGroupCount must divide both`, { path: this.moduleName });
     }
     const window = [...this.kernel, channels / this.groups];
     const [w, b] = this.weights(x, [...window, this.outputChannels], window.reduce((p, q) => p * q));

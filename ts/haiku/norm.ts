@@ -1,4 +1,4 @@
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import { constant, ones, zeros, type Initializer } from "../initializers.js";
 import { affine, batchMoments, emaStep, normalize, zeroDebias } from "../nn/functional/norm.js";
 import { axesOf } from "../ops/axes.js";
@@ -19,12 +19,12 @@ abstract class Norm extends Module {
     super(init);
     this.eps = init.eps ?? 1e-5;
     if ((!createScale && init.scaleInit !== undefined) || (!createOffset && init.offsetInit !== undefined)) {
-      throw new PaxError("value", `${op}: an initializer was given for a scale or offset that is not created`, { op });
+      throw opError("value", op, "an initializer was given for a scale or offset that is not created");
     }
   }
   protected scaleAndOffset(shape: Shape, x: Tensor, { scale = null, offset = null }: ScaleAndOffset): readonly [scale: Tensor | null, offset: Tensor | null] {
     if ((this.createScale && scale !== null) || (this.createOffset && offset !== null)) {
-      throw new PaxError("value", `${this.op}: \`${this.moduleName}\` has a scale or offset of its own, so none can be passed`, { op: this.op, path: this.moduleName });
+      throw opError("value", this.op, `\`${this.moduleName}\` has a scale or offset of its own, so none can be passed`, { path: this.moduleName });
     }
     return [
       this.createScale ? getParameter("scale", shape, x.dtype, this.init.scaleInit ?? ones) : scale,
@@ -57,7 +57,7 @@ export class ExponentialMovingAverage extends Module {
   constructor(readonly decay: number, { zeroDebias: debias = true, warmupLength = 0, name }: Name & { readonly zeroDebias?: boolean; readonly warmupLength?: number } = {}) {
     super({ name });
     if (warmupLength < 0 || (warmupLength > 0 && debias)) {
-      throw new PaxError("value", `hk.ExponentialMovingAverage: a warmupLength of ${warmupLength} must not be negative, and a positive one needs zeroDebias: false`, { op: "hk.ExponentialMovingAverage" });
+      throw opError("value", "hk.ExponentialMovingAverage", `a warmupLength of ${warmupLength} must not be negative, and a positive one needs zeroDebias: false`);
     }
     this.options = { zeroDebias: debias, warmupLength };
   }

@@ -1,5 +1,5 @@
 import { frame } from "../engine.js";
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import { concatenate } from "../ops/join.js";
 import { swapaxes } from "../ops/shape.js";
@@ -51,7 +51,7 @@ const loopOf = control.scan as Loop;
 export function scan<C, X, Y>(f: Step<C, X, Y>, init: C, xs: X, { length, reverse = false }: ScanOptions = {}): [carry: C, ys: Y] {
   const context = contextFor("hk.scan");
   const count = length ?? (leaves(xs) as Tensor[])[0]?.shape[0];
-  if (count === undefined) throw new PaxError("value", "hk.scan: give a length where xs has no tensor", { op: "hk.scan" });
+  if (count === undefined) throw opError("value", "hk.scan", "give a length where xs has no tensor");
   const step = stateful(context, f);
   const loop = (carry: C, rest: X, times: number): [C, Y] => {
     const inner: Inner = { state: currentState(context), rng: context.rng };

@@ -1,5 +1,5 @@
 import { theHost } from "../engine.js";
-import { PaxError } from "../errors.js";
+import { PaxError, shown } from "../errors.js";
 import { array, Tensor, tensorFromBytes, type ArrayData, type DType, type Shape, type TypedArray } from "../tensor.js";
 import { flatten, paths, unflatten, type LeafOf } from "../tree/index.js";
 
@@ -13,7 +13,7 @@ const MAX_HEADER = 100_000_000;
 const MAX_DEPTH = 8;
 
 const bad = (what: string, cause?: unknown): PaxError => new PaxError("io", `not a safetensors file: ${what}`, { cause });
-const show = (dtype: DType, shape: Shape): string => `${dtype}[${shape.join(", ")}]`;
+const show = (dtype: DType, shape: Shape): string => `${dtype}${shown(shape)}`;
 
 interface Entry { readonly name: string; readonly dtype: DType; readonly shape: Shape; readonly start: number; readonly end: number }
 

@@ -1,4 +1,4 @@
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import { truncatedNormal, zeros, type Initializer } from "../initializers.js";
 import { Module } from "../module/index.js";
 import { asTensor, type Shape, type Tensor, type TensorLike } from "../tensor.js";
@@ -45,7 +45,7 @@ abstract class Conv extends ConvBase {
     super(op, rank, inFeatures, outFeatures, options);
     const { rate = 1, featureGroupCount = 1 } = options;
     if (inFeatures % featureGroupCount !== 0 || outFeatures % featureGroupCount !== 0) {
-      throw new PaxError("shape", `${op}: ${inFeatures} and ${outFeatures} features do not divide into ${featureGroupCount} groups: featureGroupCount must divide both`, { op });
+      throw opError("shape", op, `${inFeatures} and ${outFeatures} features do not divide into ${featureGroupCount} groups: featureGroupCount must divide both`);
     }
     this.rate = sizesOf(op, "rate", rate, rank);
     this.featureGroupCount = featureGroupCount;

@@ -1,14 +1,7 @@
 /** Axes and shapes as users give them, and the errors about them. */
-import { PaxError, type ErrorCode } from "../errors.js";
+import { opError, shown } from "../errors.js";
 import { asTensor, Tensor, type Axis, type Shape, type TensorLike } from "../tensor.js";
 import * as rows from "./generated/rows.js";
-
-/** An error that names its op. */
-export const opError = (code: ErrorCode, op: string | undefined, sentence: string): PaxError =>
-  (op === undefined ? new PaxError(code, sentence) : new PaxError(code, `${op}: ${sentence}`, { op }));
-
-/** A shape as errors print it. */
-export const shown = (shape: Shape): string => `[${shape.join(", ")}]`;
 
 /** A number that must be known when a function is traced. @throws PaxError `trace` for a tensor. */
 export function staticNumber(x: unknown, what: string, op?: string): number {

@@ -1,6 +1,7 @@
 /** Reductions over axes: `axis` is a number, several, or null for all; negative ones count from the end. */
+import { opError, shown } from "../errors.js";
 import { asTensor, type Axis, type Tensor, type TensorLike } from "../tensor.js";
-import { axesOf, axisOf, flatUnless, keptShape, opError, shown, stretched } from "./axes.js";
+import { axesOf, axisOf, flatUnless, keptShape, stretched } from "./axes.js";
 import { asFloat, floatFormat } from "./dtypes.js";
 import * as rows from "./generated/rows.js";
 import { part } from "./join.js";

@@ -1,6 +1,7 @@
 /** The same elements under another shape or in another order of axes. */
+import { opError, shown } from "../errors.js";
 import { asTensor, type Axis, type Shape, type Tensor, type TensorLike } from "../tensor.js";
-import { axesOf, axisOf, commonShape, opError, shapeOf, shown, staticInt, stretched } from "./axes.js";
+import { axesOf, axisOf, commonShape, shapeOf, staticInt, stretched } from "./axes.js";
 import * as rows from "./generated/rows.js";
 
 /** The same elements in row-major order under `shape`, in which one -1 stands for what is left. @throws PaxError `shape` if their number differs. */

@@ -1,5 +1,5 @@
 /** Trees of labels beside a tree of parameters: masks and the groups of `partition`. */
-import { PaxError } from "../errors.js";
+import { opError, PaxError } from "../errors.js";
 import { flattenNode, stepOf, type Node } from "../tree/flatten.js";
 import { flatten, leaves, unflatten, type TensorTree } from "../tree/index.js";
 import { formatPath, MapKey, quotePath, type Step } from "../tree/path.js";
@@ -34,7 +34,7 @@ function read<L>(reader: Reader<L>, spec: unknown, node: Node, steps: Step[], ou
   }
   const unlike = (why: string): PaxError => {
     const path = formatPath(steps);
-    return new PaxError("tree", `${reader.op}: the tree is ${reader.what} with the parameters' structure, or stops above it, but ${quotePath(path)} ${why}`, { op: reader.op, path });
+    return opError("tree", reader.op, `the tree is ${reader.what} with the parameters' structure, or stops above it, but ${quotePath(path)} ${why}`, { path });
   };
   if (node.type === "leaf" || spec === undefined || spec === null) {
     if (countLeaves(node) > 0) throw unlike(spec === undefined || spec === null ? "is missing" : `is ${typeof spec === "object" ? "a container, where there is one leaf" : `a ${typeof spec}`}`);

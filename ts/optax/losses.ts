@@ -2,7 +2,7 @@
  * Losses, one number an example: the mean is the caller's. `axis` is where the classes or features are, -1 by default; `where` tells which of them count.
  * For losses over classes a `where` of fewer axes than the logits is one of examples.
  */
-import { PaxError } from "../errors.js";
+import { opError, shown } from "../errors.js";
 import { axesOf, axisOf } from "../ops/axes.js";
 import { eye } from "../ops/diagonal.js";
 import * as rows from "../ops/generated/rows.js";
@@ -19,7 +19,7 @@ export type Over = { readonly axis?: Axis; readonly where?: TensorLike };
 function floats(op: string, name: string, x: TensorLike): Tensor {
   const t = asTensor(x);
   if (t.dtype.includes("float")) return t;
-  throw new PaxError("dtype", `${op}: ${name} are ${t.dtype}, not floats: cast them, \`${name}.astype("float32")\``, { op });
+  throw opError("dtype", op, `${name} are ${t.dtype}, not floats: cast them, \`${name}.astype("float32")\``);
 }
 const sumOver = (x: Tensor, { axis = -1, where }: Over, keepdims = false): Tensor =>
   sum(where === undefined ? x : rows.select(where, x, 0), axis, { keepdims });
@@ -33,7 +33,7 @@ function errors(op: string, predictions: TensorLike, targets: TensorLike | undef
 export function squaredError(predictions: TensorLike, targets?: TensorLike): Tensor {
   const [p, t] = [asTensor(predictions), asTensor(targets ?? predictions)];
   if (p.shape.join() !== t.shape.join()) {
-    throw new PaxError("shape", `squaredError: predictions of shape [${p.shape.join(", ")}] and targets of shape [${t.shape.join(", ")}]: they must be the same`, { op: "squaredError" });
+    throw opError("shape", "squaredError", `predictions of shape ${shown(p.shape)} and targets of shape ${shown(t.shape)}: they must be the same`);
   }
   return rows.square(errors("squaredError", p, targets));
 }
