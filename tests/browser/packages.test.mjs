@@ -150,7 +150,8 @@ test("the package holds what it should, and no more", () => {
   const scripts = (folder, names) => names.flatMap((n) => [`dist/${folder}${n}.js`, `dist/${folder}${n}.js.map`]);
   assert.equal(files.sort(), [
     "CHANGELOG.md", "LICENSE", "README.md", "THIRD-PARTY.md", "package.json",
-    ...scripts("", ["index", "internal"]), ...scripts("chunks/", ["chunk-HASH"]), ...scripts("web/", ["chunk-HASH"]), "dist/web/index.js", "dist/web/internal.js", ...scripts("web/", ["server"]),
+    ...scripts("", ["index", "internal"]), ...scripts("chunks/", ["chunk-HASH"]), ...scripts("web/", ["chunk-HASH"]), "dist/web/index.js", "dist/web/internal.js",
+    ...scripts("web/", ["server"]),
     ...["simd", "relaxed", "threads"].map((n) => `dist/wasm/pax-${n}.wasm`),
   ].sort());
 });

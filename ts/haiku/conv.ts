@@ -1,6 +1,6 @@
 import { opError, shown } from "../errors.js";
 import { truncatedNormal, zeros, type Initializer } from "../initializers.js";
-import { channelsOf, conv, convTranspose, isChannelsFirst, paddingOf, sizesOf, wrongInput, type ConvSpec, type Padding, type Sizes } from "../nn/functional/conv.js";
+import { channelsOf, conv, convTranspose, sizesOf, specOf, wrongInput, type ConvSpec, type Padding, type Sizes } from "../nn/functional/conv.js";
 import * as rows from "../ops/generated/rows.js";
 import { asTensor, type Shape, type Tensor, type TensorLike } from "../tensor.js";
 import type { Name } from "./basic.js";
@@ -21,8 +21,7 @@ abstract class ConvBase extends Module {
   constructor(label: string, rank: number, readonly outputChannels: number, kernelShape: Sizes, private readonly common: Common<string>) {
     super(common);
     const op = `hk.${label}`;
-    const { stride = 1, padding = "SAME", dataFormat = "channels_last" } = common;
-    this.spec = { op, rank, stride: sizesOf(op, "stride", stride, rank), padding: paddingOf(op, padding, rank), channelsFirst: isChannelsFirst(op, rank, dataFormat) };
+    this.spec = specOf(op, rank, common);
     this.kernel = sizesOf(op, "kernelShape", kernelShape, rank);
   }
 

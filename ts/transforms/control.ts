@@ -6,18 +6,18 @@ import { quotePath } from "../tree/path.js";
 import type { Traced } from "../tree/types.js";
 import { firstDifference, differenceError } from "../tree/structure.js";
 import { flattenTensors, pathOf, unflattenTree, type Flat, type Spec } from "./frame.js";
+import { sameSpec } from "./retrace.js";
 import { rebuilder, specOf, subProgram, type AnyFn, type Part, type SubProgram } from "./trace.js";
 import type { Args, Loose, TreeOfTensors } from "./types.js";
 
 const show = (s: Spec): string => `${s.dtype}${shown(s.shape)}${s.weak ? " (weak: a JavaScript number)" : ""}`;
-const same = (a: Spec, b: Spec, weakness: boolean): boolean => a.dtype === b.dtype && a.shape.join() === b.shape.join() && (!weakness || a.weak === b.weak);
 
 /** Demands that a step leaves structure, shapes, dtypes and weakness as they were. */
 function assertCarry(op: string, before: Flat, after: Part): void {
   const found = firstDifference(before.structure.node, after.structure.node);
   if (found !== null) throw differenceError(op, found, ["in the carry", "after a step"]);
   before.leaves.forEach((t, i) => {
-    if (same(specOf(t), after.specs[i]!, true)) return;
+    if (sameSpec(t, after.specs[i]!)) return;
     const path = pathOf(before.structure, i);
     const cure = t.weak && !after.specs[i]!.weak ? ": begin with np.array(…)" : "; cast it, or begin with what a step gives";
     throw opError(t.dtype === after.specs[i]!.dtype ? "shape" : "dtype", op, `the carry${path === "" ? "" : ` at ${quotePath(path)}`} is ${show(specOf(t))}, and ${show(after.specs[i]!)} after a step${cure}`, { path });
@@ -81,7 +81,7 @@ export function cond<A extends Args, R>(
   if (found !== null) throw differenceError("cond", found, ["in the result of the first function", "in that of the second"]);
   then.specs.forEach((a, i) => {
     const [b, path] = [otherwise.specs[i]!, pathOf(then.structure, i)];
-    if (!same(a, b, false)) throw opError(a.dtype === b.dtype ? "shape" : "dtype", "cond", `the functions give ${show(a)} and ${show(b)}${path === "" ? "" : ` at ${quotePath(path)}`}: both must give the same`, { path });
+    if (!sameSpec({ ...a, weak: b.weak }, b)) throw opError(a.dtype === b.dtype ? "shape" : "dtype", "cond", `the functions give ${show(a)} and ${show(b)}${path === "" ? "" : ` at ${quotePath(path)}`}: both must give the same`, { path });
   });
   return unflattenTree(then.structure, rows.cond(test, leaves, then, otherwise)) as R;
 }

@@ -34,7 +34,8 @@ export class Structure<T> {
   }
 }
 
-const leavesOf = (node: Node): number =>
+/** How many leaves are under a node. */
+export const leavesOf = (node: Node): number =>
   node.type === "leaf" ? 1 : node.type === "null" ? 0 : node.children.reduce((n, child) => n + leavesOf(child), 0);
 
 function nodeKey(node: Node): string {

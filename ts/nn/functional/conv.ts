@@ -49,6 +49,11 @@ export function paddingOf(op: string, padding: Padding, rank: number): Named | P
   return Array.from({ length: rank }, (_, i) => pairs[i] ?? pairs[0]!);
 }
 
+/** What the options of a layer say. @throws PaxError `value` */
+export const specOf = (
+  op: string, rank: number, { stride = 1, padding = "SAME", dataFormat = "channels_last" }: { readonly stride?: Sizes; readonly padding?: Padding; readonly dataFormat?: string },
+): ConvSpec => ({ op, rank, stride: sizesOf(op, "stride", stride, rank), padding: paddingOf(op, padding, rank), channelsFirst: isChannelsFirst(op, rank, dataFormat) });
+
 /** Padding of a window that slides over each axis (XLA's rules): `SAME` gives ceil(size / stride) places, the odd cell behind. */
 export function windowPadding(padding: Named | Pairs, sizes: Shape, windows: Shape, stride: Shape): Pairs {
   if (padding === "VALID") return sizes.map(() => [0, 0]);
