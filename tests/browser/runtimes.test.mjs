@@ -116,8 +116,6 @@ test.before(() => {
 });
 test.after(() => { rmSync(project, { recursive: true, force: true }); });
 
-const run = (command, ...args) => JSON.parse(execFileSync(command, args, { cwd: project, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 120_000 }));
-
 /** What the program gives with this checkout's library, natively. */
 let native;
 const inNode = async () => (native ??= JSON.parse(JSON.stringify(await (await import(join(project, "program.js"))).program(pax, {}))));
