@@ -24,7 +24,8 @@ export class Device {
 }
 export const cpu = new Device("cpu", 0);
 
-const SIZES: Record<DType, number> = { float32: 4, float64: 8, float16: 2, bfloat16: 2, int32: 4, int64: 8, uint8: 1, uint32: 4, bool: 1 };
+/** Bytes of an element. */
+export const SIZES: Record<DType, number> = { float32: 4, float64: 8, float16: 2, bfloat16: 2, int32: 4, int64: 8, uint8: 1, uint32: 4, bool: 1 };
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the methods of rows are installed by ops/methods.ts
 export interface Tensor extends TensorMethods {}
@@ -239,7 +240,7 @@ export function asTensor(x: TensorLike, op?: string): Tensor {
 }
 
 /** True for the dtypes that have gradients. */
-export const isFloatDType = (dtype: DType): boolean => dtype.startsWith("float") || dtype === "bfloat16";
+export const isFloatDType = (dtype: DType): boolean => dtype.includes("float");
 
 /** Indices: numbers become int32. @throws PaxError `value` for NaN or fractions, `dtype` for a float tensor. */
 export function asIndex(x: Index | Nested<number>, op?: string): Tensor {

@@ -1,7 +1,7 @@
 import { opError } from "../errors.js";
 import { constant, ones, zeros, type Initializer } from "../initializers.js";
 import { affine, batchMoments, emaStep, normalize, zeroDebias } from "../nn/functional/norm.js";
-import { axesOf } from "../ops/axes.js";
+import { axesOf, otherAxes } from "../ops/axes.js";
 import * as rows from "../ops/generated/rows.js";
 import { asTensor, type Shape, type Tensor, type TensorLike } from "../tensor.js";
 import type { Name } from "./basic.js";
@@ -107,7 +107,7 @@ export class BatchNorm extends Norm {
   forward(inputs: TensorLike, isTraining: boolean, { testLocalStats = false, ...given }: ScaleAndOffset & { readonly testLocalStats?: boolean } = {}): Tensor {
     const x = asTensor(inputs);
     const channel = this.channelsFirst ? 1 : x.ndim - 1;
-    const axes = this.axis === undefined ? x.shape.map((_, i) => i).filter((i) => i !== channel) : axesOf(this.axis, x.ndim);
+    const axes = this.axis === undefined ? otherAxes(x, [channel]) : axesOf(this.axis, x.ndim);
     const [mean, variance] = isTraining || testLocalStats ? batchMoments("hk.BatchNorm", x, axes, runningInit() ? null : this.crossReplicaAxis)
       : [rows.cast(this.meanEma.average, x.dtype, false), rows.cast(this.varEma.average, x.dtype, false)];
     if (isTraining) {

@@ -1,7 +1,7 @@
 import { opError, PaxError, shown } from "../errors.js";
 import { ones, zeros } from "../initializers.js";
 import { Module, type State } from "../module/index.js";
-import { axesOf, axisOf } from "../ops/axes.js";
+import { axesOf, axisOf, otherAxes } from "../ops/axes.js";
 import * as rows from "../ops/generated/rows.js";
 import { array, asTensor, type Tensor, type TensorLike } from "../tensor.js";
 import { isChannelsFirst } from "./functional/conv.js";
@@ -133,7 +133,7 @@ export class GroupNorm extends Module {
       throw new PaxError("shape", `GroupNorm(${this.groups}, ${this.numChannels}) takes a batch with ${this.numChannels} channels ${this.channelsFirst ? "first" : "last"}, got shape ${shown(t.shape)}`, { op: "GroupNorm" });
     }
     const parted = rows.reshape(t, t.shape.flatMap((n, i) => (i === at ? [this.groups, n / this.groups] : [n])));
-    const axes = parted.shape.map((_, i) => i).filter((i) => i !== 0 && i !== at);
+    const axes = otherAxes(parted, [0, at]);
     const channels = t.shape.map((n, i) => (i === at ? n : 1));
     const wide = (p: Tensor | null): Tensor | null => (p === null ? null : rows.reshape(p, channels));
     return affine(rows.reshape(rows.layerNorm(parted, axes, this.eps), t.shape), wide(this.scale), wide(this.offset));

@@ -33,6 +33,9 @@ export function axesOf(axis: Axis | undefined, ndim: number, op?: string): numbe
   return axes.sort((a, b) => a - b);
 }
 
+/** The axes of `x` that are not among `axes`. */
+export const otherAxes = (x: Tensor, axes: readonly number[]): number[] => x.shape.map((_, i) => i).filter((i) => !axes.includes(i));
+
 /** The shape with the reduced axes kept as 1. */
 export const keptShape = (shape: Shape, axes: readonly number[]): number[] =>
   shape.map((n, i) => (axes.includes(i) ? 1 : n));

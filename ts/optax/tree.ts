@@ -5,7 +5,7 @@ import { clip as clamp } from "../ops/elementwise.js";
 import * as rows from "../ops/generated/rows.js";
 import * as reduce from "../ops/reduce.js";
 import * as random from "../random.js";
-import { asTensor, Tensor, type DType, type Shape, type TensorLike } from "../tensor.js";
+import { asTensor, isFloatDType, Tensor, type DType, type Shape, type TensorLike } from "../tensor.js";
 import { flatten, unflatten } from "../tree/index.js";
 import { formatPath, MapKey, type Step } from "../tree/path.js";
 import { isPlainObject } from "../tree/statics.js";
@@ -66,7 +66,7 @@ export const zerosLike = <P>(tree: P, options: { readonly dtype?: DType } = {}):
 export const onesLike = <P>(tree: P, options: { readonly dtype?: DType } = {}): P => each((x) => rows.full(x.shape, options.dtype ?? x.dtype, 1), tree);
 /** The widest or the narrowest float dtype of the leaves; float16 and bfloat16 together are float32 at the widest. */
 export function dtype(tree: unknown, which: "highest" | "lowest" = "highest"): DType {
-  const found = [...new Set(tensors(tree).map((x) => x.dtype).filter((d) => d.includes("float")))];
+  const found = [...new Set(tensors(tree).map((x) => x.dtype).filter(isFloatDType))];
   const half = found.find((d) => d !== "float32" && d !== "float64");
   if (which === "lowest") return half ?? (found.includes("float32") || found.length === 0 ? "float32" : "float64");
   return found.includes("float64") ? "float64" : found.length === 1 ? found[0]! : "float32";
