@@ -18,6 +18,8 @@ export let verbs: Verbs = new Proxy({} as Verbs, { get: missing });
 export let scratch: Float64Array = new Float64Array(0);
 /** How many binaries there have been: what one made is unknown to the next. */
 export let epoch = 0;
+/** The table of rows as text, a line each that begins with the name: errors need it, also those about an engine that is gone. */
+let manifest = "";
 let host: Host | undefined;
 
 function attach(binary: Verbs): void {
@@ -26,6 +28,7 @@ function attach(binary: Verbs): void {
   epoch += 1;
   scratch = verbs.room(1 << 13, moved);
   if (verbs.manifestHash() !== MANIFEST_HASH) throw new PaxError("device", "the binary and the facade of paxjs are of different versions: run `npm run build`");
+  manifest = verbs.manifest();
 }
 
 /** The place of the scratch changes when the memory that it lies in grows. */
@@ -173,7 +176,7 @@ function write(row: number, operands: readonly TensorLike[], params: readonly Pa
     for (const p of params) at = writeParam(at, p);
   } catch (e) {
     if (!(e instanceof PaxError)) throw e;
-    throw opError(e.code, camel(verbs.manifest().split("\n")[row]!.split("\t")[0]!), e.message, { cause: e });
+    throw opError(e.code, camel(manifest.split("\n")[row]!.split("\t")[0]!), e.message, { cause: e });
   }
 }
 
