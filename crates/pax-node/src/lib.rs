@@ -48,13 +48,17 @@ fn tell(env: sys::napi_env, bytes: i64) {
     if bytes != 0 { unsafe { sys::napi_adjust_external_memory(env, bytes, &mut total) }; }
 }
 
-/// V8 collects when it has heard of some 64 MB of foreign memory. It hears of ours eightfold: so it collects after a few
-/// megabytes of dropped tensors, and a training loop stays that flat.
-const PRESSURE: usize = 8;
+/// V8 collects when it has heard of some 64 MB of foreign memory. It hears more of ours than there is, so that it collects
+/// after 8 MB of dropped tensors, or, where steps work with more, after as much as is there, at most 32 MB: a training loop
+/// stays as flat as it is large, and does not wait for the collector all the time.
+fn pressure(alive: usize) -> usize { ((64 << 20) / alive.max(1)).clamp(2, 8) }
 
 /// Ties handles to the objects that JavaScript made for them; gives the bytes that these keep.
 fn track(env: sys::napi_env, cell: &RefCell<Instance>, made: &Made, targets: &[sys::napi_value]) -> Result<i64> {
-    let dead = cell.try_borrow().map_err(|_| Error::internal("the engine was entered twice"))?.session.dead.clone();
+    let (dead, alive) = {
+        let session = &cell.try_borrow().map_err(|_| Error::internal("the engine was entered twice"))?.session;
+        (session.dead.clone(), session.cx.meter.bytes.get())
+    };
     let mut sum = 0;
     for (&(handle, bytes), &target) in made.iter().zip(targets) {
         let list = Rc::into_raw(dead.clone());
@@ -63,7 +67,7 @@ fn track(env: sys::napi_env, cell: &RefCell<Instance>, made: &Made, targets: &[s
             drop(unsafe { Rc::from_raw(list) });
             return Err(Error::internal("what a verb should track is no object"));
         }
-        let told = (bytes * PRESSURE) as i64;
+        let told = (bytes * pressure(alive)) as i64;
         cell.try_borrow_mut().map_err(|_| Error::internal("the engine was entered twice"))?.session.handles.tie(handle, told);
         sum += told;
     }
