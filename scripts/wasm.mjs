@@ -10,6 +10,8 @@ import { crateSources, missing, root, stale } from "./setup.mjs";
 const TARGET = "wasm32-unknown-unknown";
 const SIMD = "+simd128";
 const RELAXED = `${SIMD},+relaxed-simd`;
+/** Bytes of the stack: programs within programs need some 5 kB a level, and the default is 1 MiB. */
+const STACK = 4 << 20;
 /** By name: vector instructions, and whether threads share the memory. */
 const BUILDS = {
   simd: { features: SIMD },
@@ -46,7 +48,7 @@ function compiler() {
 async function build(name, rustc) {
   const { features, shared } = BUILDS[name];
   const folder = join(root, "target", `wasm-${name}`);
-  const flags = [`-Ctarget-feature=${features}`, ...(shared ? SHARED.map((s) => `-Clink-arg=${s}`) : [])];
+  const flags = [`-Ctarget-feature=${features}`, `-Clink-arg=-zstack-size=${STACK}`, ...(shared ? SHARED.map((s) => `-Clink-arg=${s}`) : [])];
   // The standard library is built for threads, too: that takes an unstable option of cargo, and so the bootstrap switch.
   const std = shared ? ["-Z", "build-std=std,panic_abort"] : [];
   const env = { ...process.env, RUSTC: rustc, RUSTC_BOOTSTRAP: "1", CARGO_TARGET_DIR: folder, CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f") };

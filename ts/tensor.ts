@@ -189,9 +189,16 @@ export function array(data: ArrayData, options: { readonly dtype?: DType } = {})
   return dtype === undefined || made.dtype === dtype ? (made.weak ? cast(made, made.dtype, false) : made) : cast(made, dtype, false);
 }
 
+/** Most axes of a tensor that is made of nested arrays: they are walked by recursion. */
+const MOST_AXES = 64;
+const tooNested = (): PaxError => new PaxError("shape", `arrays in arrays are more than ${MOST_AXES} deep, or contain themselves: a tensor has an axis for each`);
+
 function fromNested(data: ArrayData, dtype: DType | undefined): Tensor {
   const shape: number[] = [];
-  for (let x: unknown = data; Array.isArray(x) || ArrayBuffer.isView(x); x = (x as readonly unknown[])[0]) shape.push((x as readonly unknown[]).length);
+  for (let x: unknown = data; Array.isArray(x) || ArrayBuffer.isView(x); x = (x as readonly unknown[])[0]) {
+    if (shape.length === MOST_AXES) throw tooNested();
+    shape.push((x as readonly unknown[]).length);
+  }
   const flat: Scalar[] = [];
   let tensors = false;
   const walk = (x: unknown, d: number, path: string): void => {
@@ -250,11 +257,12 @@ export function asIndex(x: Index | Nested<number>, op?: string): Tensor {
     if (isFloatDType(x.dtype) || x.dtype === "bool") throw new PaxError("dtype", `${prefix}an index of dtype ${x.dtype}: cast it, \`i.astype("int32")\``, details);
     return x;
   }
-  const check = (v: unknown, path: string): void => {
-    if (Array.isArray(v)) v.forEach((w, i) => check(w, `${path}[${i}]`));
+  const check = (v: unknown, path: string, depth: number): void => {
+    if (Array.isArray(v) && depth === MOST_AXES) throw tooNested();
+    if (Array.isArray(v)) v.forEach((w, i) => check(w, `${path}[${i}]`, depth + 1));
     else if (!Number.isInteger(v)) throw new PaxError("value", `${prefix}index${path} is ${String(v)}, not an integer`, details);
   };
-  check(x, "");
+  check(x, "", 0);
   return array(x as ArrayData, { dtype: "int32" });
 }
 

@@ -1,7 +1,7 @@
 import { PaxError } from "../errors.js";
 import { isTensor } from "../tree/leaf.js";
 import { formatPath, type Step } from "../tree/path.js";
-import { identityId, isPlainObject } from "../tree/statics.js";
+import { identityId, isPlainObject, MAX_DEPTH, tooDeep } from "../tree/statics.js";
 import { birth, currentFrame, noteWritten, setBeforeEnter } from "./frame.js";
 import { marksWait, peekMark, readMark } from "./marks.js";
 import { SLOT } from "./slot.js";
@@ -174,6 +174,7 @@ function scan(value: unknown, steps: Step[], owner: object, key: string | symbol
     throw new PaxError("tree", `\`${path}\` holds ${what}, but \`${String(key)}\` of ${className(owner)} is not registered: use ${call}`, { path });
   }
   if (seen.has(value)) return;
+  if (steps.length > MAX_DEPTH) throw tooDeep();
   seen.add(value);
   if (Array.isArray(value)) value.forEach((item, i) => scan(item, [...steps, i], owner, key, seen));
   else if (value instanceof Map) for (const [k, item] of value) scan(item, [...steps, String(k)], owner, key, seen);

@@ -21,7 +21,7 @@ export function identityId(value: object | symbol): number {
   return id;
 }
 
-function tooDeep(): PaxError {
+export function tooDeep(): PaxError {
   return new PaxError("tree", "static data is nested too deeply or contains itself: keep it in a class instance, which is compared by identity");
 }
 

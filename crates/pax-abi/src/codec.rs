@@ -34,7 +34,7 @@ impl<'a> Reader<'a> {
         let n = self.count()?;
         (0..n).map(|_| {
             let x = self.int()?;
-            usize::try_from(x).map_err(|_| Error::shape(format!("a shape has the negative size {x}")))
+            usize::try_from(x).map_err(|_| Error::shape(if x < 0 { format!("a shape has the negative size {x}") } else { format!("a shape has the size {x}: more than can be counted") }))
         }).collect()
     }
     /// A count of UTF-16 units, then the units.
@@ -45,7 +45,7 @@ impl<'a> Reader<'a> {
     }
     pub fn aval(&mut self) -> Result<Aval> {
         let (dtype, weak) = (self.dtype()?, self.number()? != 0.0);
-        Ok(Aval { shape: self.dims()?, dtype, weak })
+        Aval { shape: self.dims()?, dtype, weak }.checked()
     }
     pub fn params(&mut self, spec: &'static [Param], handles: &Handles) -> Result<Params> {
         let mut values = Vec::with_capacity(spec.len());

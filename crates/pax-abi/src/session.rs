@@ -26,6 +26,9 @@ pub type Made = Vec<(Handle, usize)>;
 /// What an object costs the engine beside its elements, for the collector's account.
 const OVERHEAD: usize = 256;
 
+/// Transformations within one another: each is a function of the user's on the host's stack.
+const LEVELS: usize = 200;
+
 /// Stands for null among result axes, which may be negative.
 const NO_AXIS: i64 = -1000;
 
@@ -70,7 +73,7 @@ impl Session {
     /// A tensor from its bytes, in row-major order. Scratch: dtype, weak, rank, sizes.
     pub fn make(&mut self, bytes: &[u8], scratch: &mut [f64]) -> Result<Made> {
         let aval = Reader::new(scratch).aval()?;
-        let size = aval.shape.iter().try_fold(1usize, |a, &n| a.checked_mul(n)).ok_or_else(|| Error::shape("the shape has too many elements"))?;
+        let size = aval.size();
         if bytes.len() != size * aval.dtype.size() {
             return Err(Error::shape(format!("{} bytes are no {} tensor of shape {:?}: that takes {}", bytes.len(), aval.dtype.name(), aval.shape.as_slice(), size * aval.dtype.size())));
         }
@@ -161,8 +164,15 @@ impl Session {
     }
 
     // ---- levels
+    /// An error where there are too many levels to open one more.
+    fn enter(&self) -> Result<()> {
+        if self.handles.depth() < LEVELS { return Ok(()); }
+        Err(Error::trace(format!("more than {LEVELS} transformations run within one another: does a function call itself without end? A loop belongs into scan or foriLoop")))
+    }
+
     /// Opens a recording for derivatives. Scratch: count, handles. Gives a new handle for each.
     pub fn begin_diff(&mut self, scratch: &mut [f64]) -> Result<Made> {
+        self.enter()?;
         let inputs = self.list(&mut Reader::new(scratch))?;
         if let Some(i) = inputs.iter().position(|t| !t.dtype().is_float()) {
             return Err(Error::dtype(format!("argument leaf {i} is {}: only floats have gradients, cast it or pass it outside `argnums`", inputs[i].dtype().name())));
@@ -174,6 +184,7 @@ impl Session {
 
     /// Opens an abstract recording. Scratch: count, then dtype, weak, rank, sizes of each input.
     pub fn begin_abstract(&mut self, scratch: &mut [f64]) -> Result<Made> {
+        self.enter()?;
         let mut r = Reader::new(scratch);
         let n = r.count()?;
         let avals: Result<Vec<Aval>> = (0..n).map(|_| r.aval()).collect();

@@ -14,6 +14,7 @@ impl Park for Spin {
     fn wake(&self, _: &AtomicU32) {}
 }
 
+#[allow(clippy::disallowed_methods)] // what a host does: its threads are the pool's
 fn workers(threads: usize) -> Arc<Workers<Spin>> {
     let all = Workers::new(threads, Spin);
     for me in 1..threads {

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::dtype::Element;
 use crate::storage::Storage;
-use crate::{dispatch, DType, Dims, Error, Result};
+use crate::{dispatch, Code, DType, Dims, Error, Result};
 
 /// Counts what is alive in one engine (one JavaScript thread).
 #[derive(Default, Debug)]
@@ -37,6 +37,8 @@ const KEEP_BURST: usize = 1 << 20;
 /// Of large ones more are kept: their pages cost more than what is computed in them.
 const LARGE: usize = 1 << 21;
 const KEEP_LARGE: usize = 48 << 20;
+/// Floats of a plan that are tried before they are taken.
+const TRIED: usize = 1 << 24;
 
 impl Meter {
     /// Memory for `n` elements, whose values are of no meaning.
@@ -51,7 +53,10 @@ impl Meter {
     }
 
     fn spare(&self, size: usize, n: usize) -> Storage {
-        let bytes = size * n;
+        // An element is aligned to its size.
+        let layout = size.checked_mul(n).and_then(|bytes| Layout::from_size_align(bytes, size).ok());
+        assert!(layout.is_some(), "{n} elements of {size} bytes are more than can be addressed");
+        let (layout, bytes) = (layout.unwrap_or(Layout::new::<()>()), size * n);
         if bytes >= KEEP_FROM {
             let mut spare = self.spare.borrow_mut();
             let found = spare.storage.get_mut(&(size, n)).and_then(Vec::pop);
@@ -60,17 +65,25 @@ impl Meter {
                 return s;
             }
         }
-        // An element is aligned to its size. Large ones are not cleared: that takes as long as many kernels.
-        let out = Storage::new(Layout::from_size_align(bytes, size).unwrap_or(Layout::new::<()>()), bytes >= LARGE);
+        // Large ones are not cleared: that takes as long as many kernels.
+        let out = Storage::new(layout, bytes >= LARGE);
         if bytes >= LARGE { in_large_pages(out.start() as usize, bytes); }
         out
     }
 
+    /// An error where there is no room for so many floats: what fails to allocate ends the process. Little is always there.
+    pub fn room(&self, floats: usize) -> Result<()> {
+        if floats < TRIED || Vec::<f32>::new().try_reserve_exact(floats).is_ok() { return Ok(()); }
+        Err(Error::new(Code::Memory, format!("no memory to run a compiled function: it works in {} MB", floats >> 18)))
+    }
+
     /// Runs `f` with so many floats, which every plan uses in turn; a plan within a plan has others. Values are of no meaning.
-    pub fn with_arena<R>(&self, floats: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
-        if floats == 0 { return f(&mut []); }
+    pub fn with_arena<R>(&self, floats: usize, f: impl FnOnce(&mut [f32]) -> R) -> Result<R> {
+        if floats == 0 { return Ok(f(&mut [])); }
         let mut arena = self.arenas.borrow_mut().pop().unwrap_or_default();
         if arena.len() < floats {
+            drop(arena);
+            self.room(floats)?;
             arena = vec![0.0; floats];
             if 4 * floats >= LARGE { in_large_pages(arena.as_ptr() as usize, 4 * floats); }
         }
@@ -80,7 +93,7 @@ impl Meter {
         let out = f(&mut arena[..floats]);
         self.bytes.set(self.bytes.get() - 4 * floats);
         self.arenas.borrow_mut().push(arena);
-        out
+        Ok(out)
     }
 
     /// Runs what frees buffers that the next step makes again.

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use crate::exec::{Exec, Pool, Serial};
 use crate::level::{Level, Mode, Tape};
 use crate::ops::{self, Body};
+use crate::program::DEPTH;
 use crate::tensor::Slot;
 use crate::{Array, Aval, Code, DType, Error, Meter, Params, Program, Result, Row, Tensor};
 
@@ -15,10 +16,9 @@ pub type Tensors = SmallVec<[Tensor; 1]>;
 /// Results from this size on are tried before they are computed: a failed allocation inside a kernel ends the process.
 const LARGE: usize = 1 << 26;
 
-/// An error where a result has more elements than can be counted, or than there is memory for.
+/// An error where there is no memory for a result.
 fn allocatable(a: &Aval) -> Result<()> {
-    let bytes = a.shape.iter().try_fold(a.dtype.size(), |n, &d| n.checked_mul(d)).filter(|&n| n <= isize::MAX as usize);
-    let bytes = bytes.ok_or_else(|| Error::shape(format!("a result of shape {:?} has more elements than can be counted", a.shape.as_slice())))?;
+    let bytes = a.size() * a.dtype.size();
     if bytes >= LARGE && Vec::<u8>::new().try_reserve_exact(bytes).is_err() {
         return Err(Error::new(Code::Memory, format!("no memory for a result of shape {:?}: it takes {} MB", a.shape.as_slice(), bytes >> 20)));
     }
@@ -169,7 +169,7 @@ impl Cx {
             if self.depth() > 0 || c.fused.is_none() { return self.expand(row, c, &params, inputs); }
         }
         let avals: SmallVec<[&Aval; 3]> = inputs.iter().map(|t| t.aval()).collect();
-        let shapes = (row.shape)(&avals, &params).map_err(|e| e.at(row.name))?;
+        let shapes = row.results(&avals, &params)?;
         if let Body::Program(o) = &row.body { return self.bind_owner(row, o, params, inputs, shapes); }
         let outputs = self.results(row, &params, inputs, shapes)?;
         self.record(row, &params, inputs, &outputs);
@@ -192,7 +192,7 @@ impl Cx {
             if mode == Mode::Diff {
                 if !float || !active.contains(&true) { continue; }
                 params = (owner.forward)(self, &params, &active).map_err(|e| e.at(row.name))?;
-                shapes = (row.shape)(&avals, &params).map_err(|e| e.at(row.name))?;
+                shapes = row.results(&avals, &params)?;
             }
             records.push((at, params.clone(), shapes.len()));
             if mode == Mode::Abstract { break; }
@@ -266,7 +266,7 @@ impl Cx {
         if !self.queue.borrow().is_empty() { self.flush()?; }
         self.check_alive(inputs)?;
         self.check_alive(&program.captured)?;
-        let shapes = (row.shape)(&inputs.iter().chain(&program.captured).map(|t| t.aval()).collect::<Vec<_>>(), &params)?;
+        let shapes = row.results(&inputs.iter().chain(&program.captured).map(|t| t.aval()).collect::<Vec<_>>(), &params)?;
         for a in &shapes { allocatable(a).map_err(|e| e.at(row.name))?; }
         let mut values: SmallVec<[Array; 3]> = SmallVec::with_capacity(inputs.len());
         for (i, t) in inputs.iter().chain(&program.captured).enumerate() {
@@ -337,6 +337,9 @@ impl Cx {
     pub fn end_abstract(&self, outputs: &[Tensor]) -> Result<Program> {
         self.check_alive(outputs)?;
         let mut level = self.pop(Mode::Abstract)?;
+        if level.program.depth > DEPTH {
+            return Err(Error::trace(format!("more than {DEPTH} recorded functions lie within one another (jit, scan, cond, whileLoop, checkpoint, customVjp): repeat a function with scan or foriLoop, or wrap it once")));
+        }
         level.program.outputs = level.outputs(outputs).into_iter().flatten().collect();
         let mut program = level.program;
         program.dead_code();

@@ -69,6 +69,7 @@ impl Level {
             v
         }).collect();
         self.program.collective |= row.collective(params);
+        for p in params.programs() { self.program.depth = self.program.depth.max(p.depth + 1); }
         self.program.equations.push(Equation { row, params: params.clone(), inputs: ins, outputs: outs });
     }
 

@@ -57,6 +57,11 @@ impl From<&[i64]> for Value { fn from(x: &[i64]) -> Self { Value::Ints(x.into())
 impl<const N: usize> From<[i64; N]> for Value { fn from(x: [i64; N]) -> Self { Value::Ints(x.as_slice().into()) } }
 impl From<Rc<Program>> for Value { fn from(x: Rc<Program>) -> Self { Value::Program(x) } }
 
+/// An integer as a size, which has 32 bits in WebAssembly.
+pub fn size(name: &str, x: i64) -> Result<usize> {
+    usize::try_from(x).map_err(|_| if x < 0 { Error::value(format!("{name} must not be negative, got {x}")) } else { Error::shape(format!("{name} is {x}: more than can be counted")) })
+}
+
 /// The parameters of one equation, in the order of the row's declaration.
 #[derive(Clone, Debug)]
 pub struct Params { spec: &'static [Param], values: SmallVec<[Value; 2]> }
@@ -85,7 +90,7 @@ impl Params {
     pub fn ints(&self, name: &str) -> Result<&[i64]> { if let Value::Ints(x) = self.get(name)? { Ok(x) } else { self.wrong(name) } }
     /// Non-negative integers: a shape, or normalised axes.
     pub fn dims(&self, name: &str) -> Result<crate::Dims> {
-        self.ints(name)?.iter().map(|&x| usize::try_from(x).map_err(|_| Error::value(format!("{name} must not be negative, got {x}")))).collect()
+        self.ints(name)?.iter().map(|&x| size(name, x)).collect()
     }
     pub fn float(&self, name: &str) -> Result<f64> { if let Value::Float(x) = self.get(name)? { Ok(*x) } else { self.wrong(name) } }
     pub fn bool(&self, name: &str) -> Result<bool> { if let Value::Bool(x) = self.get(name)? { Ok(*x) } else { self.wrong(name) } }

@@ -10,6 +10,10 @@ use crate::{Aval, Params, Row, Tensor};
 /// A variable of one program: an index into its `avals`.
 pub type Var = u32;
 
+/// Programs within programs are walked by recursion, and so may be this deep: less than half of what the smallest stacks hold.
+/// A level takes some 7 kB of a thread's stack; of WebAssembly's two, 2 kB of the host's (1 MB) and 5 kB of its own (4 MB).
+pub const DEPTH: u32 = 200;
+
 #[derive(Clone)]
 pub struct Equation {
     pub row: &'static Row,
@@ -33,6 +37,8 @@ pub struct Program {
     pub groups: Vec<Group>,
     /// It speaks of a mapped axis by name.
     pub collective: bool,
+    /// How deep programs lie within it: 0 where its equations own none.
+    pub depth: u32,
     /// Its differentiable forms, by active inputs; made when first differentiated.
     pub forwards: RefCell<Vec<(Vec<bool>, Rc<Program>)>>,
     /// A derivative that the user wrote: forward with residuals, instead of those made here.

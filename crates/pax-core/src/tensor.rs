@@ -2,7 +2,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::{Array, DType, Meter};
+use crate::{Array, DType, Error, Meter, Result};
 
 pub use pax_kernels::Dims;
 
@@ -14,6 +14,14 @@ impl Aval {
     pub fn new(shape: &[usize], dtype: DType) -> Aval { Aval { shape: shape.into(), dtype, weak: false } }
     pub fn size(&self) -> usize { self.shape.iter().product() }
     pub fn ndim(&self) -> usize { self.shape.len() }
+
+    /// Itself, unless it is larger than what can be addressed. Sizes of 0 count as 1, so that the product of any of its axes,
+    /// and so every stride and offset, can be computed without a thought of overflow.
+    pub fn checked(self) -> Result<Aval> {
+        let bytes = self.shape.iter().try_fold(self.dtype.size(), |n, &d| n.checked_mul(d.max(1)));
+        if bytes.is_some_and(|n| n <= isize::MAX as usize) { return Ok(self); }
+        Err(Error::shape(format!("a {} tensor of shape {:?} has more elements than can be counted", self.dtype.name(), self.shape.as_slice())))
+    }
 }
 
 impl std::fmt::Display for Aval {

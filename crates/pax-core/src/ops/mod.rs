@@ -212,6 +212,10 @@ impl Batching<'_> {
 }
 
 impl Row {
+    /// Shapes and dtypes of the results. Every abstract value is made here.
+    pub fn results(&self, xs: &[&Aval], p: &Params) -> Result<Avals> {
+        (self.shape)(xs, p).and_then(|out| out.into_iter().map(Aval::checked).collect()).map_err(|e| e.at(self.name))
+    }
     /// False if the row's derivative is zero everywhere, so that recordings for derivatives leave it out.
     pub fn differentiable(&self) -> bool { !matches!(self.vjp, Vjp::Zero(_)) }
     /// True if it speaks of a mapped axis by name, itself or in a program that it owns.

@@ -46,7 +46,9 @@ pub struct Plan {
     /// The slot of each input, if it is read.
     inputs: Vec<Option<Slot>>,
     outputs: Vec<Place>,
+    /// Bytes that the phases share, and floats that a thread needs for itself.
     arena: usize,
+    own: usize,
     profile: show::Profile,
 }
 
@@ -88,9 +90,10 @@ impl Plan {
     }
 
     /// Runs `f` with the plan's memory.
-    fn with_arena<R>(&self, cx: &Cx, f: impl FnOnce(*mut u8) -> R) -> R {
+    fn with_arena<R>(&self, cx: &Cx, f: impl FnOnce(*mut u8) -> Result<R>) -> Result<R> {
         let floats = if self.arena > 0 { self.arena / 4 + 16 } else { 0 };
-        cx.meter.steadily(|| cx.meter.with_arena(floats, |arena| f(kernels::aligned(arena))))
+        cx.meter.room(self.own)?;
+        cx.meter.steadily(|| cx.meter.with_arena(floats, |arena| f(kernels::aligned(arena))))?
     }
 
     /// Bases of what lies there from the start.

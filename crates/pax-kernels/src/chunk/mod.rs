@@ -104,6 +104,9 @@ pub fn aligned(memory: &mut [f32]) -> *mut u8 {
 }
 
 impl Chunks {
+    /// Floats of a thread's memory.
+    pub fn own(&self) -> usize { (self.scratch / 4).saturating_add(self.room).saturating_add(16) }
+
     /// `bases`: where each slot lies that is not a chunk's own.
     pub fn run(&self, pool: &dyn Pool, bases: &[*mut u8]) {
         let bases = Shared(bases);
@@ -111,7 +114,7 @@ impl Chunks {
             let bases = &bases;
             OWN.with(|own| {
                 let (memory, table) = &mut *own.borrow_mut();
-                let floats = self.scratch / 4 + self.room + 16;
+                let floats = self.own();
                 if memory.len() < floats { *memory = vec![0.0; floats]; }
                 if cfg!(debug_assertions) { memory[..floats].fill(f32::NAN); }
                 let (from, to) = (part(self.units, c, self.chunks), part(self.units, c + 1, self.chunks));

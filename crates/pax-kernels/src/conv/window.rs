@@ -12,9 +12,10 @@ impl Window {
     pub fn copied(&self) -> usize { if self.inside() { 0 } else { self.floats() } }
     /// Numbers from row to row.
     pub fn pitch(&self) -> usize { self.channels * if self.inside() { self.image[1] } else { self.size[1] } }
-    /// False if it is so much larger than its image that a copy would not pay.
+    /// False if it is so much larger than its image that a copy would not pay, or not be possible.
     pub fn moderate(&self) -> bool {
-        self.size[0].checked_mul(self.size[1]).is_some_and(|n| n <= 4 * self.image[0] * self.image[1] + 1024)
+        let most = (4 * self.image[0] * self.image[1] + 1024).min((1 << 28) / self.channels);
+        self.size[0].checked_mul(self.size[1]).is_some_and(|n| n <= most)
     }
     /// Along an axis: pixels before the image, pixels of the image, and where they begin there.
     fn part(&self, d: usize) -> (usize, usize, usize) {

@@ -72,7 +72,7 @@ impl Micro<f64> {
 
 impl<T: Copy> Micro<T> {
     /// Elements of a packed right operand `[k, n]`: `ceil(n / width)` panels of `k * width`.
-    pub fn packed(&self, k: usize, n: usize) -> usize { n.div_ceil(self.width) * k * self.width }
+    pub fn packed(&self, k: usize, n: usize) -> usize { (n.div_ceil(self.width) * k).saturating_mul(self.width) }
 
     /// Packs panels `from..to` of `b [k, n]`; panel `p` lies at `out + p * k * width`.
     ///

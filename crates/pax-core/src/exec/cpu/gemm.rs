@@ -38,9 +38,9 @@ fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Res
     let width = micro.width;
     let count = n.div_ceil(width);
     // Rows of a chunk: all of a panel's, unless panels are few and long.
-    let rows = if count * batch >= 16 { m } else { (PIECE_WORK / (k * width)).max(micro.rows).next_multiple_of(micro.rows) };
+    let rows = if count * batch >= 16 { m } else { (PIECE_WORK / k.saturating_mul(width)).max(micro.rows).next_multiple_of(micro.rows) };
     let strips = m.div_ceil(rows);
-    let per_chunk = (PIECE_WORK / (rows.min(m) * k * width)).max(1);
+    let per_chunk = (PIECE_WORK / (rows.min(m) * k).saturating_mul(width)).max(1);
     // Rows may be read where they lie by few rows, and by more if whole panels of them are not far apart.
     let near = lb.strides[2] == 1 && (rows.min(m) <= 4 * micro.rows || (n % width == 0 && lb.strides[1].unsigned_abs() <= 4 * width));
     // Panels that many chunks read are packed before, all others by their chunk.
@@ -48,7 +48,7 @@ fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Res
     let mut before: Vec<T> = exec.vec(if near || strips == 1 { 0 } else { batch * size });
     let ready = Shared::new(&mut before);
     if !before.is_empty() {
-        exec.chunks(batch * count, (PIECE_WORK / 8 / (k * width)).max(1), &|from, to| for i in from..to {
+        exec.chunks(batch * count, (PIECE_WORK / 8 / k.saturating_mul(width)).max(1), &|from, to| for i in from..to {
             let (g, p) = (i / count, i % count);
             // SAFETY: as below; the panels are disjoint.
             unsafe { micro.pack(lb.matrix(pb, g), k, n, p, p + 1, ready.ptr().add(g * size)) };
@@ -94,7 +94,7 @@ fn product<T: Element>(exec: &Exec, a: &Array, b: &Array, tile: Tile<T>) -> Resu
     let mut out: Vec<T> = if k == 0 { vec![T::from_i64(0); batch * m * n] } else { exec.vec(batch * m * n) };
     if k > 0 && !out.is_empty() {
         // Whole matrices a chunk when they are small, else strips of rows (or of columns, where those are more).
-        let work = m * n * k;
+        let work = (m * n).saturating_mul(k);
         let per_chunk = (CHUNK_WORK / work.max(1)).max(1);
         let by_rows = m >= n;
         let parts = if work <= 2 * CHUNK_WORK { 1 } else { (work / CHUNK_WORK).min(16).min(if by_rows { m.div_ceil(16) } else { n.div_ceil(32) }).max(1) };

@@ -36,7 +36,7 @@ fn geometry(x: &[usize], k: &[usize], p: &Params) -> Result<Geometry> {
         // At most 2^62 and below it by padding of 2^32: none of the sums overflows.
         let dilated = |n: usize, by: i64| if n == 0 { 0 } else { (n as i64 - 1) * by + 1 };
         let room = dilated(x[1 + i], s.dilation[d]) + s.low[d] + at("padding_high")? - dilated(k[i], s.kernel_dilation[d]);
-        s.out[d] = if room < 0 { 0 } else { (room / s.stride[d]) as usize + 1 };
+        s.out[d] = if room < 0 { 0 } else { usize::try_from(room / s.stride[d]).ok().and_then(|n| n.checked_add(1)).ok_or_else(|| wrong("the sizes are too large for memory"))? };
     }
     let product = |sizes: &[usize]| sizes.iter().try_fold(1usize, |n, &m| n.checked_mul(m)).filter(|&n| n <= isize::MAX as usize / 8);
     let patches = [s.out[0], s.out[1], s.kernel[0], s.kernel[1], k[rank]];

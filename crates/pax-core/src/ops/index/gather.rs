@@ -4,7 +4,7 @@ use crate::exec::cpu::index::{self, Lay};
 use crate::exec::Exec;
 use crate::ops::samples::{Domain, Input, Layout, Sample};
 use crate::ops::{Arrays, Avals, Batch, Batching, Body, Composite, Jvp, Lift, Primitive, Row, Saves, Vjp};
-use crate::params::{p, Kind, Param};
+use crate::params::{p, size, Kind, Param};
 use crate::{Array, Aval, Cx, Dims, Error, Params, Result, Tensor, Value};
 use smallvec::smallvec;
 
@@ -20,7 +20,7 @@ pub struct Place { pub axis: usize, pub batch: usize, pub outside: u8 }
 
 impl Place {
     pub(crate) fn of(p: &Params) -> Result<Place> {
-        let int = |name| { let v = p.int(name)?; usize::try_from(v).map_err(|_| Error::value(format!("{name} must not be negative, got {v}"))) };
+        let int = |name| size(name, p.int(name)?);
         Ok(Place { axis: int("axis")?, batch: int("batch")?, outside: if p.choice("outside")? == "clamp" { CLAMP } else { DROP } })
     }
     pub(super) fn values(self) -> [Value; 3] { [self.axis.into(), self.batch.into(), Value::Choice(self.outside)] }
@@ -90,7 +90,7 @@ pub static GATHER: Row = Row {
 };
 
 fn along(xs: &[&Aval], p: &Params) -> Result<(Dims, usize)> {
-    let axis = p.int("axis")? as usize;
+    let axis = size("axis", p.int("axis")?)?;
     let fits = axis < xs[0].ndim() && xs[0].ndim() == xs[1].ndim() && (0..xs[0].ndim()).all(|d| d == axis || xs[0].shape[d] == xs[1].shape[d]);
     if !xs[1].dtype.is_int() { return Err(Error::dtype(format!("indices are integers, got {}: cast them first", xs[1].dtype.name()))); }
     if !fits { return Err(Error::shape(format!("{:?} along axis {axis} needs indices equal on the other axes, got {:?}", xs[0].shape.as_slice(), xs[1].shape.as_slice()))); }

@@ -20,7 +20,7 @@ fn shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
         if x.ndim() != shape.len() || (0..shape.len()).any(|d| d != axis && x.shape[d] != shape[d]) {
             return Err(Error::shape(format!("{:?} and {:?} differ on another axis than {axis}", first.shape.as_slice(), x.shape.as_slice())));
         }
-        shape[axis] += x.shape[axis];
+        shape[axis] = shape[axis].checked_add(x.shape[axis]).ok_or_else(|| Error::shape(format!("axis {axis} of all of them has more elements than can be counted")))?;
     }
     Ok(smallvec![Aval { shape, dtype: first.dtype, weak: xs.iter().all(|x| x.weak) }])
 }

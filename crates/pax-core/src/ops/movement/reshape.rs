@@ -9,7 +9,7 @@ use smallvec::smallvec;
 
 fn shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
     let (x, shape) = (xs[0], p.dims("shape")?);
-    if x.size() != shape.iter().product::<usize>() {
+    if shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) != Some(x.size()) {
         return Err(Error::shape(format!("{:?} has {} elements and cannot become {:?}", x.shape.as_slice(), x.size(), shape.as_slice())));
     }
     Ok(smallvec![Aval { shape, dtype: x.dtype, weak: x.weak }])

@@ -3,7 +3,7 @@ use crate::array::{copy_strided, row_major};
 use crate::exec::Exec;
 use crate::ops::samples::{Domain, Input, Layout, Sample};
 use crate::ops::{Arrays, Avals, Batch, Batching, Body, Jvp, Lift, Primitive, Row, Saves, Vjp};
-use crate::params::{p, Kind};
+use crate::params::{p, size, Kind};
 use crate::{Array, Aval, Cx, Error, Params, Result, Tensor, Value};
 use smallvec::smallvec;
 
@@ -19,7 +19,8 @@ fn slice_shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
 fn slice_eval(_: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let (x, start, limit, stride) = (&xs[0], p.dims("start")?, p.dims("limit")?, p.dims("stride")?);
     let shape: Vec<usize> = (0..x.ndim()).map(|d| (limit[d] - start[d]).div_ceil(stride[d])).collect();
-    let strides: Vec<isize> = (0..x.ndim()).map(|d| x.strides[d] * stride[d] as isize).collect();
+    // The stride of a single element means nothing, and may be too large.
+    let strides: Vec<isize> = (0..x.ndim()).map(|d| x.strides[d].wrapping_mul(stride[d] as isize)).collect();
     // An empty view stays at the start: it may not point behind the buffer.
     let offset = if shape.contains(&0) { 0 } else { (x.offset as isize + (0..x.ndim()).map(|d| start[d] as isize * x.strides[d]).sum::<isize>()) as usize };
     Ok(smallvec![x.view(&shape, &strides, offset)])
@@ -65,7 +66,8 @@ fn pad_shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
     }
     let shape: Result<crate::Dims> = (0..n).map(|d| {
         let m = spread(x.shape[d], interior[d]).saturating_add(low[d]).saturating_add(high[d]);
-        usize::try_from(m).map_err(|_| Error::shape(format!("axis {d} of {:?} cropped by {} and {} has a negative size", x.shape.as_slice(), low[d], high[d])))
+        if m < 0 { return Err(Error::shape(format!("axis {d} of {:?} cropped by {} and {} has a negative size", x.shape.as_slice(), low[d], high[d]))); }
+        size("the padded axis", m)
     }).collect();
     Ok(smallvec![Aval { shape: shape?, dtype: x.dtype, weak: x.weak && xs[1].weak }])
 }
@@ -73,9 +75,9 @@ fn pad_shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
 fn pad_eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let (x, low, interior) = (&xs[0], p.ints("low")?, p.ints("interior")?);
     let high = p.ints("high")?;
-    let shape: Vec<usize> = (0..x.ndim()).map(|d| (spread(x.shape[d], interior[d]) + low[d] + high[d]) as usize).collect();
+    let shape: Vec<usize> = (0..x.ndim()).map(|d| spread(x.shape[d], interior[d]).saturating_add(low[d]).saturating_add(high[d]) as usize).collect();
     let to = row_major(&shape);
-    // The elements that stay, and where they go.
+    // The elements that stay, and where they go: where there are none, that may be outside of all memory.
     let (mut kept, mut from_at, mut to_at) = (Vec::new(), x.offset as isize, 0isize);
     let mut to_strides: smallvec::SmallVec<[isize; 6]> = smallvec![];
     for d in 0..x.ndim() {
@@ -83,14 +85,14 @@ fn pad_eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
         let first = ((-low[d]).max(0) + step - 1) / step;
         let end = (shape[d] as i64 - 1 - low[d]).div_euclid(step) + 1;
         kept.push((end.min(x.shape[d] as i64) - first).max(0) as usize);
-        from_at += first as isize * x.strides[d];
-        to_at += (low[d] + first * step) as isize * to[d];
-        to_strides.push(to[d] * step as isize);
+        from_at = from_at.wrapping_add((first as isize).wrapping_mul(x.strides[d]));
+        to_at = to_at.wrapping_add(((low[d] + first * step) as isize).wrapping_mul(to[d]));
+        to_strides.push(to[d].wrapping_mul(step as isize));
     }
     let out = exec.empty(x.dtype, &shape);
     let size = x.dtype.size();
-    let to_start = out.address().wrapping_offset(to_at * size as isize);
-    let from_start = x.address().wrapping_offset((from_at - x.offset as isize) * size as isize);
+    let to_start = out.address().wrapping_offset(to_at.wrapping_mul(size as isize));
+    let from_start = x.address().wrapping_offset(from_at.wrapping_sub(x.offset as isize).wrapping_mul(size as isize));
     // SAFETY: nobody else has the new array; the value is an element, and those that stay have a place in it.
     unsafe {
         xs[1].view(&shape, &vec![0; shape.len()], xs[1].offset).walk().copy(0, out.size(), out.address());

@@ -47,7 +47,8 @@ impl Cx {
             if !ok { return Err(Error::shape(format!("customVjp: `backward` gives another shape or dtype for leaf {i} of the arguments than the leaf has"))); }
             which[i] = Some(k);
         }
-        Ok(Rc::new(Program { custom: Some(with_back(f, b, reads, live, which)?), captured, ..own(p)? }))
+        let (custom, p) = (with_back(f, b, reads, live, which)?, own(p)?);
+        Ok(Rc::new(Program { depth: p.depth.max(custom.depth), custom: Some(custom), captured, ..p }))
     }
 
     /// True if an open level differentiates with respect to something it depends on.
@@ -57,7 +58,8 @@ impl Cx {
 fn own(p: Rc<Program>) -> Result<Program> { Rc::into_inner(p).ok_or_else(|| Error::internal("a fresh program is shared")) }
 
 fn with_back(forward: Rc<Program>, back: Rc<Program>, reads: Vec<Source>, live: Vec<usize>, wrt: Vec<Option<usize>>) -> Result<Rc<Program>> {
-    Ok(Rc::new(Program { back: Some(Back { program: back, reads, live, wrt, fixed: None }), ..own(forward)? }))
+    let forward = own(forward)?;
+    Ok(Rc::new(Program { depth: forward.depth.max(back.depth), back: Some(Back { program: back, reads, live, wrt, fixed: None }), ..forward }))
 }
 
 /// Mapped over everything, so that cotangents of operands that were not are summed where they were repeated.
@@ -66,6 +68,7 @@ pub(super) fn batch(b: &Batching, program: &Program) -> Result<Flagged> {
     let back = super::back(forward)?;
     let over = |p: &Program| walk::batched(b.cx, p, &vec![true; p.inputs.len()], b.axis(), |_| true).map(|r| r.0);
     let custom = with_back(over(forward)?, over(&back.program)?, back.reads.clone(), back.live.clone(), back.wrt.clone())?;
-    let mapped = Rc::new(Program { custom: Some(custom), ..own(over(program)?)? });
+    let mapped = own(over(program)?)?;
+    let mapped = Rc::new(Program { depth: mapped.depth.max(custom.depth), custom: Some(custom), ..mapped });
     Ok(b.cx.call(&mapped, &b.all_mapped()?)?.into_iter().map(|t| (t, true)).collect())
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use crate::ops::programs::{back, results, run, wanted, with_program};
 use crate::ops::samples::{program, Domain, Input, Sample};
 use crate::ops::{Arrays, Avals, Batch, Batching, Body, Flagged, Grads, Jvp, Lift, Owner, Pull, Row, Saves, Vjp};
-use crate::params::{p, Kind};
+use crate::params::{p, size, Kind};
 use crate::plan::{Course, Plan};
 use crate::program::{Back, Source};
 use crate::walk::{self, batch::recorded, Halves};
@@ -14,7 +14,7 @@ use crate::{Array, Aval, Cx, Error, Params, Program, Result, Tensor, Value, Var}
 struct Parts { carry: usize, scanned: usize, length: usize, reverse: bool }
 
 fn parts(p: &Params) -> Result<Parts> {
-    let count = |name: &str| usize::try_from(p.int(name)?).map_err(|_| Error::value(format!("{name} is negative")));
+    let count = |name: &str| size(name, p.int(name)?);
     Ok(Parts { carry: count("carry")?, scanned: count("scanned")?, length: count("length")?, reverse: p.bool("reverse")? })
 }
 
@@ -131,7 +131,7 @@ fn reads(h: &mut Halves, s: &Parts) -> Reads {
 
 /// The program that makes constants of the body out of the operands that every step sees, and which of these it takes.
 fn constants(f: &Program, stepwise: usize, outputs: &[Var]) -> (Program, Vec<Source>) {
-    let mut made = Program { equations: f.equations.clone(), outputs: outputs.to_vec(), avals: f.avals.clone(), ..Program::default() };
+    let mut made = Program { equations: f.equations.clone(), outputs: outputs.to_vec(), avals: f.avals.clone(), depth: f.depth, ..Program::default() };
     made.dead_code();
     let used = |v: &Var| made.outputs.contains(v) || made.equations.iter().any(|e| e.inputs.contains(v));
     let taken: Vec<usize> = (stepwise..f.inputs.len()).filter(|&i| used(&f.inputs[i])).collect();

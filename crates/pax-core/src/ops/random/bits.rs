@@ -99,10 +99,7 @@ pub static RANDOM_SPLIT: Row = Row {
     samples: || [(&[2usize][..], 2i64), (&[2], 0), (&[2], 5), (&[3, 2], 7)].map(|(k, n)| Sample::new(vec![Input::new(k, Domain::Bits)], vec![n.into()]).rough()).into(),
 };
 
-fn count(p: &Params) -> Result<usize> {
-    let n = p.int("num")?;
-    usize::try_from(n).map_err(|_| Error::value(format!("num must not be negative, got {n}")))
-}
+fn count(p: &Params) -> Result<usize> { crate::params::size("num", p.int("num")?) }
 
 fn fold_shape(xs: &[&Aval], _: &Params) -> Result<Avals> {
     let front = keys(xs[0])?;

@@ -23,12 +23,14 @@ fn axes(x: &[usize], p: &Params) -> Result<Vec<Axis>> {
         }
     }
     let (window, strides, low, high) = (p.ints("window")?, p.ints("strides")?, p.ints("padding_low")?, p.ints("padding_high")?);
+    let many = || Error::shape(format!("padding {low:?} and {high:?} make too many windows over {x:?}"));
     let all: Vec<Axis> = x.iter().enumerate().map(|(d, &size)| {
         let room = size as i64 + low[d] + high[d] - window[d];
-        Axis { size, out: if room < 0 { 0 } else { (room / strides[d]) as usize + 1 }, window: window[d], stride: strides[d], low: low[d] }
-    }).collect();
+        let out = if room < 0 { 0 } else { usize::try_from(room / strides[d] + 1).map_err(|_| many())? };
+        Ok(Axis { size, out, window: window[d], stride: strides[d], low: low[d] })
+    }).collect::<Result<_>>()?;
     let count = all.iter().try_fold(1usize, |n, a| n.checked_mul(a.out));
-    if count.is_none_or(|n| n > isize::MAX as usize / 8) { return Err(Error::shape(format!("padding {low:?} and {high:?} make too many windows over {x:?}"))); }
+    if count.is_none_or(|n| n > isize::MAX as usize / 8) { return Err(many()); }
     Ok(all)
 }
 

@@ -21,13 +21,14 @@ const CACHE: usize = 1 << 16;
 /// Buffers begin at multiples of so many bytes.
 const ALIGN: usize = 64;
 
-/// Ranges of one block of memory, given out and taken back.
+/// Ranges of one block of memory, given out and taken back. A block that is too large to be counted never comes to be: the
+/// plan is refused where it would run.
 #[derive(Default)]
 struct Ranges { free: Vec<(usize, usize)>, end: usize }
 
 impl Ranges {
     fn take(&mut self, bytes: usize) -> usize {
-        let bytes = bytes.next_multiple_of(ALIGN);
+        let bytes = bytes.checked_next_multiple_of(ALIGN).unwrap_or(usize::MAX);
         if bytes == 0 { return 0; }
         // The smallest that serves.
         let found = self.free.iter().enumerate().filter(|(_, r)| r.1 >= bytes).min_by_key(|(_, r)| r.1).map(|(i, _)| i);
@@ -37,12 +38,12 @@ impl Ranges {
             return at;
         }
         let at = self.end;
-        self.end += bytes;
+        self.end = at.saturating_add(bytes);
         at
     }
     fn give(&mut self, at: usize, bytes: usize) {
-        let (mut at, mut size) = (at, bytes.next_multiple_of(ALIGN));
-        if size == 0 { return; }
+        let (mut at, mut size) = (at, bytes.checked_next_multiple_of(ALIGN).unwrap_or(usize::MAX));
+        if size == 0 || at.checked_add(size).is_none() { return; }
         // Joined with its neighbours.
         while let Some(i) = self.free.iter().position(|r| r.0 + r.1 == at || at + size == r.0) {
             let r = self.free.swap_remove(i);
@@ -82,7 +83,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
 
     let mut order: Vec<Vec<usize>> = vec![vec![]; phases.len()];
     for (i, d) in drafts.iter().enumerate() { order[d.phase].push(i); }
-    let bytes = |s: Slot| sizes[s].0 * sizes[s].1.size();
+    let bytes = |s: Slot| sizes[s].0.saturating_mul(sizes[s].1.size());
     let mut homes: Vec<Home> = vec![Home::Array; slots];
     for &s in &inputs { if last[s].is_some() { homes[s] = Home::Input; } }
     for (s, a) in constants.drain() { if last[s].is_some() { homes[s] = Home::Constant(a); } }
@@ -135,13 +136,13 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
                     ends.get_mut(last[s].map_or(p, |l| l.0)).into_iter().for_each(|e| e.push(s));
                 } else if last[s].is_some() || matches!(d.body, Body::Kernel(_)) {
                     let unit = bytes(s) / units;
-                    let at = local.take(unit * per);
+                    let at = local.take(unit.saturating_mul(per));
                     homes[s] = Home::Chunk;
                     locals.push(Local { slot: s, offset: at, unit });
-                    local_ends.push((last[s].map_or(i, |l| l.1), s, at, unit * per));
+                    local_ends.push((last[s].map_or(i, |l| l.1), s, at, unit.saturating_mul(per)));
                 }
             }
-            moved += d.writes.iter().map(|&s| bytes(s)).sum::<usize>();
+            moved = d.writes.iter().fold(moved, |n: usize, &s| n.saturating_add(bytes(s)));
             label.push(d.body.label());
             match d.body {
                 Body::Row(call) => row = Some(call),
@@ -175,5 +176,6 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
     }
     // Inputs die with their last use too.
     let inputs = inputs.into_iter().map(|s| last[s].map(|_| s)).collect();
-    Plan { phases: steps, homes, sizes, inputs, outputs, arena: arena.end, profile: Default::default() }
+    let own = steps.iter().map(|p| if let Step::Chunks { chunks, .. } = &p.step { chunks.own() } else { 0 }).max().unwrap_or(0);
+    Plan { phases: steps, homes, sizes, inputs, outputs, arena: arena.end, own, profile: Default::default() }
 }

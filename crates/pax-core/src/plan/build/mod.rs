@@ -208,7 +208,7 @@ impl Builder<'_> {
                 s
             }
             "transpose" => p.dims("permutation")?.iter().map(|&d| x.strides[d]).collect(),
-            "slice" => x.strides.iter().zip(p.ints("stride")?).map(|(s, &k)| s * k as isize).collect(),
+            "slice" => x.strides.iter().zip(p.ints("stride")?).map(|(s, &k)| s.wrapping_mul(k as isize)).collect(),
             _ => match reshaped(&x, &out.shape) {
                 Some(s) => s,
                 None => {

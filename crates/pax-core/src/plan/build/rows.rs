@@ -81,7 +81,7 @@ impl Builder<'_> {
         let batch: Dims = a_batch.iter().map(|&d| a.shape[d]).collect();
         let (items, m, k, n) = (size(&a, &a_batch), size(&a, &a_free), size(&a, &a_sum), size(&b, &b_free));
         let operand = |x: &View, batch: &[usize], row: &[usize], col: &[usize]| Operand { slot: x.slot, offset: x.offset, batch: batch.iter().map(|&d| x.strides[d]).collect(), row: x.merged(row).unwrap_or(0), col: x.merged(col).unwrap_or(0) };
-        let work = (items * m * k * n) as f64 * MULTIPLY_ADD;
+        let work = (items * m) as f64 * (k as f64) * (n as f64) * MULTIPLY_ADD;
         let left = self.units_of(&a.permuted(&order([&a_batch, &a_free, &a_sum])), a_sum.len());
         let right = if batch.is_empty() { (b.slot, 1) } else { self.units_of(&b.permuted(&order([&b_batch, &b_sum, &b_free])), b_sum.len() + b_free.len()) };
         let reads = [left, right];
@@ -171,7 +171,7 @@ impl Builder<'_> {
         let n = geometry.n;
         let size = |s: &[usize], images: bool| s.iter().product::<usize>() / if images { n } else { 1 };
         let sizes = [size(&shapes[0], true), size(&shapes[1], which == Which::Kernel), size(&shapes[2], which != Which::Kernel)];
-        let work = (n * geometry.out[0] * geometry.out[1] * geometry.o * geometry.kernel[0] * geometry.kernel[1] * geometry.c) as f64 * MULTIPLY_ADD;
+        let work = [n, geometry.out[0], geometry.out[1], geometry.o, geometry.kernel[0], geometry.kernel[1], geometry.c].iter().map(|&n| n as f64).product::<f64>() * MULTIPLY_ADD;
         let images = |b: &Self, v: &View| b.units_of(v, v.shape.len() - 1);
         if which == Which::Kernel {
             let reads = [images(self, &a), images(self, &b)];

@@ -22,27 +22,32 @@ pub fn products(p: &mut Program, s: &mut Scan) {
 struct Tree { equations: Vec<usize>, leaves: Vec<Var>, products: usize }
 
 impl Tree {
-    fn grow(&mut self, s: &Scan, index: &Index, v: Var, top: bool) {
-        let known = s.fixed.iter().any(|q| q.inner == v) || (!top && s.all(v).is_some());
-        let e = index.maker(&s.body, v).filter(|e| !known && movable(e) && (index.reads(v) == 1 || e.inputs.is_empty()));
+    fn of(s: &Scan, index: &Index, top: Var) -> Tree {
+        let (mut tree, mut rest) = (Tree::default(), vec![top]);
         let fixed = |v: Var| s.fixed.iter().any(|q| q.inner == v);
-        let product = e.is_some_and(|e| e.row.name == "dot" && (fixed(e.inputs[0]) || fixed(e.inputs[1])));
         let through = |name: &str| matches!(name, "broadcast" | "reshape" | "transpose" | "slice" | "full");
-        match (e, index.at(v)) {
-            (Some(e), Some(at)) if product || matches!(e.row.batch, Batch::Elementwise) || through(e.row.name) => {
-                self.equations.push(at);
-                self.products += usize::from(product);
-                for &w in &e.inputs { if product && !self.leaves.contains(&w) { self.leaves.push(w); } else if !product { self.grow(s, index, w, false); } }
+        while let Some(v) = rest.pop() {
+            let known = fixed(v) || (v != top && s.all(v).is_some());
+            let e = index.maker(&s.body, v).filter(|e| !known && movable(e) && (index.reads(v) == 1 || e.inputs.is_empty()));
+            let product = e.is_some_and(|e| e.row.name == "dot" && (fixed(e.inputs[0]) || fixed(e.inputs[1])));
+            match (e, index.at(v)) {
+                (Some(e), Some(at)) if product || matches!(e.row.batch, Batch::Elementwise) || through(e.row.name) => {
+                    tree.equations.push(at);
+                    tree.products += usize::from(product);
+                    if product { for &w in &e.inputs { tree.leaf(w); } } else { rest.extend(e.inputs.iter().rev()); }
+                }
+                _ => tree.leaf(v),
             }
-            _ => if !self.leaves.contains(&v) { self.leaves.push(v); },
         }
+        tree
     }
+
+    fn leaf(&mut self, v: Var) { if !self.leaves.contains(&v) { self.leaves.push(v); } }
 }
 
 fn result(p: &mut Program, s: &mut Scan, at: usize) -> Option<()> {
     let (index, q) = (s.index(), s.stacked[at]);
-    let mut tree = Tree::default();
-    tree.grow(s, &index, q.inner, true);
+    let mut tree = Tree::of(s, &index, q.inner);
     if tree.products == 0 { return None; }
     tree.equations.sort_unstable();
     let (fixed, slices): (Vec<Var>, Vec<Var>) = tree.leaves.iter().partition(|&&v| s.fixed.iter().any(|q| q.inner == v));

@@ -1,7 +1,7 @@
 //! Products of what is scanned with what every step sees are made before the scan, for all steps at once.
 use super::flat::inline;
 use super::invariant::movable;
-use super::scan::{affordable, bytes, Pair, Scan};
+use super::scan::{affordable, bytes, total, Pair, Scan};
 use crate::ops::Axis;
 use crate::{walk, Cx, Program, Var};
 
@@ -25,7 +25,7 @@ pub fn products(p: &mut Program, s: &mut Scan) -> Option<()> {
     if all.outputs.is_empty() { return None; }
     all.dead_code();
     let made = all.equations.iter().flat_map(|e| &e.outputs).filter(|&&v| of[v as usize] == Of::Slices);
-    if !affordable(made.map(|&v| bytes(s.body.aval(v)).saturating_mul(s.length)).sum(), s.bytes()) { return None; }
+    if !affordable(total(made.map(|&v| bytes(s.body.aval(v)).saturating_mul(s.length))), s.bytes()) { return None; }
     let (inner, outer): (Vec<Var>, Vec<Var>) = s.scanned.iter().chain(&s.fixed).map(|q| (q.inner, q.outer)).unzip();
     all.inputs = inner;
     let mapped: Vec<bool> = (0..outer.len()).map(|i| i < s.scanned.len()).collect();

@@ -47,7 +47,7 @@ pub fn inline(flat: &mut Program, program: &Program, inputs: &[Var]) -> Vec<Var>
 /// Writes an equation of one result at the end; `None` if the row refuses its operands.
 pub fn emit(p: &mut Program, row: &'static Row, params: impl IntoIterator<Item = Value>, inputs: &[Var]) -> Option<Var> {
     let params = crate::Params::new(row.params, params).ok()?;
-    let aval = (row.shape)(&inputs.iter().map(|&v| p.aval(v)).collect::<SmallVec<[&Aval; 3]>>(), &params).ok()?.into_iter().next()?;
+    let aval = row.results(&inputs.iter().map(|&v| p.aval(v)).collect::<SmallVec<[&Aval; 3]>>(), &params).ok()?.into_iter().next()?;
     let v = fresh(p, &aval);
     p.equations.push(Equation { row, params, inputs: inputs.into(), outputs: smallvec::smallvec![v] });
     Some(v)

@@ -4,6 +4,9 @@ use super::flat::{emit, Index};
 use crate::ops::movement::concatenate::CONCATENATE;
 use crate::{Program, Var};
 
+/// Most parts of a sum: it is looked at from each of its additions.
+const PARTS: usize = 1024;
+
 /// A part and where it begins and ends along its axis.
 struct Part { axis: usize, from: usize, to: usize, v: Var }
 
@@ -21,20 +24,24 @@ pub fn concatenate(p: &mut Program) {
 
 /// The axis and the parts in order, if the value is a sum of such that fill it.
 fn parts(p: &Program, index: &Index, sum: Var) -> Option<(usize, Vec<Var>)> {
-    let mut terms = Vec::new();
-    terms_of(p, index, sum, true, &mut terms);
-    let mut parts: Vec<Part> = terms.into_iter().map(|v| part(p, index, v)).collect::<Option<_>>()?;
+    let mut parts = parts_of(p, index, sum)?;
     parts.sort_by_key(|q| q.from);
     let (axis, size) = (parts[0].axis, p.aval(sum).shape[parts[0].axis]);
     let fills = parts[0].from == 0 && parts.windows(2).all(|w| w[0].to == w[1].from) && parts.last()?.to == size;
     (fills && parts.iter().all(|q| q.axis == axis)).then(|| (axis, parts.iter().map(|q| q.v).collect()))
 }
 
-fn terms_of(p: &Program, index: &Index, v: Var, top: bool, terms: &mut Vec<Var>) {
-    match index.made_by(p, v, "add").filter(|_| top || index.reads(v) == 1) {
-        Some(e) => for &w in &e.inputs { terms_of(p, index, w, false, terms); },
-        None => terms.push(v),
+/// The padded terms of a sum that nobody reads in parts; `None` where one is not padded, or there are too many.
+fn parts_of(p: &Program, index: &Index, sum: Var) -> Option<Vec<Part>> {
+    let (mut parts, mut rest) = (Vec::new(), vec![sum]);
+    while let Some(v) = rest.pop() {
+        match index.made_by(p, v, "add").filter(|_| v == sum || index.reads(v) == 1) {
+            Some(e) => rest.extend(&e.inputs),
+            None if parts.len() == PARTS => return None,
+            None => parts.push(part(p, index, v)?),
+        }
     }
+    Some(parts)
 }
 
 fn part(p: &Program, index: &Index, v: Var) -> Option<Part> {

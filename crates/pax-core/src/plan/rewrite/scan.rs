@@ -69,7 +69,7 @@ impl Scan {
     pub fn all(&self, inner: Var) -> Option<Var> { self.scanned.iter().chain(&self.stacked).find(|p| p.inner == inner).map(|p| p.outer) }
     /// True if these may be stacked: they have no more than `most` elements a step, and little beside what the scan holds.
     pub fn may_stack(&self, vs: impl Iterator<Item = Var> + Clone, most: usize) -> bool {
-        vs.clone().map(|v| self.body.aval(v).size()).sum::<usize>() <= most && affordable(vs.map(|v| bytes(&self.over(v))).sum(), self.bytes())
+        total(vs.clone().map(|v| self.body.aval(v).size())) <= most && affordable(total(vs.map(|v| bytes(&self.over(v)))), self.bytes())
     }
     /// A value of all steps, stacked if it is not there.
     pub fn stack(&mut self, p: &mut Program, inner: Var) -> Var {
@@ -81,9 +81,9 @@ impl Scan {
     }
     /// What the scan holds over all its steps, in bytes.
     pub fn bytes(&self) -> usize {
-        let steps = self.scanned.iter().chain(&self.stacked).map(|p| bytes(self.body.aval(p.inner)) * self.length);
+        let steps = self.scanned.iter().chain(&self.stacked).map(|p| bytes(self.body.aval(p.inner)).saturating_mul(self.length));
         let ones = self.fixed.iter().map(|p| p.inner).chain(self.carries.iter().map(|c| c.input)).map(|v| bytes(self.body.aval(v)));
-        steps.chain(ones).sum()
+        total(steps.chain(ones))
     }
 
     /// Renames values in the body, and drops the equations that are then not read.
@@ -112,7 +112,10 @@ impl Scan {
     }
 }
 
-pub fn bytes(a: &Aval) -> usize { a.size().saturating_mul(a.dtype.size()) }
+/// Bytes of a value that may be none yet, and so larger than memory.
+pub fn bytes(a: &Aval) -> usize { a.shape.iter().fold(a.dtype.size(), |n, &d| n.saturating_mul(d)) }
+/// Their sum, which may be larger than what can be counted.
+pub fn total(bytes: impl Iterator<Item = usize>) -> usize { bytes.fold(0, usize::saturating_add) }
 
 /// Bytes that a rewrite may always take.
 const ALWAYS: usize = 16 << 20;

@@ -27,8 +27,7 @@ pub fn sums(p: &mut Program, around: &Index, s: &mut Scan, outside: &mut Same) {
 fn carry(p: &mut Program, around: &Index, s: &mut Scan, outside: &mut Same, at: usize) -> Option<()> {
     let index = s.index();
     let (init, input, next, result) = { let c = &s.carries[at]; (c.init, c.input, c.next, c.result) };
-    let mut terms = Vec::new();
-    spread(&s.body, &index, next, &mut terms);
+    let mut terms = spread(&s.body, &index, next);
     if index.reads(input) != 1 || index.reads(next) != 1 || !terms.contains(&input) { return None; }
     terms.retain(|&v| v != input);
     // A half float may overflow in one term where the sum of all does not.
@@ -36,7 +35,7 @@ fn carry(p: &mut Program, around: &Index, s: &mut Scan, outside: &mut Same, at: 
     if half && terms.len() > 1 { return None; }
     let (mut sum, mut rest) = (None, vec![input]);
     for v in terms {
-        let t = Totals { p: &mut *p, s: &mut *s, index: &index, half }.total(v);
+        let t = Totals { p: &mut *p, s: &mut *s, index: &index, half, depth: 0 }.total(v);
         match (t, sum) {
             (None, _) => rest.push(v),
             (Some(t), None) => sum = Some(t),
@@ -58,19 +57,34 @@ fn carry(p: &mut Program, around: &Index, s: &mut Scan, outside: &mut Same, at: 
     None
 }
 
-/// The terms of a sum that nobody reads in parts.
-fn spread(body: &Program, index: &Index, v: Var, terms: &mut Vec<Var>) {
-    match index.made_by(body, v, "add").filter(|_| index.reads(v) == 1) {
-        Some(e) => for &w in &e.inputs { spread(body, index, w, terms); },
-        None => terms.push(v),
+/// The terms of a sum that nobody reads in parts, in order.
+fn spread(body: &Program, index: &Index, sum: Var) -> Vec<Var> {
+    let (mut terms, mut rest) = (Vec::new(), vec![sum]);
+    while let Some(v) = rest.pop() {
+        match index.made_by(body, v, "add").filter(|_| index.reads(v) == 1) {
+            Some(e) => rest.extend(e.inputs.iter().rev()),
+            None => terms.push(v),
+        }
     }
+    terms
 }
 
-struct Totals<'a> { p: &'a mut Program, s: &'a mut Scan, index: &'a Index, half: bool }
+/// Most equations of a chain whose total is taken: it is walked by recursion.
+const CHAIN: usize = 64;
+
+struct Totals<'a> { p: &'a mut Program, s: &'a mut Scan, index: &'a Index, half: bool, depth: usize }
 
 impl Totals<'_> {
     /// A value of the body summed over all steps, where that is less work than to add it up step by step.
     fn total(&mut self, v: Var) -> Option<Var> {
+        if self.depth == CHAIN { return None; }
+        self.depth += 1;
+        let sum = self.made(v);
+        self.depth -= 1;
+        sum
+    }
+
+    fn made(&mut self, v: Var) -> Option<Var> {
         let dtype = self.s.body.aval(v).dtype;
         if dtype.sum_result() != dtype { return None; }
         if let Some(all) = self.s.all(v) { return emit(self.p, &REDUCE_SUM, [[0i64].into()], &[all]); }
