@@ -16,7 +16,7 @@ buildSync({
 // A page loads this one as it is, and so it is minified: what needs a name has it as a string. By Rolldown, since its namespaces
 // are plain objects: an application's bundler leaves out what is not used.
 await build({
-  cwd: root, input: { index: "ts/entry/web.ts", internal: "ts/entry/web-internal.ts" }, platform: "browser", logLevel: "warn",
+  cwd: root, external: /^node:/, input: { index: "ts/entry/web.ts", server: "ts/entry/server.ts", internal: "ts/entry/web-internal.ts" }, platform: "browser", logLevel: "warn",
   transform: { target: "es2022" }, resolve: { extensionAlias: { ".js": [".ts"] } },
   output: { dir: "dist/web", format: "esm", minify: true, sourcemap: true, chunkFileNames: "chunk-[hash].js", hashCharacters: "hex" },
 });

@@ -63,7 +63,7 @@ for (const version of ["22", "24"]) {
 }
 // Kernels, rows and plans with fewer vector instructions than this machine has.
 for (const level of ["avx2", "base"]) {
-  const { text, status } = capture("cargo", ["test", "-p", "pax-core", "--lib", "--test", "table", "--test", "plan", "--test", "networks"], 10, { PAX_SIMD: level });
+  const { text, status } = capture("cargo", ["test", "-p", "pax-kernels", "-p", "pax-core", "--lib", "--test", "table", "--test", "plan", "--test", "networks"], 10, { PAX_SIMD: level });
   count(`cargo with ${level}`, cargoSum(text, "passed"), cargoSum(text, "failed"), status, text);
 }
 run("node", ["scripts/extract-api.mjs"]);

@@ -1,7 +1,7 @@
 /** The facade's side of the waist: operands and parameters into the scratch, tensors out of it. */
 import type { Verbs } from "./backend/abi.js";
 import type { Host, InitOptions } from "./backend/host.js";
-import { PaxError, type ErrorCode } from "./errors.js";
+import { type ErrorCode, opError, PaxError } from "./errors.js";
 import { MANIFEST_HASH } from "./ops/generated/rows.js";
 import { claimMarks } from "./module/instance.js";
 import { Tensor, type DType, type Shape, type TensorLike } from "./tensor.js";
@@ -18,6 +18,8 @@ export let verbs: Verbs = new Proxy({} as Verbs, { get: missing });
 export let scratch: Float64Array = new Float64Array(0);
 /** How many binaries there have been: what one made is unknown to the next. */
 export let epoch = 0;
+/** The table of rows as text, a line each that begins with the name: errors need it, also those about an engine that is gone. */
+let manifest = "";
 let host: Host | undefined;
 
 function attach(binary: Verbs): void {
@@ -26,6 +28,7 @@ function attach(binary: Verbs): void {
   epoch += 1;
   scratch = verbs.room(1 << 13, moved);
   if (verbs.manifestHash() !== MANIFEST_HASH) throw new PaxError("device", "the binary and the facade of paxjs are of different versions: run `npm run build`");
+  manifest = verbs.manifest();
 }
 
 /** The place of the scratch changes when the memory that it lies in grows. */
@@ -158,7 +161,10 @@ function writeParam(at: number, p: Param): number {
   return at + 1;
 }
 
-function write(name: string, operands: readonly TensorLike[], params: readonly Param[]): void {
+/** A name of the table, as the facade spells it. */
+const camel = (name: string): string => name.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase());
+
+function write(row: number, operands: readonly TensorLike[], params: readonly Param[]): void {
   claimMarks();
   let room = 1 + 3 * operands.length;
   for (const p of params) room += typeof p === "string" || Array.isArray(p) ? (p as string).length + 1 : 1;
@@ -169,7 +175,8 @@ function write(name: string, operands: readonly TensorLike[], params: readonly P
     for (const x of operands) at = writeOperand(at, x);
     for (const p of params) at = writeParam(at, p);
   } catch (e) {
-    throw e instanceof PaxError ? new PaxError(e.code, `${name}: ${e.message}`, { op: name, cause: e }) : e;
+    if (!(e instanceof PaxError)) throw e;
+    throw opError(e.code, camel(manifest.split("\n")[row]!.split("\t")[0]!), e.message, { cause: e });
   }
 }
 
@@ -200,8 +207,8 @@ export function fill(t: Tensor, id: number, dtype: DType, weak: boolean, shape: 
 export const scopes: Tensor[][] = [];
 
 /** Applies a row with one result. */
-export function bindOne(row: number, name: string, operands: readonly TensorLike[], params: readonly Param[]): Tensor {
-  write(name, operands, params);
+export function bindOne(row: number, operands: readonly TensorLike[], params: readonly Param[] = []): Tensor {
+  write(row, operands, params);
   const t = new Tensor();
   if (verbs.bind(row, t) < 0) fail();
   describe(t, 0);
@@ -209,8 +216,8 @@ export function bindOne(row: number, name: string, operands: readonly TensorLike
 }
 
 /** Applies a row with any number of results. */
-export function bindMany(row: number, name: string, operands: readonly TensorLike[], params: readonly Param[]): Tensor[] {
-  write(name, operands, params);
+export function bindMany(row: number, operands: readonly TensorLike[], params: readonly Param[] = []): Tensor[] {
+  write(row, operands, params);
   const count = checked(verbs.bind(row));
   const out: Tensor[] = [];
   for (let i = 0, at = 0; i < count; i++) {
@@ -280,14 +287,14 @@ export function calledAs<R>(op: string, f: () => R): R {
   } catch (e) {
     if (!(e instanceof PaxError) || e.op === undefined || e.op === op) throw e;
     const text = e.message.startsWith(`${e.op}: `) ? e.message.slice(e.op.length + 2) : e.message;
-    throw new PaxError(e.code, `${op}: ${text}`, { op, cause: e });
+    throw opError(e.code, op, text, { cause: e });
   }
 }
 
 /** Throws the engine's last error. */
 export function fail(): never {
   const [code, op, ...message] = verbs.lastError().split("\n");
-  const row = op ? op.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase()) : undefined;
+  const row = op ? camel(op) : undefined;
   const name = row === undefined ? undefined : PUBLIC[row] ?? row;
   const text = message.join("\n");
   throw new PaxError(code as ErrorCode, name === undefined || text.startsWith(`${name} `) ? text : `${name}: ${text}`, name === undefined ? {} : { op: name });

@@ -25,3 +25,10 @@ export class PaxError extends Error {
 }
 // On the prototype, so that it is the same after minifying and does not show as a field.
 Object.defineProperty(PaxError.prototype, "name", { value: "PaxError", configurable: true, writable: true });
+
+/** An error that names its op, and begins with it. */
+export const opError = (code: ErrorCode, op: string | undefined, sentence: string, details?: ErrorDetails): PaxError =>
+  new PaxError(code, op === undefined ? sentence : `${op}: ${sentence}`, { ...details, op });
+
+/** A shape, or axes, as errors print them. */
+export const shown = (shape: readonly unknown[]): string => `[${shape.join(", ")}]`;

@@ -1,4 +1,4 @@
-import { PaxError } from "./errors.js";
+import { opError, PaxError, shown } from "./errors.js";
 import { eye } from "./ops/diagonal.js";
 import { broadcastTo } from "./ops/shape.js";
 import * as rows from "./ops/generated/rows.js";
@@ -15,7 +15,7 @@ export const ones: Initializer = (shape, dtype = "float32") => rows.full(shape, 
 export const constant = (value: number): Initializer => (shape, dtype = "float32") => rows.full(shape, dtype, value);
 /** `gain` on the diagonal of the last two axes. @throws PaxError `shape` for fewer than two */
 export const identity = (gain = 1): Initializer => (shape, dtype = "float32") => {
-  if (shape.length < 2) throw new PaxError("shape", `identity makes matrices, got shape [${shape.join(", ")}]`, { op: "identity" });
+  if (shape.length < 2) throw new PaxError("shape", `identity makes matrices, got shape ${shown(shape)}`, { op: "identity" });
   return broadcastTo(rows.mul(eye(shape.at(-2)!, shape.at(-1)!, { dtype }), gain), shape);
 };
 const affine = (x: Tensor, scale: number, shift: number): Tensor => rows.add(rows.mul(x, scale), shift);
@@ -38,7 +38,7 @@ function fans(shape: Shape): readonly [number, number] {
 
 /** The variance is `scale` by the fan. */
 export function varianceScaling(scale = 1, mode: FanMode = "fan_in", distribution: Distribution = "truncated_normal"): Initializer {
-  if (!(scale >= 0)) throw new PaxError("value", `varianceScaling: scale is ${scale}`, { op: "varianceScaling" });
+  if (!(scale >= 0)) throw opError("value", "varianceScaling", `scale is ${scale}`);
   return (shape, dtype = "float32", key = random.nextRngKey()) => {
     const [fanIn, fanOut] = fans(shape);
     const fan = mode === "fan_in" ? fanIn : mode === "fan_out" ? fanOut : (fanIn + fanOut) / 2;

@@ -1,8 +1,8 @@
 /** JAX's threefry2x32 in its partitionable mode: the same bits for the same key. Every draw takes a key; a key is used once. */
 import { abstractFrame, frame } from "./engine.js";
-import { PaxError } from "./errors.js";
+import { opError, PaxError, shown } from "./errors.js";
 import { keySource } from "./key-source.js";
-import { axisOf, opError, shapeOf, shown, staticInt } from "./ops/axes.js";
+import { axisOf, shapeOf, staticInt } from "./ops/axes.js";
 import { asFloat, floatFormat } from "./ops/dtypes.js";
 import * as rows from "./ops/generated/rows.js";
 import { part } from "./ops/join.js";

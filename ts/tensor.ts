@@ -1,5 +1,5 @@
 import { abstractFrame, checked, describe, DTYPES, epoch, fail, freeHandles, reserve, scratch, use, verbs, type Frame } from "./engine.js";
-import { PaxError } from "./errors.js";
+import { PaxError, shown } from "./errors.js";
 import type { TensorMethods } from "./ops/methods.js";
 import { cast, concatenate, reshape } from "./ops/generated/rows.js";
 import { setLeafHooks, TensorBase } from "./tree/leaf.js";
@@ -24,7 +24,8 @@ export class Device {
 }
 export const cpu = new Device("cpu", 0);
 
-const SIZES: Record<DType, number> = { float32: 4, float64: 8, float16: 2, bfloat16: 2, int32: 4, int64: 8, uint8: 1, uint32: 4, bool: 1 };
+/** Bytes of an element. */
+export const SIZES: Record<DType, number> = { float32: 4, float64: 8, float16: 2, bfloat16: 2, int32: 4, int64: 8, uint8: 1, uint32: 4, bool: 1 };
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the methods of rows are installed by ops/methods.ts
 export interface Tensor extends TensorMethods {}
@@ -104,7 +105,7 @@ export class Tensor extends TensorBase {
   item(): number;
   item<T extends Scalar>(): T;
   item(): Scalar {
-    if (this.size !== 1) throw new PaxError("shape", `item() reads one element, this tensor has shape [${this.shape.join(", ")}]: use toArray()`);
+    if (this.size !== 1) throw new PaxError("shape", `item() reads one element, this tensor has shape ${shown(this.shape)}: use toArray()`);
     if (this.dtype === "int64") return this.dataSync()[0]!;
     if (verbs.item(use(this)) < 0) this.unreadable();
     const x = scratch[0]!;
@@ -136,7 +137,7 @@ export class Tensor extends TensorBase {
     const gone = this.id === 0 || this.epoch !== epoch;
     const abstract = this.frame !== null && (this.frame.ended || this.frame.abstract);
     const values = gone ? "disposed" : abstract ? "abstract" : print(this);
-    return `Tensor ${this.dtype}[${this.shape.join(", ")}] ${values}`;
+    return `Tensor ${this.dtype}${shown(this.shape)} ${values}`;
   }
   [Symbol.for("nodejs.util.inspect.custom")](): string { return this.toString(); }
 }
@@ -148,7 +149,7 @@ function print(t: Tensor): string {
   const show = (x: Nested<Scalar>): string => {
     if (!Array.isArray(x)) return short(x as Scalar);
     const items = x.length > 12 ? [...x.slice(0, 5).map(show), "…", ...x.slice(-5).map(show)] : x.map(show);
-    return `[${items.join(", ")}]`;
+    return shown(items);
   };
   return show(t.toArray());
 }
@@ -246,7 +247,7 @@ export function asTensor(x: TensorLike, op?: string): Tensor {
 }
 
 /** True for the dtypes that have gradients. */
-export const isFloatDType = (dtype: DType): boolean => dtype.startsWith("float") || dtype === "bfloat16";
+export const isFloatDType = (dtype: DType): boolean => dtype.includes("float");
 
 /** Indices: numbers become int32. @throws PaxError `value` for NaN or fractions, `dtype` for a float tensor. */
 export function asIndex(x: Index | Nested<number>, op?: string): Tensor {

@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as pax from "paxjs";
-import { rows } from "paxjs/internal";
+import * as internal from "paxjs/internal";
 
 const { np } = pax;
 const test = suite("indices");
@@ -36,7 +36,7 @@ function scattered(x: readonly number[], indices: readonly number[], updates: re
   return out;
 }
 const scatter = (x: T, indices: T, updates: T, mode: Mode, axis = 0): T =>
-  mode === "set" || mode === "add" ? rows.scatter(x, indices, updates, axis, 0, "drop", mode) : rows.scatterExtreme(x, indices, updates, axis, 0, "drop", mode);
+  mode === "set" || mode === "add" ? internal.scatter(x, indices, updates, axis, 0, "drop", mode) : internal.scatterExtreme(x, indices, updates, axis, 0, "drop", mode);
 
 const X = [10, 20, 30, 40];
 const updatesFor = (indices: readonly number[]): number[] => indices.map((_, k) => 15 + 10 * (k % 3) - k);

@@ -67,6 +67,9 @@ export const notCompiled = (cause: unknown): PaxError =>
 
 /** Starts an instance of a compiled module and gives its verbs. Throws `device` if the module is none of ours. */
 export function startWasm(module: WebAssembly.Module): WasmBinary {
+  if (typeof FinalizationRegistry === "undefined") {
+    throw new PaxError("device", "this runtime has no FinalizationRegistry, which frees tensors: workerd has it with a compatibility date from 2025-05-05 on");
+  }
   const threaded = WebAssembly.Module.imports(module).some((i) => i.kind === "memory");
   // The image of a build with threads fits in 512 pages; it grows from there.
   const own = threaded ? sharedMemory(512) : undefined;

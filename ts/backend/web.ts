@@ -12,6 +12,15 @@ const FILES: Readonly<Record<Build, () => URL>> = {
   threads: () => new URL("../wasm/pax-threads.wasm", import.meta.url),
 };
 
+/** Where a build lies; a runtime that keeps modules in no files has no address for it. */
+function addressOf(build: Build): URL {
+  try {
+    return FILES[build]();
+  } catch (cause) {
+    throw new PaxError("device", "this runtime does not say where the library lies: import one of paxjs's .wasm files and pass it compiled, pax.init({ wasm })", { cause });
+  }
+}
+
 async function compile(source: NonNullable<InitOptions["wasm"]>): Promise<WebAssembly.Module> {
   if (source instanceof WebAssembly.Module) return source;
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return WebAssembly.compile(source);
@@ -23,8 +32,8 @@ async function compile(source: NonNullable<InitOptions["wasm"]>): Promise<WebAss
     throw new PaxError("device", `the engine could not be fetched from ${from}: pass pax.init({ wasm }) its address, its bytes or a compiled module`, { cause: cause as Error });
   }
   if (!response.ok) throw new PaxError("device", `the engine could not be fetched from ${from}: the server answered ${response.status}. Serve the .wasm files of paxjs beside the script, or pass pax.init({ wasm }) their address`);
-  // A server that sends another type than application/wasm still sends the bytes.
-  if (response.headers.get("content-type")?.startsWith("application/wasm")) return WebAssembly.compileStreaming(response);
+  // A server that sends another type than application/wasm still sends the bytes; older runtimes do not compile as they come.
+  if ("compileStreaming" in WebAssembly && response.headers.get("content-type")?.startsWith("application/wasm")) return WebAssembly.compileStreaming(response);
   return WebAssembly.compile(await response.arrayBuffer());
 }
 
@@ -49,7 +58,7 @@ async function start(asked: InitOptions): Promise<Verbs> {
   const options = { ...last, ...asked };
   const cores = options.threads ?? globalThis.navigator?.hardwareConcurrency ?? 1;
   const threads = globalThis.crossOriginIsolated === true && typeof Worker === "function" && cores > 1;
-  const module = await compile(options.wasm ?? FILES[pickBuild(threads)]()).catch((cause: unknown) => { throw cause instanceof PaxError ? cause : notCompiled(cause); });
+  const module = await compile(options.wasm ?? addressOf(pickBuild(threads))).catch((cause: unknown) => { throw cause instanceof PaxError ? cause : notCompiled(cause); });
   const binary: WasmBinary = startWasm(module);
   last = { wasm: module, threads: cores };
   for (const w of workers) w.terminate();

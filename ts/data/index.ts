@@ -1,5 +1,5 @@
 import { nextTurn } from "../backend/turn.js";
-import { PaxError } from "../errors.js";
+import { opError, PaxError, shown } from "../errors.js";
 import { array, Tensor, tensorFromBytes, type ArrayData, type DType, type Shape } from "../tensor.js";
 import { flatten, paths, unflatten, type LeafOf, type MapLeaves } from "../tree/index.js";
 import type { Structure } from "../tree/index.js";
@@ -30,14 +30,14 @@ interface Source { readonly structure: Structure<unknown>; readonly columns: rea
 function sourceOf(tree: unknown): Source {
   const [leaves, structure] = flatten(tree);
   const names = paths(tree);
-  if (leaves.length === 0) throw new PaxError("tree", "fromArrays: the tree has no arrays", { op: "fromArrays" });
+  if (leaves.length === 0) throw opError("tree", "fromArrays", "the tree has no arrays");
   const tensors = leaves.map((x) => array(x as ArrayData));
   const rows = tensors[0]!.shape[0] ?? 0;
   const columns = tensors.map((t, i): Column => {
     const path = names[i]!;
-    if (t.ndim === 0) throw new PaxError("shape", `fromArrays: ${path || "the array"} is a scalar, which has no rows: give arrays with an example a row`, { op: "fromArrays", path });
+    if (t.ndim === 0) throw opError("shape", "fromArrays", `${path || "the array"} is a scalar, which has no rows: give arrays with an example a row`, { path });
     if (t.shape[0] !== rows) {
-      throw new PaxError("shape", `fromArrays: ${path || "the array"} has shape [${t.shape.join(", ")}], but ${names[0] || "the first"} has [${tensors[0]!.shape.join(", ")}]: all need the same number of rows`, { op: "fromArrays", path });
+      throw opError("shape", "fromArrays", `${path || "the array"} has shape ${shown(t.shape)}, but ${names[0] || "the first"} has ${shown(tensors[0]!.shape)}: all need the same number of rows`, { path });
     }
     const row = t.shape.slice(1);
     return { bytes: t.bytes(), dtype: t.dtype, row, stride: rows === 0 ? 0 : t.nbytes / rows };
@@ -92,15 +92,15 @@ export class ArrayLoader<B> implements Loader<B> {
   /** Another order each pass, made from the key and the number of the pass. */
   shuffle(key: Tensor): ArrayLoader<B> {
     if (!(key instanceof Tensor) || key.size !== 2 || key.dtype !== "uint32") {
-      throw new PaxError("value", `shuffle takes a key (pax.random.key(seed)), got ${key instanceof Tensor ? `${key.dtype}[${key.shape.join(", ")}]` : typeof key}`, { op: "shuffle" });
+      throw new PaxError("value", `shuffle takes a key (pax.random.key(seed)), got ${key instanceof Tensor ? `${key.dtype}${shown(key.shape)}` : typeof key}`, { op: "shuffle" });
     }
     return new ArrayLoader(this.source, key, this.size, this.dropLast);
   }
 
   /** `size` rows at a time; the last batch of a pass may be smaller, or is left out with `dropLast`. */
   batch(size: number, { dropLast = false }: { readonly dropLast?: boolean } = {}): ArrayLoader<B> {
-    if (!Number.isInteger(size) || size < 1) throw new PaxError("value", `batch: the size is ${size}, not a positive integer`, { op: "batch" });
-    if (dropLast && size > this.source.rows) throw new PaxError("value", `batch: ${size} rows with dropLast, but there are only ${this.source.rows}: no batch would be full; take a smaller size, or leave dropLast out`, { op: "batch" });
+    if (!Number.isInteger(size) || size < 1) throw opError("value", "batch", `the size is ${size}, not a positive integer`);
+    if (dropLast && size > this.source.rows) throw opError("value", "batch", `${size} rows with dropLast, but there are only ${this.source.rows}: no batch would be full; take a smaller size, or leave dropLast out`);
     return new ArrayLoader(this.source, this.key, size, dropLast);
   }
 
@@ -116,7 +116,7 @@ export class ArrayLoader<B> implements Loader<B> {
   restore(state: LoaderState): void {
     const [epoch, cursor] = [whole(state.epoch), whole(state.cursor)];
     if (!Number.isInteger(epoch) || epoch < 0 || !Number.isInteger(cursor) || cursor < 0 || cursor > this.source.rows) {
-      throw new PaxError("value", `restore: epoch ${epoch} and row ${cursor} do not fit data of ${this.source.rows} rows: the state is of another loader`, { op: "restore" });
+      throw opError("value", "restore", `epoch ${epoch} and row ${cursor} do not fit data of ${this.source.rows} rows: the state is of another loader`);
     }
     [this.epoch, this.cursor, this.key] = [epoch, cursor, state.key];
   }

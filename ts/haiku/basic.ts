@@ -1,4 +1,4 @@
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import { truncatedNormal, zeros, type Initializer } from "../initializers.js";
 import { embed, linear, type Ids } from "../nn/functional/basic.js";
 import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
@@ -16,7 +16,7 @@ export class Linear extends Module {
   forward(inputs: TensorLike): Tensor {
     const x = asTensor(inputs);
     const size = x.shape.at(-1);
-    if (size === undefined) throw new PaxError("shape", `hk.Linear: the input of \`${this.moduleName}\` must not be a scalar`, { op: "hk.Linear", path: this.moduleName });
+    if (size === undefined) throw opError("shape", "hk.Linear", `the input of \`${this.moduleName}\` must not be a scalar`, { path: this.moduleName });
     const { withBias = true, wInit = truncatedNormal(1 / Math.sqrt(size)), bInit = zeros } = this.options;
     const w = getParameter("w", [size, this.outputSize], x.dtype, wInit);
     return linear(x, w, withBias ? getParameter("b", [this.outputSize], x.dtype, bInit) : null);

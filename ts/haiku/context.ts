@@ -1,6 +1,6 @@
 /** One run of a transformed function: what it reads and what it collects. Runs are a plain stack, so they nest with any transformation. */
 import { frame, type Frame } from "../engine.js";
-import { PaxError } from "../errors.js";
+import { opError, PaxError, shown } from "../errors.js";
 import type { Initializer } from "../initializers.js";
 import { withKeySource } from "../key-source.js";
 import * as random from "../random.js";
@@ -62,7 +62,7 @@ export function mayChange(context: Context, op: string, path: string): void {
 
 function parse<T>(what: string, tree: Params | null, make: (t: Tensor) => T): Bundles<T> {
   const out: Bundles<T> = new Map();
-  const wrong = (path: string): PaxError => new PaxError("tree", `apply: ${what} must be objects of objects of tensors, as \`init\` gives them; ${path} is not`, { op: "apply", path });
+  const wrong = (path: string): PaxError => opError("tree", "apply", `${what} must be objects of objects of tensors, as \`init\` gives them; ${path} is not`, { path });
   if (tree !== null && typeof tree !== "object") throw wrong(what);
   for (const [module, bundle] of Object.entries(tree ?? {})) {
     if (typeof bundle !== "object" || bundle === null) throw wrong(module);
@@ -129,14 +129,14 @@ export function getParameter(name: string, shape: Shape, dtype: DType | null = "
   const [module, path] = placeOf(context, name);
   let value = context.params.get(module)?.get(name);
   if (value === undefined) {
-    if (context.frozen) throw new PaxError("tree", `${op}: params have no \`${name}\` of module \`${module}\`: every parameter must be made by \`init\`, and in the first step of a loop`, { op, path });
-    if (init === null) throw new PaxError("value", `${op}: \`${path}\` needs an initializer`, { op, path });
+    if (context.frozen) throw opError("tree", op, `params have no \`${name}\` of module \`${module}\`: every parameter must be made by \`init\`, and in the first step of a loop`, { path });
+    if (init === null) throw opError("value", op, `\`${path}\` needs an initializer`, { path });
     mayChange(context, op, path);
     value = withKeySource(nextRngKey, () => init(shape, dtype ?? "float32"));
     put(context.params, module, name, value);
   }
   if (value.shape.join() !== shape.join()) {
-    throw new PaxError("shape", `${op}: \`${path}\` has shape [${value.shape.join(", ")}], but the shape asked for is [${shape.join(", ")}]`, { op, path });
+    throw opError("shape", op, `\`${path}\` has shape ${shown(value.shape)}, but the shape asked for is ${shown(shape)}`, { path });
   }
   return value;
 }
@@ -151,7 +151,7 @@ export function getState(name: string, shape: Shape | null = null, dtype: DType 
   const [module, path] = placeOf(context, name);
   const found = context.state.get(module)?.get(name);
   if (found !== undefined) return found.current;
-  if (shape === null || init === null) throw new PaxError("tree", `${op}: there is no \`${name}\` in the state of module \`${module}\`: give a shape and an initializer`, { op, path });
+  if (shape === null || init === null) throw opError("tree", op, `there is no \`${name}\` in the state of module \`${module}\`: give a shape and an initializer`, { path });
   mayChange(context, op, path);
   const value = withKeySource(nextRngKey, () => init(shape, dtype ?? "float32"));
   put(context.state, module, name, { initial: value, current: value });
@@ -174,7 +174,7 @@ export function nextRngKeys(num: number): Tensor[] {
   const context = contextFor(op);
   if (context.rng === null) {
     const path = scopeOf(context).module();
-    throw new PaxError("value", `${op}: module \`${path}\` needs random numbers, but \`${context.initializing ? "init" : "apply"}\` was given null for its rng: pass a key (a converted module: fromHaiku with useRng)`, { op, path });
+    throw opError("value", op, `module \`${path}\` needs random numbers, but \`${context.initializing ? "init" : "apply"}\` was given null for its rng: pass a key (a converted module: fromHaiku with useRng)`, { path });
   }
   mayChange(context, op, "rng");
   const [next, ...keys] = random.split(context.rng, num + 1);

@@ -1,6 +1,6 @@
-import { PaxError } from "../errors.js";
+import { opError, shown } from "../errors.js";
 import { truncatedNormal, zeros, type Initializer } from "../initializers.js";
-import { channelsOf, conv, convTranspose, isChannelsFirst, paddingOf, sizesOf, wrongInput, type ConvSpec, type Padding, type Sizes } from "../nn/functional/conv.js";
+import { channelsOf, conv, convTranspose, sizesOf, specOf, wrongInput, type ConvSpec, type Padding, type Sizes } from "../nn/functional/conv.js";
 import * as rows from "../ops/generated/rows.js";
 import { asTensor, type Shape, type Tensor, type TensorLike } from "../tensor.js";
 import type { Name } from "./basic.js";
@@ -21,8 +21,7 @@ abstract class ConvBase extends Module {
   constructor(label: string, rank: number, readonly outputChannels: number, kernelShape: Sizes, private readonly common: Common<string>) {
     super(common);
     const op = `hk.${label}`;
-    const { stride = 1, padding = "SAME", dataFormat = "channels_last" } = common;
-    this.spec = { op, rank, stride: sizesOf(op, "stride", stride, rank), padding: paddingOf(op, padding, rank), channelsFirst: isChannelsFirst(op, rank, dataFormat) };
+    this.spec = specOf(op, rank, common);
     this.kernel = sizesOf(op, "kernelShape", kernelShape, rank);
   }
 
@@ -35,7 +34,7 @@ abstract class ConvBase extends Module {
     const { withBias = true, wInit, bInit, mask = null } = this.common;
     const w = getParameter("w", shape, x.dtype, wInit ?? truncatedNormal(1 / Math.sqrt(fanIn)));
     if (mask !== null && mask.shape.join() !== shape.join()) {
-      throw new PaxError("shape", `${this.spec.op}: the mask of \`${this.moduleName}\` has shape [${mask.shape.join(", ")}], its weights [${shape.join(", ")}]`, { op: this.spec.op, path: this.moduleName });
+      throw opError("shape", this.spec.op, `the mask of \`${this.moduleName}\` has shape ${shown(mask.shape)}, its weights ${shown(shape)}`, { path: this.moduleName });
     }
     const ones = this.spec.channelsFirst ? this.kernel.map(() => 1) : [];
     return [mask === null ? w : rows.mul(w, mask), withBias ? getParameter("b", [this.outputChannels, ...ones], x.dtype, bInit ?? zeros) : null];
@@ -55,7 +54,7 @@ abstract class Conv extends ConvBase {
     const x = asTensor(inputs);
     const channels = this.channels(x);
     if (channels % this.groups !== 0 || this.outputChannels % this.groups !== 0) {
-      throw new PaxError("shape", `${this.spec.op}: ${channels} and ${this.outputChannels} channels of \`${this.moduleName}\` do not divide into ${this.groups} groups: featureGroupCount must divide both`, { op: this.spec.op, path: this.moduleName });
+      throw opError("shape", this.spec.op, `${channels} and ${this.outputChannels} channels of \`${this.moduleName}\` do not divide into ${this.groups} groups: featureGroupCount must divide both`, { path: this.moduleName });
     }
     const window = [...this.kernel, channels / this.groups];
     const [w, b] = this.weights(x, [...window, this.outputChannels], window.reduce((p, q) => p * q));

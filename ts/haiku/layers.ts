@@ -1,5 +1,5 @@
 /** `pax.haiku`: Haiku's layers as modules of Pax that need no dummy inputs. */
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import type { Ids } from "../nn/functional/basic.js";
 import { avgPool as avg, maxPool as max, type PoolOptions } from "../nn/functional/pool.js";
 import { sizesOf, type Sizes } from "../nn/functional/conv.js";
@@ -33,7 +33,7 @@ export function batchNorm2d(
   numChannels: number, { axis = -1, decayRate = 0.99, crossReplicaAxis = null }: { readonly axis?: number; readonly decayRate?: number; readonly crossReplicaAxis?: string | null } = {},
 ): HaikuLayer {
   const at = axis < 0 ? axis + 4 : axis;
-  if (at !== 1 && at !== 3) throw new PaxError("value", `haiku.batchNorm2d: the channels are at axis 1 or -1, not ${axis}`, { op: "haiku.batchNorm2d" });
+  if (at !== 1 && at !== 3) throw opError("value", "haiku.batchNorm2d", `the channels are at axis 1 or -1, not ${axis}`);
   const make = fromHaiku(BatchNorm, { passIsTraining: true });
   const module = make(true, true, decayRate, { crossReplicaAxis, dataFormat: at === 1 ? "channels_first" : "channels_last" });
   return module.hkInit(dummy(at === 1 ? [1, numChannels, 1, 1] : [1, 1, 1, numChannels]));

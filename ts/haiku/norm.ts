@@ -1,7 +1,7 @@
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import { constant, ones, zeros, type Initializer } from "../initializers.js";
 import { affine, batchMoments, emaStep, normalize, zeroDebias } from "../nn/functional/norm.js";
-import { axesOf } from "../ops/axes.js";
+import { axesOf, otherAxes } from "../ops/axes.js";
 import * as rows from "../ops/generated/rows.js";
 import { asTensor, type Shape, type Tensor, type TensorLike } from "../tensor.js";
 import type { Name } from "./basic.js";
@@ -19,12 +19,12 @@ abstract class Norm extends Module {
     super(init);
     this.eps = init.eps ?? 1e-5;
     if ((!createScale && init.scaleInit !== undefined) || (!createOffset && init.offsetInit !== undefined)) {
-      throw new PaxError("value", `${op}: an initializer was given for a scale or offset that is not created`, { op });
+      throw opError("value", op, "an initializer was given for a scale or offset that is not created");
     }
   }
   protected scaleAndOffset(shape: Shape, x: Tensor, { scale = null, offset = null }: ScaleAndOffset): readonly [scale: Tensor | null, offset: Tensor | null] {
     if ((this.createScale && scale !== null) || (this.createOffset && offset !== null)) {
-      throw new PaxError("value", `${this.op}: \`${this.moduleName}\` has a scale or offset of its own, so none can be passed`, { op: this.op, path: this.moduleName });
+      throw opError("value", this.op, `\`${this.moduleName}\` has a scale or offset of its own, so none can be passed`, { path: this.moduleName });
     }
     return [
       this.createScale ? getParameter("scale", shape, x.dtype, this.init.scaleInit ?? ones) : scale,
@@ -57,7 +57,7 @@ export class ExponentialMovingAverage extends Module {
   constructor(readonly decay: number, { zeroDebias: debias = true, warmupLength = 0, name }: Name & { readonly zeroDebias?: boolean; readonly warmupLength?: number } = {}) {
     super({ name });
     if (warmupLength < 0 || (warmupLength > 0 && debias)) {
-      throw new PaxError("value", `hk.ExponentialMovingAverage: a warmupLength of ${warmupLength} must not be negative, and a positive one needs zeroDebias: false`, { op: "hk.ExponentialMovingAverage" });
+      throw opError("value", "hk.ExponentialMovingAverage", `a warmupLength of ${warmupLength} must not be negative, and a positive one needs zeroDebias: false`);
     }
     this.options = { zeroDebias: debias, warmupLength };
   }
@@ -107,7 +107,7 @@ export class BatchNorm extends Norm {
   forward(inputs: TensorLike, isTraining: boolean, { testLocalStats = false, ...given }: ScaleAndOffset & { readonly testLocalStats?: boolean } = {}): Tensor {
     const x = asTensor(inputs);
     const channel = this.channelsFirst ? 1 : x.ndim - 1;
-    const axes = this.axis === undefined ? x.shape.map((_, i) => i).filter((i) => i !== channel) : axesOf(this.axis, x.ndim);
+    const axes = this.axis === undefined ? otherAxes(x, [channel]) : axesOf(this.axis, x.ndim);
     const [mean, variance] = isTraining || testLocalStats ? batchMoments("hk.BatchNorm", x, axes, runningInit() ? null : this.crossReplicaAxis)
       : [rows.cast(this.meanEma.average, x.dtype, false), rows.cast(this.varEma.average, x.dtype, false)];
     if (isTraining) {

@@ -1,4 +1,4 @@
-import { PaxError } from "../errors.js";
+import { PaxError, shown } from "../errors.js";
 import { varianceScaling, zeros, type Initializer } from "../initializers.js";
 import { gruStep, lstmGates, withHidden, type LSTMState } from "../nn/functional/recurrent.js";
 import * as rows from "../ops/generated/rows.js";
@@ -23,7 +23,7 @@ export abstract class RNNCore<S> extends Module {
   protected input(inputs: TensorLike): Tensor {
     const x = asTensor(inputs);
     if (x.ndim === 1 || x.ndim === 2) return x;
-    throw new PaxError("shape", `hk: the input of \`${this.moduleName}\` must have 1 or 2 axes, got shape [${x.shape.join(", ")}]: hk.dynamicUnroll runs a core along a sequence`, { op: "hk.RNNCore", path: this.moduleName });
+    throw new PaxError("shape", `hk: the input of \`${this.moduleName}\` must have 1 or 2 axes, got shape ${shown(x.shape)}: hk.dynamicUnroll runs a core along a sequence`, { op: "hk.RNNCore", path: this.moduleName });
   }
 }
 

@@ -1,7 +1,7 @@
 import { frame } from "../engine.js";
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
-import { concatenate } from "../ops/join.js";
+import { concatenate, part as rowsOf } from "../ops/join.js";
 import { swapaxes } from "../ops/shape.js";
 import type { Tensor } from "../tensor.js";
 import * as control from "../transforms/control.js";
@@ -13,8 +13,7 @@ import { nameAll } from "./module.js";
 const each = <T>(f: (t: Tensor) => Tensor, tree: T): T => map(f as never, tree) as T;
 
 /** Rows `from` up to `to` of each tensor. */
-const part = <T>(xs: T, from: number, to: number): T =>
-  each((t) => rows.slice(t, t.shape.map((_, d) => (d === 0 ? from : 0)), t.shape.map((n, d) => (d === 0 ? to : n)), t.shape.map(() => 1)), xs);
+const part = <T>(xs: T, from: number, to: number): T => each((t) => rowsOf(t, 0, from, to), xs);
 
 type Inner = { readonly state: State; readonly rng: Tensor | null };
 type Step<C, X, Y> = (carry: C, x: X) => readonly [carry: C, y: Y];
@@ -51,7 +50,7 @@ const loopOf = control.scan as Loop;
 export function scan<C, X, Y>(f: Step<C, X, Y>, init: C, xs: X, { length, reverse = false }: ScanOptions = {}): [carry: C, ys: Y] {
   const context = contextFor("hk.scan");
   const count = length ?? (leaves(xs) as Tensor[])[0]?.shape[0];
-  if (count === undefined) throw new PaxError("value", "hk.scan: give a length where xs has no tensor", { op: "hk.scan" });
+  if (count === undefined) throw opError("value", "hk.scan", "give a length where xs has no tensor");
   const step = stateful(context, f);
   const loop = (carry: C, rest: X, times: number): [C, Y] => {
     const inner: Inner = { state: currentState(context), rng: context.rng };

@@ -1,4 +1,4 @@
-import { PaxError } from "../errors.js";
+import { opError, PaxError, shown } from "../errors.js";
 import { key } from "../random.js";
 import { Tensor } from "../tensor.js";
 import { currentState, initialState, newContext, paramsOf, run, type Params, type Rng, type State } from "./context.js";
@@ -20,7 +20,7 @@ function keyOf(rng: Rng, op: "init" | "apply", signature: string): Tensor | null
   if (rng === null || rng === undefined) return null;
   if (typeof rng === "number") return key(rng);
   if (rng instanceof Tensor && rng.dtype === "uint32" && rng.shape.join() === "2") return rng;
-  throw new PaxError("value", `${op} takes an rng, a key or null: the signature is \`${signature}\`, got ${rng instanceof Tensor ? `${rng.dtype}[${rng.shape.join(", ")}]` : typeof rng}`, { op });
+  throw new PaxError("value", `${op} takes an rng, a key or null: the signature is \`${signature}\`, got ${rng instanceof Tensor ? `${rng.dtype}${shown(rng.shape)}` : typeof rng}`, { op });
 }
 
 /**
@@ -48,7 +48,7 @@ export function transform<A extends readonly unknown[], R>(fn: (...args: A) => R
   const full = transformWithState(fn);
   const stateless = (op: string, state: State): void => {
     const path = Object.keys(state)[0];
-    if (path !== undefined) throw new PaxError("value", `${op}: module \`${path}\` has state: use hk.transformWithState`, { op, path });
+    if (path !== undefined) throw opError("value", op, `module \`${path}\` has state: use hk.transformWithState`, { path });
   };
   return {
     hasState: false,

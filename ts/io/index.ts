@@ -1,19 +1,18 @@
 import { theHost } from "../engine.js";
-import { PaxError } from "../errors.js";
-import { array, Tensor, tensorFromBytes, type ArrayData, type DType, type Shape, type TypedArray } from "../tensor.js";
+import { PaxError, shown } from "../errors.js";
+import { array, SIZES, Tensor, tensorFromBytes, type ArrayData, type DType, type Shape, type TypedArray } from "../tensor.js";
 import { flatten, paths, unflatten, type LeafOf } from "../tree/index.js";
 
 const CODES: ReadonlyMap<string, DType> = new Map([
   ["F64", "float64"], ["F32", "float32"], ["F16", "float16"], ["BF16", "bfloat16"], ["I64", "int64"], ["I32", "int32"], ["U32", "uint32"], ["U8", "uint8"], ["BOOL", "bool"],
 ]);
 const NAMES: ReadonlyMap<DType, string> = new Map([...CODES].map(([code, dtype]) => [dtype, code]));
-const SIZES: Record<DType, number> = { float32: 4, float64: 8, float16: 2, bfloat16: 2, int32: 4, int64: 8, uint8: 1, uint32: 4, bool: 1 };
 const FORMAT = "1";
 const MAX_HEADER = 100_000_000;
 const MAX_DEPTH = 8;
 
 const bad = (what: string, cause?: unknown): PaxError => new PaxError("io", `not a safetensors file: ${what}`, { cause });
-const show = (dtype: DType, shape: Shape): string => `${dtype}[${shape.join(", ")}]`;
+const show = (dtype: DType, shape: Shape): string => `${dtype}${shown(shape)}`;
 
 interface Entry { readonly name: string; readonly dtype: DType; readonly shape: Shape; readonly start: number; readonly end: number }
 

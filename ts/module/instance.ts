@@ -1,7 +1,7 @@
 import { PaxError } from "../errors.js";
 import { isTensor } from "../tree/leaf.js";
 import { formatPath, type Step } from "../tree/path.js";
-import { isPlainObject, MAX_DEPTH, tooDeep } from "../tree/statics.js";
+import { identityId, isPlainObject, MAX_DEPTH, tooDeep } from "../tree/statics.js";
 import { birth, currentFrame, noteWritten, setBeforeEnter } from "./frame.js";
 import { marksWait, peekMark, readMark } from "./marks.js";
 import { SLOT } from "./slot.js";
@@ -55,16 +55,13 @@ export function className(module: object): string {
 }
 
 const layouts = new WeakMap<object, Map<string, Layout>>();
-const symbols = new Map<symbol, number>();
 let layoutCount = 0;
 
 function intern(prototype: object, keys: readonly PropertyKey[], entries: ReadonlyMap<string, Entry>): Layout {
   let signature = "";
   for (const key of keys) {
-    if (typeof key === "symbol") {
-      if (!symbols.has(key)) symbols.set(key, symbols.size);
-      signature += `@${symbols.get(key)};`;
-    } else {
+    if (typeof key === "symbol") signature += `@${identityId(key)};`;
+    else {
       const entry = entries.get(String(key));
       signature += `${JSON.stringify(key)}${entry === undefined ? "" : `${entry.kind}/${entry.was ?? ""}`};`;
     }

@@ -1,4 +1,4 @@
-import { PaxError } from "../errors.js";
+import { opError, PaxError } from "../errors.js";
 import { assemble, buildNode, flattenModule, mapModules, stepOf, trainableMask, type Cursor, type ModuleNode, type Node } from "../tree/flatten.js";
 import { isLeaf, scalarToTensor } from "../tree/leaf.js";
 import type { Step } from "../tree/path.js";
@@ -121,7 +121,7 @@ export abstract class Module {
     const copy = this.copy();
     for (const key of Object.keys(values) as K[]) {
       if (!Object.hasOwn(copy, key)) {
-        throw new PaxError("tree", `replace: ${className(this)} has no attribute \`${String(key)}\`: it has ${Object.keys(copy).join(", ")}`, { op: "replace", path: String(key) });
+        throw opError("tree", "replace", `${className(this)} has no attribute \`${String(key)}\`: it has ${Object.keys(copy).join(", ")}`, { path: String(key) });
       }
       copy[key] = values[key];
     }
@@ -137,7 +137,7 @@ export abstract class Module {
   hkInit(...args: ForwardArgs<this>): this {
     const copy = this.copy();
     const { forward } = copy as { forward?: (...args: unknown[]) => unknown };
-    if (typeof forward !== "function") throw new PaxError("value", `hkInit: ${className(this)} has no method \`forward\``, { op: "hkInit" });
+    if (typeof forward !== "function") throw opError("value", "hkInit", `${className(this)} has no method \`forward\``);
     return dummyRun(this, copy, () => { forward.apply(copy, args as unknown[]); });
   }
 }

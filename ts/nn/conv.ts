@@ -1,8 +1,8 @@
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import { truncatedNormal, zeros, type Initializer } from "../initializers.js";
 import { Module } from "../module/index.js";
 import { asTensor, type Shape, type Tensor, type TensorLike } from "../tensor.js";
-import { channelsOf, conv, convTranspose, isChannelsFirst, paddingOf, sizesOf, wrongInput, type ConvSpec, type Padding, type Sizes } from "./functional/conv.js";
+import { channelsOf, conv, convTranspose, sizesOf, specOf, wrongInput, type ConvSpec, type Padding, type Sizes } from "./functional/conv.js";
 
 export type { Padding };
 type Common<S, F> = {
@@ -20,8 +20,7 @@ abstract class ConvBase extends Module {
 
   constructor(op: string, rank: number, readonly inFeatures: number, readonly outFeatures: number, options: Common<Sizes, string>) {
     super();
-    const { stride = 1, padding = "SAME", dataFormat = "channels_last" } = options;
-    this.spec = { op, rank, stride: sizesOf(op, "stride", stride, rank), padding: paddingOf(op, padding, rank), channelsFirst: isChannelsFirst(op, rank, dataFormat) };
+    this.spec = specOf(op, rank, options);
   }
 
   /** Registers a kernel of `shape`, by default drawn with a variance of 1 / fanIn, and a bias. */
@@ -45,7 +44,7 @@ abstract class Conv extends ConvBase {
     super(op, rank, inFeatures, outFeatures, options);
     const { rate = 1, featureGroupCount = 1 } = options;
     if (inFeatures % featureGroupCount !== 0 || outFeatures % featureGroupCount !== 0) {
-      throw new PaxError("shape", `${op}: ${inFeatures} and ${outFeatures} features do not divide into ${featureGroupCount} groups: featureGroupCount must divide both`, { op });
+      throw opError("shape", op, `${inFeatures} and ${outFeatures} features do not divide into ${featureGroupCount} groups: featureGroupCount must divide both`);
     }
     this.rate = sizesOf(op, "rate", rate, rank);
     this.featureGroupCount = featureGroupCount;

@@ -1,4 +1,4 @@
-import { PaxError } from "../errors.js";
+import { PaxError, shown } from "../errors.js";
 import { varianceScaling, zeros, type Initializer } from "../initializers.js";
 import { Module } from "../module/index.js";
 import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
@@ -22,7 +22,7 @@ export class Linear extends Module {
   forward(x: TensorLike): Tensor {
     const t = asTensor(x);
     if (t.shape.at(-1) !== this.inDim) {
-      throw new PaxError("shape", `Linear(${this.inDim}, ${this.outDim}) takes [..., ${this.inDim}], got shape [${t.shape.join(", ")}]`, { op: "Linear" });
+      throw new PaxError("shape", `Linear(${this.inDim}, ${this.outDim}) takes [..., ${this.inDim}], got shape ${shown(t.shape)}`, { op: "Linear" });
     }
     return linear(t, this.W, this.b);
   }

@@ -1,7 +1,7 @@
-import { PaxError } from "../errors.js";
+import { opError, PaxError, shown } from "../errors.js";
 import { ones, zeros } from "../initializers.js";
 import { Module, type State } from "../module/index.js";
-import { axesOf, axisOf } from "../ops/axes.js";
+import { axesOf, axisOf, otherAxes } from "../ops/axes.js";
 import * as rows from "../ops/generated/rows.js";
 import { array, asTensor, type Tensor, type TensorLike } from "../tensor.js";
 import { isChannelsFirst } from "./functional/conv.js";
@@ -37,7 +37,7 @@ export class BatchNorm extends Module {
     this.axes = axesOf(axis ?? inputShape.slice(0, -1).map((_, i) => i), inputShape.length);
     const shape = inputShape.map((n, i) => {
       if (this.axes.includes(i)) return 1;
-      if (n === null) throw new PaxError("shape", `BatchNorm([${inputShape.map((size) => size ?? "null").join(", ")}]): the size of axis ${i} must be a number, as the statistics keep that axis`, { op: "BatchNorm" });
+      if (n === null) throw new PaxError("shape", `BatchNorm(${shown(inputShape.map((size) => size ?? "null"))}): the size of axis ${i} must be a number, as the statistics keep that axis`, { op: "BatchNorm" });
       return n;
     });
     this.registerParameter("scale", createScale ? ones(shape) : null);
@@ -51,7 +51,7 @@ export class BatchNorm extends Module {
     const fits = t.ndim === this.inputShape.length && this.inputShape.every((n, i) => n === null || this.axes.includes(i) || n === t.shape[i]);
     if (!fits) {
       const wanted = this.inputShape.map((n) => n ?? "any").join(", ");
-      throw new PaxError("shape", `BatchNorm takes [${wanted}], got shape [${t.shape.join(", ")}]`, { op: "BatchNorm" });
+      throw new PaxError("shape", `BatchNorm takes [${wanted}], got shape ${shown(t.shape)}`, { op: "BatchNorm" });
     }
     if (!this.training) return normalize(t, this.mean, this.var, this.scale, this.offset, this.eps);
     const [average, variance] = batchMoments("BatchNorm", t, this.axes, this.crossReplicaAxis);
@@ -104,7 +104,7 @@ export class LayerNorm extends Module {
   forward(x: TensorLike): Tensor {
     const t = asTensor(x);
     if (t.shape.at(-1) !== this.numChannels) {
-      throw new PaxError("shape", `LayerNorm(${this.numChannels}) takes [..., ${this.numChannels}], got shape [${t.shape.join(", ")}]`, { op: "LayerNorm" });
+      throw new PaxError("shape", `LayerNorm(${this.numChannels}) takes [..., ${this.numChannels}], got shape ${shown(t.shape)}`, { op: "LayerNorm" });
     }
     return affine(rows.layerNorm(t, [axisOf(this.axis, t.ndim)], this.eps), this.scale, this.offset);
   }
@@ -120,7 +120,7 @@ export class GroupNorm extends Module {
   readonly channelsFirst: boolean;
   constructor(readonly groups: number, readonly numChannels: number, createScale = true, createOffset = true, { eps = 1e-5, dataFormat = "channels_last" }: GroupNormOptions = {}) {
     super();
-    if (numChannels % groups !== 0) throw new PaxError("shape", `GroupNorm: ${numChannels} channels do not divide into ${groups} groups`, { op: "GroupNorm" });
+    if (numChannels % groups !== 0) throw opError("shape", "GroupNorm", `${numChannels} channels do not divide into ${groups} groups`);
     this.eps = eps;
     this.channelsFirst = dataFormat === "channels_first";
     this.registerParameter("scale", createScale ? ones([numChannels]) : null);
@@ -130,10 +130,10 @@ export class GroupNorm extends Module {
     const t = asTensor(x);
     const at = this.channelsFirst ? 1 : t.ndim - 1;
     if (t.ndim < 2 || t.shape[at] !== this.numChannels) {
-      throw new PaxError("shape", `GroupNorm(${this.groups}, ${this.numChannels}) takes a batch with ${this.numChannels} channels ${this.channelsFirst ? "first" : "last"}, got shape [${t.shape.join(", ")}]`, { op: "GroupNorm" });
+      throw new PaxError("shape", `GroupNorm(${this.groups}, ${this.numChannels}) takes a batch with ${this.numChannels} channels ${this.channelsFirst ? "first" : "last"}, got shape ${shown(t.shape)}`, { op: "GroupNorm" });
     }
     const parted = rows.reshape(t, t.shape.flatMap((n, i) => (i === at ? [this.groups, n / this.groups] : [n])));
-    const axes = parted.shape.map((_, i) => i).filter((i) => i !== 0 && i !== at);
+    const axes = otherAxes(parted, [0, at]);
     const channels = t.shape.map((n, i) => (i === at ? n : 1));
     const wide = (p: Tensor | null): Tensor | null => (p === null ? null : rows.reshape(p, channels));
     return affine(rows.reshape(rows.layerNorm(parted, axes, this.eps), t.shape), wide(this.scale), wide(this.offset));

@@ -1,4 +1,4 @@
-import { PaxError } from "../errors.js";
+import { PaxError, shown } from "../errors.js";
 import { varianceScaling, zeros, type Initializer } from "../initializers.js";
 import { Module } from "../module/index.js";
 import * as rows from "../ops/generated/rows.js";
@@ -16,7 +16,7 @@ abstract class Recurrent extends Module {
   protected input(x: TensorLike): Tensor {
     const t = asTensor(x);
     if (t.ndim < 1 || t.ndim > 2 || t.shape.at(-1) !== this.inputDim) {
-      throw new PaxError("shape", `${this.op}(${this.inputDim}, ${this.hiddenDim}) takes [${this.inputDim}] or [batch, ${this.inputDim}], got shape [${t.shape.join(", ")}]`, { op: this.op });
+      throw new PaxError("shape", `${this.op}(${this.inputDim}, ${this.hiddenDim}) takes [${this.inputDim}] or [batch, ${this.inputDim}], got shape ${shown(t.shape)}`, { op: this.op });
     }
     return t;
   }

@@ -1,14 +1,7 @@
 /** Axes and shapes as users give them, and the errors about them. */
-import { PaxError, type ErrorCode } from "../errors.js";
+import { opError, shown } from "../errors.js";
 import { asTensor, Tensor, type Axis, type Shape, type TensorLike } from "../tensor.js";
 import * as rows from "./generated/rows.js";
-
-/** An error that names its op. */
-export const opError = (code: ErrorCode, op: string | undefined, sentence: string): PaxError =>
-  (op === undefined ? new PaxError(code, sentence) : new PaxError(code, `${op}: ${sentence}`, { op }));
-
-/** A shape as errors print it. */
-export const shown = (shape: Shape): string => `[${shape.join(", ")}]`;
 
 /** A number that must be known when a function is traced. @throws PaxError `trace` for a tensor. */
 export function staticNumber(x: unknown, what: string, op?: string): number {
@@ -39,6 +32,9 @@ export function axesOf(axis: Axis | undefined, ndim: number, op?: string): numbe
   if (new Set(axes).size !== axes.length) throw opError("shape", op, `an axis appears twice in ${shown(axes)}`);
   return axes.sort((a, b) => a - b);
 }
+
+/** The axes of `x` that are not among `axes`. */
+export const otherAxes = (x: Tensor, axes: readonly number[]): number[] => x.shape.map((_, i) => i).filter((i) => !axes.includes(i));
 
 /** The shape with the reduced axes kept as 1. */
 export const keptShape = (shape: Shape, axes: readonly number[]): number[] =>

@@ -1,7 +1,8 @@
 /** Tensors from numbers and shapes. */
+import { opError } from "../errors.js";
 import { calledAs } from "../engine.js";
 import { array, asTensor, type DType, type Shape, type Tensor, type TensorLike } from "../tensor.js";
-import { opError, shapeOf, staticInt, staticNumber, stretched } from "./axes.js";
+import { shapeOf, staticInt, staticNumber, stretched } from "./axes.js";
 import { floatFormat, type WithDType } from "./dtypes.js";
 import * as rows from "./generated/rows.js";
 

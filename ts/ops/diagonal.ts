@@ -1,6 +1,7 @@
 /** Diagonals and triangles of matrices. */
+import { opError, shown } from "../errors.js";
 import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
-import { axisOf, opError, shapeOf, shown, staticInt } from "./axes.js";
+import { axisOf, shapeOf, staticInt } from "./axes.js";
 import type { WithDType } from "./dtypes.js";
 import * as rows from "./generated/rows.js";
 import { sum } from "./reduce.js";

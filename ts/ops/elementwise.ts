@@ -1,6 +1,7 @@
 /** Functions of single elements, with NumPy's broadcasting. */
+import { opError } from "../errors.js";
 import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
-import { opError, staticInt } from "./axes.js";
+import { staticInt } from "./axes.js";
 import { asFloat, floatFormat } from "./dtypes.js";
 import * as rows from "./generated/rows.js";
 

@@ -1,7 +1,7 @@
 /** What NumPy writes in brackets: `x[1:3, None, i]` is `x.get(np.slice(1, 3), null, i)`, `x.at[i].add(y)` is `x.at(i).add(y)`. */
-import { PaxError } from "../errors.js";
+import { opError, PaxError, shown } from "../errors.js";
 import { asIndex, type DType, type Index, type Nested, Tensor, type TensorLike } from "../tensor.js";
-import { commonShape, flatUnless, opError, shown, staticInt, stretched } from "./axes.js";
+import { commonShape, flatUnless, staticInt, stretched } from "./axes.js";
 import * as rows from "./generated/rows.js";
 
 /** Part of an axis, Python's `start:stop:step`; made by `np.slice`. */

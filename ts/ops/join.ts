@@ -1,6 +1,7 @@
 /** Tensors put together, taken apart and repeated. */
+import { opError, shown } from "../errors.js";
 import { asIndex, asTensor, type Tensor, type TensorLike } from "../tensor.js";
-import { axisOf, flatUnless, opError, shown, staticInt } from "./axes.js";
+import { axisOf, flatUnless, staticInt } from "./axes.js";
 import * as rows from "./generated/rows.js";
 import { atleast1d, atleast2d, expandDims, ravel } from "./shape.js";
 

@@ -1,6 +1,7 @@
 /** Products of vectors and matrices. */
+import { opError, shown } from "../errors.js";
 import { asIndex, asTensor, type Shape, type Tensor, type TensorLike } from "../tensor.js";
-import { axisOf, opError, shown, staticInt } from "./axes.js";
+import { axisOf, staticInt } from "./axes.js";
 import * as rows from "./generated/rows.js";
 import { ravel } from "./shape.js";
 

@@ -1,25 +1,18 @@
-/** The functions of np that are methods of `Tensor`: installed from one list of names, their types follow from the functions. */
+/** The functions of np are methods of `Tensor`, save those of one list; the types follow from the functions. */
 import { PaxError } from "../errors.js";
 import type { DType, Shape, Tensor } from "../tensor.js";
 import * as rows from "./generated/rows.js";
 import { At, get, type IndexPart } from "./indexing.js";
 import * as np from "./np.js";
 
-const names = [
-  "abs", "add", "sub", "mul", "div", "pow", "neg", "sign", "square", "sqrt", "rsqrt", "reciprocal", "cbrt", "hypot",
-  "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "logaddexp", "floorDivide", "remainder", "maximum", "minimum", "fmax", "fmin",
-  "sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "sinc", "deg2rad", "rad2deg",
-  "erf", "erfc", "erfinv", "floor", "ceil", "trunc", "round", "clip", "copysign", "signbit", "nanToNum", "isnan", "isfinite", "isinf", "isposinf", "isneginf",
-  "equal", "notEqual", "less", "lessEqual", "greater", "greaterEqual", "logicalAnd", "logicalOr", "logicalXor", "logicalNot",
-  "bitwiseAnd", "bitwiseOr", "bitwiseXor", "bitwiseNot", "leftShift", "rightShift", "isclose", "allclose", "arrayEqual",
-  "sum", "prod", "max", "min", "mean", "var", "std", "median", "average", "ptp", "any", "all", "countNonzero", "logsumexp", "norm", "argmax", "argmin",
-  "nansum", "nanmean", "nanmax", "nanmin", "cumsum", "cumprod", "cummax", "cummin", "diff", "sort", "argsort", "searchsorted",
-  "ravel", "matrixTranspose", "moveaxis", "swapaxes", "squeeze", "expandDims", "broadcastTo", "flip", "fliplr", "flipud", "rot90",
-  "split", "arraySplit", "unstack", "append", "repeat", "tile", "roll", "pad", "take", "takeAlongAxis", "diag", "diagonal", "trace", "tril", "triu",
-  "matmul", "dot", "vdot", "inner", "outer", "tensordot", "kron", "cross",
+/** What is no method, or a method of another form: functions that make tensors or take several, aliases, and what stands below. */
+const others = [
+  "arange", "array", "eye", "full", "fullLike", "geomspace", "identity", "linspace", "logspace", "meshgrid", "ones", "onesLike", "tri", "zeros", "zerosLike",
+  "atleast1d", "atleast2d", "broadcastArrays", "broadcastShapes", "concatenate", "dstack", "einsum", "hstack", "newaxis", "slice", "stack", "vstack", "where",
+  "absolute", "amax", "amin", "divide", "fix", "invert", "mod", "multiply", "negative", "power", "subtract", "trueDivide", "reshape", "transpose",
 ] as const satisfies readonly (keyof typeof np)[];
 
-type Named = Pick<typeof np, (typeof names)[number]>;
+type Named = Pick<typeof np, Exclude<keyof typeof np, (typeof others)[number]>>;
 type Method<F> = F extends (x: Tensor, ...rest: infer A) => infer R ? (...rest: A) => R : never;
 type FunctionMethods = { [K in keyof Named]: Method<Named[K]> };
 
@@ -54,9 +47,8 @@ export function installMethods(prototype: object): void {
   const define = (name: string | symbol, value: (this: Tensor, ...args: never[]) => unknown): void => {
     Object.defineProperty(prototype, name, { value, configurable: true, writable: true });
   };
-  for (const name of names) {
-    const f = np[name] as (x: Tensor, ...rest: unknown[]) => unknown;
-    define(name, function (...rest: unknown[]) { return f(this, ...rest); });
+  for (const [name, f] of Object.entries(np) as [string, (x: Tensor, ...rest: unknown[]) => unknown][]) {
+    if (!(others as readonly string[]).includes(name)) define(name, function (...rest: unknown[]) { return f(this, ...rest); });
   }
   define("astype", function (dtype: DType) { return rows.cast(this, dtype, false); });
   define("reshape", function (...shape: [Shape] | number[]) { return np.reshape(this, shape.flat() as number[]); });

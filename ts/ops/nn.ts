@@ -1,6 +1,7 @@
 /** `jax.nn`'s functions, with its values and subgradients. */
+import { opError, shown } from "../errors.js";
 import { asTensor, type Axis, type DType, type Tensor, type TensorLike } from "../tensor.js";
-import { axesOf, axisOf, opError, shown, staticInt } from "./axes.js";
+import { axesOf, axisOf, staticInt } from "./axes.js";
 import { asFloat } from "./dtypes.js";
 import * as rows from "./generated/rows.js";
 import { split } from "./join.js";

@@ -1,6 +1,7 @@
 /** What runs along an axis or orders it: cumulative functions, differences, sorting and searching. */
+import { opError, shown } from "../errors.js";
 import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
-import { axisOf, flatUnless, opError, shown, staticInt } from "./axes.js";
+import { axisOf, flatUnless, staticInt } from "./axes.js";
 import * as rows from "./generated/rows.js";
 import { part } from "./join.js";
 

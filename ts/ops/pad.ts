@@ -1,6 +1,7 @@
 /** Padding, with NumPy's modes. */
+import { opError, shown } from "../errors.js";
 import { asIndex, asTensor, type Tensor, type TensorLike } from "../tensor.js";
-import { opError, shown, staticInt } from "./axes.js";
+import { staticInt } from "./axes.js";
 import * as rows from "./generated/rows.js";
 
 /** One width for all sides, one pair (before, after) for all axes, or a pair per axis. */

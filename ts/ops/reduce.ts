@@ -1,6 +1,7 @@
 /** Reductions over axes: `axis` is a number, several, or null for all; negative ones count from the end. */
+import { opError, shown } from "../errors.js";
 import { asTensor, type Axis, type Tensor, type TensorLike } from "../tensor.js";
-import { axesOf, axisOf, flatUnless, keptShape, opError, shown, stretched } from "./axes.js";
+import { axesOf, axisOf, flatUnless, keptShape, otherAxes, stretched } from "./axes.js";
 import { asFloat, floatFormat } from "./dtypes.js";
 import * as rows from "./generated/rows.js";
 import { part } from "./join.js";
@@ -51,7 +52,7 @@ export const std = (x: TensorLike, axis?: Axis, options: Spread = {}): Tensor =>
 
 /** `x` with the reduced axes as one last axis. */
 function together(x: Tensor, axes: readonly number[]): Tensor {
-  const rest = x.shape.map((_, i) => i).filter((i) => !axes.includes(i));
+  const rest = otherAxes(x, axes);
   return rows.reshape(rows.transpose(x, [...rest, ...axes]), [...rest.map((i) => x.shape[i]!), count(x, axes)]);
 }
 /** The middle element over `axis`, or the mean of the two in the middle; NaN wins. */

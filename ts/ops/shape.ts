@@ -1,6 +1,7 @@
 /** The same elements under another shape or in another order of axes. */
+import { opError, shown } from "../errors.js";
 import { asTensor, type Axis, type Shape, type Tensor, type TensorLike } from "../tensor.js";
-import { axesOf, axisOf, commonShape, opError, shapeOf, shown, staticInt, stretched } from "./axes.js";
+import { axesOf, axisOf, commonShape, otherAxes, shapeOf, staticInt, stretched } from "./axes.js";
 import * as rows from "./generated/rows.js";
 
 /** The same elements in row-major order under `shape`, in which one -1 stands for what is left. @throws PaxError `shape` if their number differs. */
@@ -39,7 +40,7 @@ export function moveaxis(x: TensorLike, source: number | readonly number[], dest
   if (from.length !== to.length || new Set(from).size !== from.length || new Set(to).size !== to.length) {
     throw opError("shape", "moveaxis", `axes ${shown(from)} to ${shown(to)}: each axis needs one place of its own`);
   }
-  const order = t.shape.map((_, i) => i).filter((i) => !from.includes(i));
+  const order = otherAxes(t, from);
   for (const [place, axis] of to.map((p, i): [number, number] => [p, from[i]!]).sort((a, b) => a[0] - b[0])) order.splice(place, 0, axis);
   return rows.transpose(t, order);
 }

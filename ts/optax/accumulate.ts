@@ -1,5 +1,5 @@
 /** Updates that are gathered over several steps, and weights that follow others. */
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import { sum } from "../ops/reduce.js";
 import type { DType, Tensor, TensorLike } from "../tensor.js";
@@ -123,7 +123,7 @@ export interface LookaheadTransformation<S> {
  * @throws PaxError `value` for a period below 1
  */
 export function lookahead<S>(fastOptimizer: GradientTransformation<S>, syncPeriod: number, slowStepSize: TensorLike, { resetState = false }: { readonly resetState?: boolean } = {}): LookaheadTransformation<S> {
-  if (!(syncPeriod >= 1)) throw new PaxError("value", `lookahead: the synchronization period is ${syncPeriod}, it is at least 1`, { op: "lookahead" });
+  if (!(syncPeriod >= 1)) throw opError("value", "lookahead", `the synchronization period is ${syncPeriod}, it is at least 1`);
   return {
     init: ({ fast }) => ({ fastState: fastOptimizer.init(fast), stepsSinceSync: counter() }),
     update(updates, { fastState, stepsSinceSync }, { fast, slow }) {

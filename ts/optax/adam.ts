@@ -14,8 +14,19 @@ export type AdamOptions = Roots & { readonly muDtype?: DType; readonly nesterov?
 
 const start = (muDtype?: DType) => (params: TensorTree): ScaleByAdamState =>
   ({ count: counter(), mu: tree.zerosLike(params, { dtype: muDtype }), nu: tree.zerosLike(params) });
+/** A transformation with that state: `step` gives the updates and both averages after `count` steps. */
+const withMoments = (
+  init: (params: TensorTree) => ScaleByAdamState, step: <P extends TensorTree>(updates: P, state: ScaleByAdamState, count: Tensor) => readonly [updates: P, mu: TensorTree, nu: TensorTree],
+): GradientTransformation<ScaleByAdamState> => ({
+  init,
+  update(updates, state) {
+    const count = safeIncrement(state.count);
+    const [out, mu, nu] = step(updates, state, count);
+    return [out, { count, mu: tree.castLike(mu, state.mu), nu: tree.castLike(nu, state.nu) }];
+  },
+});
 /** `m / (sqrt(v + epsRoot) + eps)` for each leaf. */
-function rooted<P>(mu: P, nu: unknown, eps: TensorLike, epsRoot: TensorLike): P {
+export function rooted<P>(mu: P, nu: unknown, eps: TensorLike, epsRoot: TensorLike): P {
   const [outside, inside] = [scalar(eps), scalar(epsRoot)];
   return each((m, v) => rows.div(m, rows.add(rows.sqrt(epsRoot === 0 ? v! : rows.add(v!, inside(v!))), outside(v!))), mu, nu);
 }
@@ -26,16 +37,13 @@ function firstMoment<P>(updates: P, mu: P, b1: TensorLike, count: Tensor, nester
 }
 
 /** Adam (Kingma and Ba 2014); `eps` stands outside of the root, `epsRoot` inside. */
-export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, muDtype, nesterov = false }: AdamOptions = {}): GradientTransformation<ScaleByAdamState> => ({
-  init: start(muDtype),
-  update(updates, state) {
+export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, muDtype, nesterov = false }: AdamOptions = {}): GradientTransformation<ScaleByAdamState> =>
+  withMoments(start(muDtype), (updates, state, count) => {
     const mu = tree.updateMoment(updates, state.mu, b1, 1);
     const nu = tree.updateMoment(updates, state.nu, b2, 2);
-    const count = safeIncrement(state.count);
     const out = rooted(firstMoment(updates, mu, b1, count, nesterov), tree.biasCorrection(nu, b2, count), eps, epsRoot);
-    return [out, { count, mu: tree.castLike(mu, state.mu), nu: tree.castLike(nu, state.nu) }];
-  },
-});
+    return [out, mu, nu];
+  });
 
 /** Adam's state, and the greatest `nu` so far. */
 export type ScaleByAmsgradState = ScaleByAdamState & { readonly nuMax: TensorTree };
@@ -59,58 +67,47 @@ export const scaleByAmsgrad = (
 /** Rates and constants of `scaleByAdamax`. */
 export type AdamaxOptions = Rates;
 /** Adam with a decaying maximum in the place of the second moment (Kingma and Ba 2014, section 7.1). */
-export const scaleByAdamax = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamaxOptions = {}): GradientTransformation<ScaleByAdamState> => ({
-  init: start(),
-  update(updates, state) {
-    const count = safeIncrement(state.count);
+export const scaleByAdamax = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamaxOptions = {}): GradientTransformation<ScaleByAdamState> =>
+  withMoments(start(), (updates, state, count) => {
     const mu = tree.updateMoment(updates, state.mu, b1, 1);
     const nu = tree.updateInfinityMoment(updates, state.nu, b2, eps);
-    return [tree.div(tree.biasCorrection(mu, b1, count), nu), { count, mu: tree.castLike(mu, state.mu), nu: tree.castLike(nu, state.nu) }];
-  },
-});
+    return [tree.div(tree.biasCorrection(mu, b1, count), nu), mu, nu];
+  });
 
 /** Rates and constants of `scaleByBelief`. */
 export type BeliefOptions = Roots & { readonly nesterov?: boolean };
 /** The second moment is that of the distance from the first one (Zhuang et al. 2020). */
-export const scaleByBelief = ({ b1 = 0.9, b2 = 0.999, eps = 1e-16, epsRoot = 1e-16, nesterov = false }: BeliefOptions = {}): GradientTransformation<ScaleByAdamState> => ({
-  init: start(),
-  update(updates, state) {
+export const scaleByBelief = ({ b1 = 0.9, b2 = 0.999, eps = 1e-16, epsRoot = 1e-16, nesterov = false }: BeliefOptions = {}): GradientTransformation<ScaleByAdamState> =>
+  withMoments(start(), (updates, state, count) => {
     const more = scalar(epsRoot);
     const mu = tree.updateMoment(updates, state.mu, b1, 1);
     const nu = each((v) => rows.add(v, more(v)), tree.updateMoment(tree.sub(updates, mu), state.nu, b2, 2));
-    const count = safeIncrement(state.count);
     const out = rooted(firstMoment(updates, mu, b1, count, nesterov), tree.biasCorrection(nu, b2, count), eps, 0);
-    return [out, { count, mu: tree.castLike(mu, state.mu), nu: tree.castLike(nu, state.nu) }];
-  },
-});
+    return [out, mu, nu];
+  });
 
 /** Rates and constants of `scaleByYogi`; `mu` and `nu` begin at `initialAccumulatorValue`. */
 export type YogiOptions = Roots & { readonly initialAccumulatorValue?: TensorLike };
 /** The second moment moves by the sign of its distance from the square (Zaheer et al. 2018). */
-export const scaleByYogi = ({ b1 = 0.9, b2 = 0.999, eps = 1e-3, epsRoot = 0, initialAccumulatorValue = 1e-6 }: YogiOptions = {}): GradientTransformation<ScaleByAdamState> => ({
-  init: (params) => ({ count: counter(), mu: tree.fullLike(params, initialAccumulatorValue), nu: tree.fullLike(params, initialAccumulatorValue) }),
-  update(updates, state) {
+export const scaleByYogi = ({ b1 = 0.9, b2 = 0.999, eps = 1e-3, epsRoot = 0, initialAccumulatorValue = 1e-6 }: YogiOptions = {}): GradientTransformation<ScaleByAdamState> =>
+  withMoments((params) => ({ count: counter(), mu: tree.fullLike(params, initialAccumulatorValue), nu: tree.fullLike(params, initialAccumulatorValue) }), (updates, state, count) => {
     const step = scalar(oneMinus(b2));
     const mu = tree.updateMoment(updates, state.mu, b1, 1);
     const nu = each((g, v) => {
       const square = rows.square(g);
       return rows.sub(v!, rows.mul(rows.mul(rows.sign(rows.sub(v!, square)), step(g)), square));
     }, updates, state.nu);
-    const count = safeIncrement(state.count);
     const out = rooted(tree.biasCorrection(mu, b1, count), tree.biasCorrection(nu, b2, count), eps, epsRoot);
-    return [out, { count, mu: tree.castLike(mu, state.mu), nu: tree.castLike(nu, state.nu) }];
-  },
-});
+    return [out, mu, nu];
+  });
 
 /** Rates and constants of `scaleByRadam`. */
 export type RadamOptions = Roots & { readonly threshold?: TensorLike; readonly nesterov?: boolean };
 /** Adam with the variance of its early steps rectified; below `threshold` only the first moment counts (Liu et al. 2020). */
-export const scaleByRadam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, threshold = 5, nesterov = false }: RadamOptions = {}): GradientTransformation<ScaleByAdamState> => ({
-  init: start(),
-  update(updates, state) {
+export const scaleByRadam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, threshold = 5, nesterov = false }: RadamOptions = {}): GradientTransformation<ScaleByAdamState> =>
+  withMoments(start(), (updates, state, count) => {
     const mu = tree.updateMoment(updates, state.mu, b1, 1);
     const nu = tree.updateMoment(updates, state.nu, b2, 2);
-    const count = safeIncrement(state.count);
     const t = rows.cast(count, "float32", false);
     const power = rows.pow(b2, t);
     const most = typeof b2 === "number" ? 2 / (1 - b2) - 1 : rows.sub(rows.div(2, rows.sub(1, b2)), 1);
@@ -121,9 +118,8 @@ export const scaleByRadam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, th
     const factor = scalar(rectified);
     const muHat = firstMoment(updates, mu, b1, count, nesterov);
     const adam = rooted(each((m) => rows.mul(m, factor(m)), muHat), tree.biasCorrection(nu, b2, count), eps, epsRoot);
-    return [tree.where(enough, adam, muHat), { count, mu: tree.castLike(mu, state.mu), nu: tree.castLike(nu, state.nu) }];
-  },
-});
+    return [tree.where(enough, adam, muHat), mu, nu];
+  });
 
 /** Averages of gradients (m), of their differences (v) and of squares (n); the gradient before (g) and the count of steps (t). */
 export type ScaleByAdanState = { readonly m: TensorTree; readonly v: TensorTree; readonly n: TensorTree; readonly g: TensorTree; readonly t: Tensor };
@@ -154,12 +150,10 @@ export const scaleByNovograd = ({ b1 = 0.9, b2 = 0.25, eps = 1e-8, epsRoot = 0, 
     const first = rows.equal(count, 1);
     const squares = each((g, v) => castTo(sumOfSquares(g), v!.dtype), updates, state.nu);
     const nu = tree.where(first, squares, tree.castLike(tree.updateMoment(squares, state.nu, b2, 1), squares));
-    const [decay, outside, inside, keep] = [scalar(weightDecay), scalar(eps), scalar(epsRoot), scalar(b1)];
-    const mu = each((g, p, v, m) => {
-      const scaled = rows.div(g, rows.add(rows.sqrt(rows.add(v!, inside(v!))), outside(v!)));
-      return rows.add(rows.mul(m!, keep(m!)), weightDecay === 0 ? scaled : rows.add(scaled, rows.mul(p!, decay(p!))));
-    }, updates, needParams("scaleByNovograd", params), nu, state.mu);
-    const kept = tree.castLike(mu, state.mu);
-    return [kept, { count, mu: kept, nu }];
+    const scaled = rooted(updates, nu, eps, epsRoot);
+    const given = needParams("scaleByNovograd", params);
+    const decayed = weightDecay === 0 ? scaled : tree.addScale(scaled, weightDecay, given);
+    const mu = tree.castLike(tree.add(tree.scale(b1, state.mu as typeof updates), decayed), state.mu);
+    return [mu, { count, mu, nu }];
   },
 });

@@ -1,5 +1,5 @@
 /** Updates over a root of their own squares: RMSProp, Adagrad, Adadelta, SM3 and Adafactor. */
-import { axisOf } from "../ops/axes.js";
+import { axisOf, otherAxes } from "../ops/axes.js";
 import * as rows from "../ops/generated/rows.js";
 import { max, mean } from "../ops/reduce.js";
 import { expandDims } from "../ops/shape.js";
@@ -102,8 +102,7 @@ export const scaleBySm3 = ({ b1 = 0.9, b2 = 1, eps = 1e-8 }: { readonly b1?: Ten
     });
     const scaled = unflatten(structure, (found as Tensor[]).map((g, i) => overRoot(g, squares[i]!, more(g))) as never);
     const nu = tree.updateMoment(scaled, state.nu, b1, 1);
-    const others = (g: Tensor, axis: number): number[] => g.shape.map((_, d) => d).filter((d) => d !== axis);
-    const mu = unflatten(structure, squares.map((s) => (s.ndim < 2 ? [s] : s.shape.map((_, axis) => max(s, others(s, axis))))) as never);
+    const mu = unflatten(structure, squares.map((s) => (s.ndim < 2 ? [s] : s.shape.map((_, axis) => max(s, otherAxes(s, [axis]))))) as never);
     return [nu, { mu, nu }];
   },
 });

@@ -1,5 +1,5 @@
 /** The optimizers: chains of transformations. A learning rate is a number, a scalar tensor or a schedule. */
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import type { DType, Tensor, TensorLike } from "../tensor.js";
 import {
@@ -143,7 +143,7 @@ export type PolyakOptions = { readonly fMin?: TensorLike; readonly maxLearningRa
  * @throws PaxError `value` for another `variant`, or an update without `value`
  */
 export function scaleByPolyak({ fMin = 0, maxLearningRate = 1, eps = 0, variant = "sps" }: PolyakOptions = {}): GradientTransformation<EmptyState> {
-  if (variant !== "sps" && variant !== "sps+") throw new PaxError("value", `scaleByPolyak: variant is "sps" or "sps+", not ${String(variant)}`, { op: "scaleByPolyak" });
+  if (variant !== "sps" && variant !== "sps+") throw opError("value", "scaleByPolyak", `variant is "sps" or "sps+", not ${String(variant)}`);
   return {
     init: () => [],
     update(updates, state, _params, extra) {

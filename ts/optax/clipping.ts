@@ -1,5 +1,5 @@
 /** Bounds on updates. */
-import { PaxError } from "../errors.js";
+import { opError, shown } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import { mean, sum } from "../ops/reduce.js";
 import type { Axis, Tensor, TensorLike } from "../tensor.js";
@@ -36,7 +36,7 @@ function unitwiseNorm(x: Tensor, axis: Axis | undefined): Tensor {
   let over: Axis = null;
   if (axis !== undefined) over = axis;
   else if (x.shape.filter((n) => n !== 1).length > 1) {
-    if (x.ndim > 5) throw new PaxError("shape", `adaptiveGradClip: a leaf of shape [${x.shape.join(", ")}] has more than 5 axes: give axis`, { op: "adaptiveGradClip" });
+    if (x.ndim > 5) throw opError("shape", "adaptiveGradClip", `a leaf of shape ${shown(x.shape)} has more than 5 axes: give axis`);
     over = x.ndim < 4 ? [0] : Array.from({ length: x.ndim - 1 }, (_, d) => d);
   }
   return rows.sqrt(sum(rows.square(wide(x)), over, { keepdims: true }));

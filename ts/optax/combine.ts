@@ -1,5 +1,5 @@
 /** Transformations one after another, and on parts of a tree. */
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import type { Module } from "../module/index.js";
 import type { TensorTree } from "../tree/index.js";
 import { flagsOf, hide, labelsOf, reveal } from "./labels.js";
@@ -11,7 +11,7 @@ export const chain = <const T extends readonly AnyTransformation[]>(...parts: T)
   init: (params) => parts.map((t) => t.init(params)) as unknown as States<T>,
   update(updates, state, params, extra) {
     if (state.length !== parts.length) {
-      throw new PaxError("value", `chain: the state has ${state.length} parts, the chain ${parts.length}: make it with init(params) of this chain`, { op: "chain" });
+      throw opError("value", "chain", `the state has ${state.length} parts, the chain ${parts.length}: make it with init(params) of this chain`);
     }
     const next = parts.map((t, i) => {
       const [u, s] = t.update(updates, state[i] as never, params, extra);
@@ -28,7 +28,7 @@ type NamedStates<T extends readonly Named[]> = { readonly [E in T[number] as E[0
 export function namedChain<const T extends readonly Named[]>(...parts: T): GradientTransformation<NamedStates<T>> {
   const names = parts.map(([name]) => name);
   const twice = names.find((name, i) => names.indexOf(name) < i);
-  if (twice !== undefined) throw new PaxError("value", `namedChain: the name \`${twice}\` is there twice`, { op: "namedChain", path: twice });
+  if (twice !== undefined) throw opError("value", "namedChain", `the name \`${twice}\` is there twice`, { path: twice });
   const inner = chain(...parts.map(([, t]) => t));
   const named = (states: readonly unknown[]): NamedStates<T> => Object.fromEntries(states.map((s, i) => [names[i]!, s])) as NamedStates<T>;
   return {
@@ -84,7 +84,7 @@ export const partition = <const T extends Groups>(transforms: T, paramLabels: La
     const labels = labelsOf("partition", paramLabels, tree);
     const lost = labels.find((label) => !Object.hasOwn(transforms, label));
     if (lost === undefined) return labels;
-    throw new PaxError("value", `partition: no transformation has the label "${lost}": there are ${Object.keys(transforms).map((k) => `"${k}"`).join(", ")}`, { op: "partition" });
+    throw opError("value", "partition", `no transformation has the label "${lost}": there are ${Object.keys(transforms).map((k) => `"${k}"`).join(", ")}`);
   });
 /** optax's older name of `partition`. */
 export const multiTransform = partition;

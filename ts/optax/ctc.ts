@@ -1,5 +1,5 @@
 /** Connectionist temporal classification. */
-import { PaxError } from "../errors.js";
+import { PaxError, shown } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import { logSoftmax, oneHot } from "../ops/nn.js";
 import { sum } from "../ops/reduce.js";
@@ -35,7 +35,7 @@ export function ctcLossWithForwardProbs(
   const count = labels.shape[1]!;
   const fits = logits.ndim === 3 && time > 0 && labels.ndim === 2 && labels.shape[0] === batch && unread.shape.join() === `${batch},${time}` && padded.shape.join() === labels.shape.join();
   if (!fits) {
-    const shapes = [logits, unread, labels, padded].map((x) => `[${x.shape.join(", ")}]`);
+    const shapes = [logits, unread, labels, padded].map((x) => shown(x.shape));
     throw new PaxError("shape", `ctcLoss takes logits [batch, time, classes], logitPaddings [batch, time], labels and labelPaddings [batch, labels], got ${shapes.join(", ")}`, { op: "ctcLoss" });
   }
   const logs = logSoftmax(logits);

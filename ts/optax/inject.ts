@@ -1,5 +1,5 @@
 /** Hyperparameters in the state, where they can be read and changed. */
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import { Tensor, type DType, type TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
@@ -77,7 +77,7 @@ export function injectHyperparams<A extends readonly unknown[], S, const N exten
       Object.fromEntries([...schedules].map(([name, schedule]) => {
         const value: unknown = schedule.value(states[name]!, extra);
         if (typeof value === "number" || (value instanceof Tensor && value.ndim === 0)) return [name, rows.cast(value, dtypeOf(name), false)];
-        throw new PaxError("value", `injectHyperparams: \`${name}\` is a function and so a schedule, but it did not give a scalar: put it into staticArgs if it is none`, { op: "injectHyperparams", path: name });
+        throw opError("value", "injectHyperparams", `\`${name}\` is a function and so a schedule, but it did not give a scalar: put it into staticArgs if it is none`, { path: name });
       }));
     return {
       init(params) {

@@ -1,9 +1,10 @@
 /** Trees of labels beside a tree of parameters: masks and the groups of `partition`. */
-import { PaxError } from "../errors.js";
+import { opError, PaxError } from "../errors.js";
 import { flattenNode, stepOf, type Node } from "../tree/flatten.js";
 import { flatten, leaves, unflatten, type TensorTree } from "../tree/index.js";
 import { formatPath, MapKey, quotePath, type Step } from "../tree/path.js";
 import { customNode } from "../tree/register.js";
+import { leavesOf } from "../tree/structure.js";
 import type { MaskOrFn } from "./transform.js";
 
 interface Reader<L> {
@@ -11,11 +12,6 @@ interface Reader<L> {
   /** The labels' kind, for errors: "a mask of booleans". */
   readonly what: string;
   isLabel(x: unknown): x is L;
-}
-
-function countLeaves(node: Node): number {
-  if (node.type === "leaf") return 1;
-  return node.type === "null" ? 0 : node.children.reduce((n, child) => n + countLeaves(child), 0);
 }
 
 /** What `spec` has at a step of a container, undefined where it has nothing. */
@@ -29,15 +25,15 @@ function childOf(spec: unknown, node: Node, step: Step, i: number): unknown {
 function read<L>(reader: Reader<L>, spec: unknown, node: Node, steps: Step[], out: L[]): void {
   if (node.type === "null") return;
   if (reader.isLabel(spec)) {
-    for (let n = countLeaves(node); n > 0; n--) out.push(spec);
+    for (let n = leavesOf(node); n > 0; n--) out.push(spec);
     return;
   }
   const unlike = (why: string): PaxError => {
     const path = formatPath(steps);
-    return new PaxError("tree", `${reader.op}: the tree is ${reader.what} with the parameters' structure, or stops above it, but ${quotePath(path)} ${why}`, { op: reader.op, path });
+    return opError("tree", reader.op, `the tree is ${reader.what} with the parameters' structure, or stops above it, but ${quotePath(path)} ${why}`, { path });
   };
   if (node.type === "leaf" || spec === undefined || spec === null) {
-    if (countLeaves(node) > 0) throw unlike(spec === undefined || spec === null ? "is missing" : `is ${typeof spec === "object" ? "a container, where there is one leaf" : `a ${typeof spec}`}`);
+    if (leavesOf(node) > 0) throw unlike(spec === undefined || spec === null ? "is missing" : `is ${typeof spec === "object" ? "a container, where there is one leaf" : `a ${typeof spec}`}`);
     return;
   }
   if (typeof spec !== "object") throw unlike(`is a ${typeof spec}`);

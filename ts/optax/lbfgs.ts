@@ -1,5 +1,5 @@
 /** Limited-memory BFGS. */
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import type { Tensor } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
@@ -23,7 +23,7 @@ export type LbfgsOptions = {
 
 /** Updates times an estimate of the inverse Hessian from the last steps (Nocedal and Wright 2006, algorithm 7.4). @throws PaxError `value` for a memory below 1 */
 export function scaleByLbfgs({ memorySize = 10, scaleInitPrecond = true }: LbfgsOptions = {}): GradientTransformation<ScaleByLbfgsState> {
-  if (!(memorySize >= 1)) throw new PaxError("value", `scaleByLbfgs: memorySize is ${memorySize}, it is at least 1`, { op: "scaleByLbfgs" });
+  if (!(memorySize >= 1)) throw opError("value", "scaleByLbfgs", `memorySize is ${memorySize}, it is at least 1`);
   const memory = (params: TensorTree): TensorTree => each((p) => rows.full([memorySize, ...p.shape], p.dtype, 0), params);
   return {
     init: (params) => ({

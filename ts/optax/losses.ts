@@ -2,14 +2,15 @@
  * Losses, one number an example: the mean is the caller's. `axis` is where the classes or features are, -1 by default; `where` tells which of them count.
  * For losses over classes a `where` of fewer axes than the logits is one of examples.
  */
-import { PaxError } from "../errors.js";
-import { axesOf, axisOf } from "../ops/axes.js";
+import { opError, shown } from "../errors.js";
+import { axesOf, axisOf, otherAxes } from "../ops/axes.js";
 import { eye } from "../ops/diagonal.js";
+import { floatFormat } from "../ops/dtypes.js";
 import * as rows from "../ops/generated/rows.js";
 import { logSigmoid, logSoftmax, oneHot } from "../ops/nn.js";
 import { any, logsumexp, max, sum } from "../ops/reduce.js";
 import { expandDims, reshape, transpose } from "../ops/shape.js";
-import { asTensor, type Axis, type DType, type Tensor, type TensorLike } from "../tensor.js";
+import { asTensor, isFloatDType, type Axis, type Tensor, type TensorLike } from "../tensor.js";
 
 export { ctcLoss, ctcLossWithForwardProbs, type CtcOptions } from "./ctc.js";
 /** The axes that a loss sums over, and which places count. */
@@ -18,8 +19,8 @@ export type Over = { readonly axis?: Axis; readonly where?: TensorLike };
 /** A float tensor. @throws PaxError `dtype` for another */
 function floats(op: string, name: string, x: TensorLike): Tensor {
   const t = asTensor(x);
-  if (t.dtype.includes("float")) return t;
-  throw new PaxError("dtype", `${op}: ${name} are ${t.dtype}, not floats: cast them, \`${name}.astype("float32")\``, { op });
+  if (isFloatDType(t.dtype)) return t;
+  throw opError("dtype", op, `${name} are ${t.dtype}, not floats: cast them, \`${name}.astype("float32")\``);
 }
 const sumOver = (x: Tensor, { axis = -1, where }: Over, keepdims = false): Tensor =>
   sum(where === undefined ? x : rows.select(where, x, 0), axis, { keepdims });
@@ -33,7 +34,7 @@ function errors(op: string, predictions: TensorLike, targets: TensorLike | undef
 export function squaredError(predictions: TensorLike, targets?: TensorLike): Tensor {
   const [p, t] = [asTensor(predictions), asTensor(targets ?? predictions)];
   if (p.shape.join() !== t.shape.join()) {
-    throw new PaxError("shape", `squaredError: predictions of shape [${p.shape.join(", ")}] and targets of shape [${t.shape.join(", ")}]: they must be the same`, { op: "squaredError" });
+    throw opError("shape", "squaredError", `predictions of shape ${shown(p.shape)} and targets of shape ${shown(t.shape)}: they must be the same`);
   }
   return rows.square(errors("squaredError", p, targets));
 }
@@ -112,7 +113,7 @@ export function softmaxCrossEntropyWithIntegerLabels(logits: TensorLike, labels:
   const x = floats("softmaxCrossEntropyWithIntegerLabels", "logits", logits);
   const { axis, where } = masking(x, options);
   const classes = (Array.isArray(axis) ? (axis as readonly number[]).map((a) => axisOf(a, x.ndim)) : axesOf(axis, x.ndim));
-  const others = x.shape.map((_, d) => d).filter((d) => !classes.includes(d));
+  const others = otherAxes(x, classes);
   const last = (t: Tensor): Tensor => reshape(transpose(t, [...others, ...classes]), [...others.map((d) => x.shape[d]!), -1]);
   if (where === undefined) return rows.crossEntropy(last(x), labels);
   const [scores, some] = [last(x), last(rows.logicalAnd(rows.full(x.shape, "bool", 1), where))];
@@ -173,12 +174,12 @@ export function tripletMarginLoss(
   const distance = (to: TensorLike): Tensor => rows.pow(rows.add(sum(rows.pow(rows.sub(anchors, to), normDegree), axis), eps), 1 / normDegree);
   return rows.maximum(rows.add(rows.sub(distance(positives), distance(negatives)), margin), 0);
 }
-/** What 1 and the next greater number are apart. */
-const EPSILONS: { readonly [K in DType]?: number } = { float64: 2 ** -52, float32: 2 ** -23, float16: 2 ** -10, bfloat16: 2 ** -7 };
 /** The normalized temperature-scaled cross-entropy of embeddings [n, features]: those with the same label should be near (Chen et al. 2020). One number. */
 export function ntxent(embeddings: Tensor, labels: Tensor, { temperature = 0.07 }: { readonly temperature?: TensorLike } = {}): Tensor {
   const n = embeddings.shape[0]!;
-  const near = rows.div(cosineSimilarity(expandDims(embeddings, 0), expandDims(embeddings, 1), { epsilon: EPSILONS[embeddings.dtype] ?? 0 }), temperature);
+  const mantissa = floatFormat(embeddings.dtype)?.mantissa;
+  const epsilon = mantissa === undefined ? 0 : 2 ** -mantissa; // what 1 and the next greater number are apart
+  const near = rows.div(cosineSimilarity(expandDims(embeddings, 0), expandDims(embeddings, 1), { epsilon }), temperature);
   const same = rows.equal(expandDims(labels, 1), expandDims(labels, 0));
   const matches = rows.logicalAnd(same, rows.logicalNot(eye(n, n, { dtype: "bool" })));
   const most = rows.stopGradient(max(rows.select(rows.logicalOr(rows.logicalNot(same), matches), near, -Infinity), 1, { keepdims: true }));

@@ -1,5 +1,5 @@
 /** Momentum: averages of updates, and what is made of one average alone. */
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import type { DType, Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
@@ -50,7 +50,7 @@ export function scaleByLion({ b1 = 0.9, b2 = 0.99, muDtype, mode = "hard", smoot
     refined: (x: Tensor): Tensor => rows.select(rows.less(rows.abs(x), 1), x, rows.sign(x)),
   };
   const shape = modes[mode];
-  if (shape === undefined) throw new PaxError("value", `scaleByLion: mode is "hard", "smooth" or "refined", not ${String(mode)}`, { op: "scaleByLion" });
+  if (shape === undefined) throw opError("value", "scaleByLion", `mode is "hard", "smooth" or "refined", not ${String(mode)}`);
   return {
     init: (params) => ({ count: counter(), mu: tree.zerosLike(params, { dtype: muDtype }) }),
     update: (updates, state) => [

@@ -1,12 +1,12 @@
 /** Schedules: functions of the count of steps, which begins at 0. They give float32 scalars and read no value, so they run under `jit`. */
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
 import type { AnySchedule, Schedule } from "./transform.js";
 
 const float = (count: TensorLike): Tensor => rows.cast(count, "float32", false);
 const positive = (op: string, name: string, value: number): void => {
-  if (!(value > 0)) throw new PaxError("value", `${op}: ${name} is ${value}, it must be positive`, { op });
+  if (!(value > 0)) throw opError("value", op, `${name} is ${value}, it must be positive`);
 };
 
 /** The same value at every count. */
@@ -66,8 +66,8 @@ export type BoundariesAndScales = { readonly [boundary: number]: number };
 function pieces(op: string, boundariesAndScales: BoundariesAndScales): [boundary: number, factor: number][] {
   const found = Object.entries(boundariesAndScales).map(([boundary, factor]): [number, number] => [Number(boundary), factor]);
   for (const [boundary, factor] of found) {
-    if (!Number.isFinite(boundary)) throw new PaxError("value", `${op}: a boundary is a number of steps, not ${boundary}`, { op });
-    if (!(factor >= 0)) throw new PaxError("value", `${op}: the factor at ${boundary} is ${factor}, it must not be negative`, { op });
+    if (!Number.isFinite(boundary)) throw opError("value", op, `a boundary is a number of steps, not ${boundary}`);
+    if (!(factor >= 0)) throw opError("value", op, `the factor at ${boundary} is ${factor}, it must not be negative`);
   }
   return found.sort(([a], [b]) => a - b);
 }
@@ -92,7 +92,7 @@ export function piecewiseConstantSchedule(initValue: number, boundariesAndScales
 export function piecewiseInterpolateSchedule(interpolateType: "linear" | "cosine", initValue: number, boundariesAndScales: BoundariesAndScales = {}): Schedule {
   const op = "piecewiseInterpolateSchedule";
   if (interpolateType !== "linear" && interpolateType !== "cosine") {
-    throw new PaxError("value", `${op}: interpolateType is "linear" or "cosine", not ${String(interpolateType)}`, { op });
+    throw opError("value", op, `interpolateType is "linear" or "cosine", not ${String(interpolateType)}`);
   }
   const found = pieces(op, boundariesAndScales);
   return (count) => {
@@ -142,7 +142,7 @@ export function cosineOnecycleSchedule(
 export function joinSchedules(schedules: readonly AnySchedule[], boundaries: readonly number[]): Schedule {
   const [first, ...rest] = schedules;
   if (first === undefined || rest.length !== boundaries.length) {
-    throw new PaxError("value", `joinSchedules: ${schedules.length} schedules and ${boundaries.length} boundaries: there is one boundary less than schedules`, { op: "joinSchedules" });
+    throw opError("value", "joinSchedules", `${schedules.length} schedules and ${boundaries.length} boundaries: there is one boundary less than schedules`);
   }
   const whole = boundaries.every((b) => Number.isInteger(b));
   return (count) => {

@@ -3,7 +3,7 @@ import { PaxError } from "../errors.js";
 import type { Module } from "../module/index.js";
 import * as rows from "../ops/generated/rows.js";
 import { sum } from "../ops/reduce.js";
-import { asTensor, Tensor, type DType, type TensorLike } from "../tensor.js";
+import { asTensor, isFloatDType, Tensor, type DType, type TensorLike } from "../tensor.js";
 import { leaves, map, type TensorTree } from "../tree/index.js";
 
 /** What an update may take beside the parameters, as `{ value: loss }`; each transformation reads the names it knows. */
@@ -60,7 +60,7 @@ export function perDType(make: (dtype: DType) => Tensor): (leaf: Tensor) => Tens
 }
 /** A scalar in the dtype of the float leaf that it meets. */
 export const scalar = (x: TensorLike): ((leaf: Tensor) => Tensor) => perDType((dtype) => {
-  if (!dtype.includes("float")) return asTensor(x);
+  if (!isFloatDType(dtype)) return asTensor(x);
   return typeof x === "number" ? rows.full([], dtype, x) : castTo(asTensor(x), dtype);
 });
 /** `1 - x`, of a number in float64. */

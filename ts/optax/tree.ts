@@ -1,11 +1,11 @@
 /** Arithmetic of trees, as `optax.tree`, and values of optimizer states by name. */
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import { full } from "../ops/create.js";
 import { clip as clamp } from "../ops/elementwise.js";
 import * as rows from "../ops/generated/rows.js";
 import * as reduce from "../ops/reduce.js";
 import * as random from "../random.js";
-import { asTensor, Tensor, type DType, type Shape, type TensorLike } from "../tensor.js";
+import { asTensor, isFloatDType, Tensor, type DType, type Shape, type TensorLike } from "../tensor.js";
 import { flatten, unflatten } from "../tree/index.js";
 import { formatPath, MapKey, type Step } from "../tree/path.js";
 import { isPlainObject } from "../tree/statics.js";
@@ -50,7 +50,7 @@ export function norm(tree: unknown, { ord = 2, squared = false }: { readonly ord
     const squares = total(tensors(tree).map(sumOfSquares));
     return squared ? squares : rows.sqrt(squares);
   }
-  if (ord !== 1 && ord !== Infinity) throw new PaxError("value", `norm: ord is 1, 2 or Infinity, not ${ord}`, { op: "norm" });
+  if (ord !== 1 && ord !== Infinity) throw opError("value", "norm", `ord is 1, 2 or Infinity, not ${ord}`);
   const sizes = tensors(tree).map((x) => rows.abs(wide(x)));
   const value = ord === 1 ? sum(sizes) : max(sizes);
   return squared ? rows.square(value) : value;
@@ -66,7 +66,7 @@ export const zerosLike = <P>(tree: P, options: { readonly dtype?: DType } = {}):
 export const onesLike = <P>(tree: P, options: { readonly dtype?: DType } = {}): P => each((x) => rows.full(x.shape, options.dtype ?? x.dtype, 1), tree);
 /** The widest or the narrowest float dtype of the leaves; float16 and bfloat16 together are float32 at the widest. */
 export function dtype(tree: unknown, which: "highest" | "lowest" = "highest"): DType {
-  const found = [...new Set(tensors(tree).map((x) => x.dtype).filter((d) => d.includes("float")))];
+  const found = [...new Set(tensors(tree).map((x) => x.dtype).filter(isFloatDType))];
   const half = found.find((d) => d !== "float32" && d !== "float64");
   if (which === "lowest") return half ?? (found.includes("float32") || found.length === 0 ? "float32" : "float64");
   return found.includes("float64") ? "float64" : found.length === 1 ? found[0]! : "float32";
@@ -139,7 +139,7 @@ export function get<T = Tensor>(state: unknown, key: string, otherwise?: T): T {
   if (found.length === 1) return found[0]![1] as T;
   if (found.length === 0 && otherwise !== undefined) return otherwise;
   const [what, cure] = found.length === 0 ? ["nothing", "give a default"] : [`${found.length} values (${found.map(([path]) => path).join(", ")})`, "take one of getAllWithPath"];
-  throw new PaxError("value", `get: the state has ${what} of the name \`${key}\`: ${cure}`, { op: "get", path: key });
+  throw opError("value", "get", `the state has ${what} of the name \`${key}\`: ${cure}`, { path: key });
 }
 /**
  * The state with other values under some names, wherever they are: `set(optimizer.state, { learningRate: 1e-4 })`. A number takes the dtype of what was there.
@@ -149,7 +149,7 @@ export function set<S>(state: S, values: { readonly [key: string]: unknown }): S
   const places = new Set<unknown>();
   for (const key of Object.keys(values)) {
     const found = named(state, key);
-    if (found.length === 0) throw new PaxError("value", `set: the state has nothing of the name \`${key}\``, { op: "set", path: key });
+    if (found.length === 0) throw opError("value", "set", `the state has nothing of the name \`${key}\``, { path: key });
     for (const [path] of found) places.add(path);
   }
   const put = (steps: readonly Step[], key: string, old: unknown): unknown => {

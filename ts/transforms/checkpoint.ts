@@ -1,6 +1,6 @@
 /** Functions whose derivative is made otherwise: computed again, or written by the user. */
 import { checked, reserve, scratch, verbs } from "../engine.js";
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import { isFloatDType, type Tensor } from "../tensor.js";
 import { pathsOf } from "../tree/flatten.js";
@@ -64,7 +64,7 @@ export function customVjp<A extends Args, R, S>(
 /** The leaves of all gradients; `wrt` gets their places among the arguments' leaves. */
 function gradientLeaves(gradients: unknown, paths: readonly (readonly string[])[], wrt: number[]): Tensor[] {
   if (!Array.isArray(gradients) || gradients.length !== paths.length) {
-    throw new PaxError("value", `customVjp: \`backward\` must return an array of ${paths.length} gradients, one for each argument (null for none)`, { op: "customVjp" });
+    throw opError("value", "customVjp", `\`backward\` must return an array of ${paths.length} gradients, one for each argument (null for none)`);
   }
   const out: Tensor[] = [];
   let first = 0;
@@ -72,7 +72,7 @@ function gradientLeaves(gradients: unknown, paths: readonly (readonly string[])[
     const { leaves, structure } = flattenTensors(gradient);
     pathsOf(structure.node).forEach((path, i) => {
       const at = paths[argument]!.indexOf(path);
-      if (at < 0) throw new PaxError("tree", `customVjp: the gradient of argument ${argument} has ${quotePath(path)}, which the argument has not`, { op: "customVjp", path });
+      if (at < 0) throw opError("tree", "customVjp", `the gradient of argument ${argument} has ${quotePath(path)}, which the argument has not`, { path });
       wrt.push(first + at);
       out.push(leaves[i]!);
     });

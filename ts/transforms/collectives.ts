@@ -1,6 +1,6 @@
 /** Sums and more over an axis that `vmap` or `pmap` maps, by its name. */
 import { frame } from "../engine.js";
-import { PaxError } from "../errors.js";
+import { opError, shown } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import { devices } from "../runtime.js";
 import type { Tensor } from "../tensor.js";
@@ -16,7 +16,7 @@ function bound(op: string, axisName: string): void {
     if (f.axis === axisName) return;
     if (f.axis !== null) names.push(`"${f.axis}"`);
   }
-  throw new PaxError("trace", `${op}: no axis is named "${axisName}" here${names.length > 0 ? ` (there is ${names.join(", ")})` : ""}: map over it with vmap(fn, { axisName: "${axisName}" }) or pmap`, { op });
+  throw opError("trace", op, `no axis is named "${axisName}" here${names.length > 0 ? ` (there is ${names.join(", ")})` : ""}: map over it with vmap(fn, { axisName: "${axisName}" }) or pmap`);
 }
 
 function collective(op: string, row: (x: Tensor, axis: string) => Tensor) {
@@ -54,7 +54,7 @@ export function pmap<A extends Args = Tensor[], const R = unknown>(
     given.forEach((axis, i) => {
       if (typeof axis !== "number") return;
       for (const t of flattenTensors(args[i]).leaves) {
-        if (t.shape.at(axis) !== count) throw new PaxError("shape", `pmap: axis ${axis} of argument ${i} has size ${t.shape.at(axis) ?? "none"} in shape [${t.shape.join(", ")}], but there ${count === 1 ? "is 1 device" : `are ${count} devices`}: reshape it to [${count}, …]`, { op: "pmap" });
+        if (t.shape.at(axis) !== count) throw opError("shape", "pmap", `axis ${axis} of argument ${i} has size ${t.shape.at(axis) ?? "none"} in shape ${shown(t.shape)}, but there ${count === 1 ? "is 1 device" : `are ${count} devices`}: reshape it to [${count}, …]`);
       }
     });
     return run(...args);

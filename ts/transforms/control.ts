@@ -1,26 +1,26 @@
 /** Control flow as rows that own programs: the functions are recorded when they are called. */
-import { PaxError } from "../errors.js";
+import { opError, shown } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
 import { quotePath } from "../tree/path.js";
 import type { Traced } from "../tree/types.js";
 import { firstDifference, differenceError } from "../tree/structure.js";
 import { flattenTensors, pathOf, unflattenTree, type Flat, type Spec } from "./frame.js";
+import { sameSpec } from "./retrace.js";
 import { rebuilder, specOf, subProgram, type AnyFn, type Part, type SubProgram } from "./trace.js";
 import type { Args, Loose, TreeOfTensors } from "./types.js";
 
-const show = (s: Spec): string => `${s.dtype}[${s.shape.join(", ")}]${s.weak ? " (weak: a JavaScript number)" : ""}`;
-const same = (a: Spec, b: Spec, weakness: boolean): boolean => a.dtype === b.dtype && a.shape.join() === b.shape.join() && (!weakness || a.weak === b.weak);
+const show = (s: Spec): string => `${s.dtype}${shown(s.shape)}${s.weak ? " (weak: a JavaScript number)" : ""}`;
 
 /** Demands that a step leaves structure, shapes, dtypes and weakness as they were. */
 function assertCarry(op: string, before: Flat, after: Part): void {
   const found = firstDifference(before.structure.node, after.structure.node);
   if (found !== null) throw differenceError(op, found, ["in the carry", "after a step"]);
   before.leaves.forEach((t, i) => {
-    if (same(specOf(t), after.specs[i]!, true)) return;
+    if (sameSpec(t, after.specs[i]!)) return;
     const path = pathOf(before.structure, i);
     const cure = t.weak && !after.specs[i]!.weak ? ": begin with np.array(…)" : "; cast it, or begin with what a step gives";
-    throw new PaxError(t.dtype === after.specs[i]!.dtype ? "shape" : "dtype", `${op}: the carry${path === "" ? "" : ` at ${quotePath(path)}`} is ${show(specOf(t))}, and ${show(after.specs[i]!)} after a step${cure}`, { op, path });
+    throw opError(t.dtype === after.specs[i]!.dtype ? "shape" : "dtype", op, `the carry${path === "" ? "" : ` at ${quotePath(path)}`} is ${show(specOf(t))}, and ${show(after.specs[i]!)} after a step${cure}`, { path });
   });
 }
 
@@ -29,11 +29,11 @@ function lengthOf(xs: Flat, given: number | undefined): number {
   let length = given;
   xs.leaves.forEach((t, i) => {
     const path = quotePath(pathOf(xs.structure, i) || "xs");
-    if (t.ndim === 0) throw new PaxError("shape", `scan: ${path} is a scalar, it has no axis to scan over`, { op: "scan" });
+    if (t.ndim === 0) throw opError("shape", "scan", `${path} is a scalar, it has no axis to scan over`);
     length ??= t.shape[0]!;
-    if (t.shape[0] !== length) throw new PaxError("shape", `scan: ${path} of shape [${t.shape.join(", ")}] has ${t.shape[0]} slices, but the length is ${length}`, { op: "scan" });
+    if (t.shape[0] !== length) throw opError("shape", "scan", `${path} of shape ${shown(t.shape)} has ${t.shape[0]} slices, but the length is ${length}`);
   });
-  if (length === undefined || !Number.isInteger(length) || length < 0) throw new PaxError("value", `scan: without xs it needs { length }, a number of steps${length === undefined ? "" : `, not ${length}`}`, { op: "scan" });
+  if (length === undefined || !Number.isInteger(length) || length < 0) throw opError("value", "scan", `without xs it needs { length }, a number of steps${length === undefined ? "" : `, not ${length}`}`);
   return length;
 }
 
@@ -62,7 +62,7 @@ export function scan<C, X, Y>(
 /** True where it holds, as a bool scalar. */
 function condition(op: string, value: TensorLike): Tensor {
   const t = asTensor(value);
-  if (t.ndim !== 0) throw new PaxError("shape", `${op}: the condition must be a scalar, it has shape [${t.shape.join(", ")}]: use all() or any()`, { op });
+  if (t.ndim !== 0) throw opError("shape", op, `the condition must be a scalar, it has shape ${shown(t.shape)}: use all() or any()`);
   return t.dtype === "bool" ? t : rows.notEqual(t, 0);
 }
 
@@ -81,7 +81,7 @@ export function cond<A extends Args, R>(
   if (found !== null) throw differenceError("cond", found, ["in the result of the first function", "in that of the second"]);
   then.specs.forEach((a, i) => {
     const [b, path] = [otherwise.specs[i]!, pathOf(then.structure, i)];
-    if (!same(a, b, false)) throw new PaxError(a.dtype === b.dtype ? "shape" : "dtype", `cond: the functions give ${show(a)} and ${show(b)}${path === "" ? "" : ` at ${quotePath(path)}`}: both must give the same`, { op: "cond", path });
+    if (!sameSpec({ ...a, weak: b.weak }, b)) throw opError(a.dtype === b.dtype ? "shape" : "dtype", "cond", `the functions give ${show(a)} and ${show(b)}${path === "" ? "" : ` at ${quotePath(path)}`}: both must give the same`, { path });
   });
   return unflattenTree(then.structure, rows.cond(test, leaves, then, otherwise)) as R;
 }

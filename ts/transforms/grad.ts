@@ -1,6 +1,6 @@
 /** Derivatives: the function runs once on a recording level, and the recording is walked. */
 import { checked, collect, epoch, freeHandles, reserve, sameEpoch, scratch, use, verbs, writeHandles } from "../engine.js";
-import { PaxError } from "../errors.js";
+import { PaxError, shown } from "../errors.js";
 import { isFloatDType, Tensor } from "../tensor.js";
 import { assertSameStructure, flattenTensors, inFrame, pathOf, promote, readInputs, synchronous, unflattenTree, type AnyStructure, type Flat } from "./frame.js";
 import { noteWritten } from "../module/index.js";
@@ -78,7 +78,7 @@ const countActive = (r: Recorded): number => r.active.reduce((n, a) => n + a.mas
 function scalarLoss(name: string, out: Flat): void {
   const t = out.leaves[0];
   if (out.leaves.length !== 1 || t === undefined) throw new PaxError("value", `${name}: the function must return one tensor, the loss`);
-  if (t.size !== 1 || t.ndim !== 0) throw new PaxError("shape", `${name}: the loss must be a scalar, it has shape [${t.shape.join(", ")}]: sum or average it`);
+  if (t.size !== 1 || t.ndim !== 0) throw new PaxError("shape", `${name}: the loss must be a scalar, it has shape ${shown(t.shape)}: sum or average it`);
   if (!isFloat(t)) throw new PaxError("dtype", `${name}: the loss must be a float, it is ${t.dtype}`);
 }
 

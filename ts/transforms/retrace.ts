@@ -1,5 +1,5 @@
 /** Why a jitted function is traced again, in words. */
-import { PaxError } from "../errors.js";
+import { opError, PaxError, shown } from "../errors.js";
 import { pathsOf, type Node } from "../tree/flatten.js";
 import { quotePath } from "../tree/path.js";
 import { showStatic } from "../tree/statics.js";
@@ -32,7 +32,7 @@ export const sameSpec = (a: Spec, b: Spec): boolean => {
   return true;
 };
 
-const showSpec = ({ shape, dtype, weak }: Spec): string => `${weak ? "weak " : ""}${dtype}[${shape.join(", ")}]`;
+const showSpec = ({ shape, dtype, weak }: Spec): string => `${weak ? "weak " : ""}${dtype}${shown(shape)}`;
 const at = (argument: number, path: string): string => (path === "" ? `argument ${argument}` : `${quotePath(path)} of argument ${argument}`);
 
 /** The first difference of two calls, in the order of their arguments; null if their programs have one key. */
@@ -99,6 +99,6 @@ export class TraceLog {
  */
 export function explainRetrace(jitted: (...args: never[]) => unknown): readonly string[] {
   const log = logs.get(jitted);
-  if (log === undefined) throw new PaxError("value", "explainRetrace: pass a function that pax.jit gave", { op: "explainRetrace" });
+  if (log === undefined) throw opError("value", "explainRetrace", "pass a function that pax.jit gave");
   return [...log.reasons];
 }

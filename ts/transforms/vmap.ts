@@ -1,6 +1,6 @@
 /** Mapping a function over an axis of its arguments. */
 import { collect, reserve, scratch, use, verbs, writeText } from "../engine.js";
-import { PaxError } from "../errors.js";
+import { opError, PaxError, shown } from "../errors.js";
 import { moveaxis } from "../ops/shape.js";
 import type { Tensor } from "../tensor.js";
 import { flattenTensors, pathOf, unflattenTree } from "./frame.js";
@@ -42,7 +42,7 @@ export function vmap<A extends Args = Tensor[], const R = unknown>(fn: (...args:
       const axis = given[i] ?? null;
       if (axis === null) return -1;
       const at = axis < 0 ? axis + t.ndim : axis;
-      if (at < 0 || at >= t.ndim) throw new PaxError("shape", `vmap: axis ${axis} of an argument of shape [${t.shape.join(", ")}]`);
+      if (at < 0 || at >= t.ndim) throw new PaxError("shape", `vmap: axis ${axis} of an argument of shape ${shown(t.shape)}`);
       if (size >= 0 && t.shape[at] !== size) throw new PaxError("shape", `vmap: mapped axes have sizes ${size} and ${t.shape[at]}`);
       size = t.shape[at]!;
       return at;
@@ -95,5 +95,5 @@ function runBatch(program: Recorded, leaves: readonly Tensor[], axes: readonly n
 
 function dependent(program: Recorded, result: number): PaxError {
   const path = pathOf(program.structure, result);
-  return new PaxError("trace", `vmap: ${path ? `\`${path}\` of the result` : "the result"} depends on a mapped argument, so its outAxes cannot be null: map it, or make it the same for all examples (\`crossReplicaAxis\` of BatchNorm averages over them, \`eval()\` keeps its state)`, { op: "vmap", path });
+  return opError("trace", "vmap", `${path ? `\`${path}\` of the result` : "the result"} depends on a mapped argument, so its outAxes cannot be null: map it, or make it the same for all examples (\`crossReplicaAxis\` of BatchNorm averages over them, \`eval()\` keeps its state)`, { path });
 }

@@ -1,3 +1,5 @@
+import { shown } from "../errors.js";
+
 /** A JavaScript value that becomes a tensor without losing its kind. */
 export type Scalar = number | boolean | bigint;
 export type TypedArray = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Uint32Array;
@@ -49,7 +51,7 @@ export function leavesEqual(a: unknown, b: unknown): boolean {
 
 /** A leaf in the words of an error: `float32[2, 3]`, `number`, `Float32Array`. */
 export function describeLeaf(value: unknown): string {
-  if (isTensor(value)) return `${value.dtype}[${value.shape.join(", ")}]`;
+  if (isTensor(value)) return `${value.dtype}${shown(value.shape)}`;
   if (ArrayBuffer.isView(value)) return value.constructor.name;
   return typeof value;
 }

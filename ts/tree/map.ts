@@ -1,4 +1,4 @@
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import { buildNode, flattenNode, pathsOf } from "./flatten.js";
 import { leavesEqual } from "./leaf.js";
 import { differenceError, firstDifference, Structure } from "./structure.js";
@@ -17,7 +17,7 @@ export function flatten<T>(tree: T): [leaves: LeafOf<T>[], structure: Structure<
 /** The tree of a structure with these leaves. */
 export function unflatten<T>(structure: Structure<T>, leaves: readonly LeafOf<T>[]): T {
   if (leaves.length !== structure.numLeaves) {
-    throw new PaxError("tree", `unflatten: the structure has ${structure.numLeaves} leaves, but ${leaves.length} were given`, { op: "unflatten" });
+    throw opError("tree", "unflatten", `the structure has ${structure.numLeaves} leaves, but ${leaves.length} were given`);
   }
   return buildNode(structure.node, { leaves, next: 0 }) as T;
 }

@@ -1,4 +1,4 @@
-import { PaxError } from "../errors.js";
+import { opError } from "../errors.js";
 import { TensorBase } from "./leaf.js";
 import { SLOT } from "../module/slot.js";
 
@@ -27,7 +27,7 @@ export function registerNode<N, A>(
   const name = (cls as { moduleName?: string }).moduleName ?? cls.name;
   const known = prototype === Object.prototype || prototype === Array.prototype || prototype === Map.prototype
     || prototype instanceof TensorBase || SLOT in prototype || nodes.has(prototype);
-  if (known) throw new PaxError("tree", `registerNode: ${name} is already a node or a leaf of trees`, { op: "registerNode" });
+  if (known) throw opError("tree", "registerNode", `${name} is already a node or a leaf of trees`);
   nodes.set(prototype, {
     name,
     prototype,

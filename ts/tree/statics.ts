@@ -13,16 +13,11 @@ let ids = 0;
 const objectIds = new WeakMap<object, number>();
 const symbolIds = new Map<symbol, number>();
 
-/** A number that is this object's for life. */
-export function identityId(value: object): number {
-  let id = objectIds.get(value);
-  if (id === undefined) objectIds.set(value, (id = ++ids));
-  return id;
-}
-
-function symbolId(value: symbol): number {
-  let id = symbolIds.get(value);
-  if (id === undefined) symbolIds.set(value, (id = ++ids));
+/** A number that is this object's or symbol's for life. */
+export function identityId(value: object | symbol): number {
+  const known = (typeof value === "symbol" ? symbolIds : objectIds) as Map<unknown, number>;
+  let id = known.get(value);
+  if (id === undefined) known.set(value, (id = ++ids));
   return id;
 }
 
@@ -54,7 +49,7 @@ export function staticKey(value: unknown, depth = 0): string {
     case "bigint": return `${value}n`;
     case "boolean": return value ? "t" : "f";
     case "undefined": return "u";
-    case "symbol": return `@${symbolId(value)}`;
+    case "symbol": return `@${identityId(value)}`;
     case "function": return `#${identityId(value)}`;
   }
   if (value === null) return "n";

@@ -1,4 +1,4 @@
-import { PaxError } from "../errors.js";
+import { opError, PaxError, shown } from "../errors.js";
 import { className, type Entry } from "../module/instance.js";
 import { stepOf, type ModuleNode, type Node } from "./flatten.js";
 import { formatPath, quotePath, type Step } from "./path.js";
@@ -34,7 +34,8 @@ export class Structure<T> {
   }
 }
 
-const leavesOf = (node: Node): number =>
+/** How many leaves are under a node. */
+export const leavesOf = (node: Node): number =>
   node.type === "leaf" ? 1 : node.type === "null" ? 0 : node.children.reduce((n, child) => n + leavesOf(child), 0);
 
 function nodeKey(node: Node): string {
@@ -68,7 +69,7 @@ function describe(node: Node): string {
   if (node.type === "null") return "null";
   const parts = node.children.map(describe);
   switch (node.type) {
-    case "array": return `[${parts.join(", ")}]`;
+    case "array": return shown(parts);
     case "object": return `{${parts.map((part, i) => `${node.keys[i]!}: ${part}`).join(", ")}}`;
     case "map": return `Map{${parts.map((part, i) => `${String(node.keys[i])}: ${part}`).join(", ")}}`;
     case "custom": return `${node.custom.name}(${parts.join(", ")})`;
@@ -83,9 +84,9 @@ export function summarise(node: Node): string {
     case "null": return "null";
     case "array": return `an array of ${node.children.length}`;
     case "object": return `an object with keys ${JSON.stringify(node.keys)}`;
-    case "map": return `a Map with keys [${node.keys.map(showStatic).join(", ")}]`;
+    case "map": return `a Map with keys ${shown(node.keys.map(showStatic))}`;
     case "custom": return `a ${node.custom.name} of ${node.children.length}`;
-    case "module": return `a ${className(node.layout.prototype)} with [${node.layout.names.join(", ")}]`;
+    case "module": return `a ${className(node.layout.prototype)} with ${shown(node.layout.names)}`;
   }
 }
 
@@ -156,5 +157,5 @@ export function differenceError(op: string, found: Difference, sides: readonly [
   const cure = found.left.startsWith("static ") ? " (an attribute that changes should be a state)"
     : found.left.endsWith(" mode") ? " (call train() or eval() before parameters())"
     : kinds.test(found.left) ? " (call freeze() or unfreeze() before parameters())" : "";
-  return new PaxError("tree", `${op}: the structures differ at ${quotePath(found.path)}: ${found.left} ${sides[0]}, ${found.right} ${sides[1]}${cure}`, { op, path: found.path });
+  return opError("tree", op, `the structures differ at ${quotePath(found.path)}: ${found.left} ${sides[0]}, ${found.right} ${sides[1]}${cure}`, { path: found.path });
 }

@@ -4,7 +4,7 @@
 use std::cell::UnsafeCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, TryLockError};
 
 use pax_core::exec::Pool;
 
@@ -97,9 +97,15 @@ impl<P: Park> Workers<P> {
         }
     }
 
-    fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync)) {
-        let guard = if chunks > 1 && chunks <= RANGE as usize { self.busy.try_lock().ok() } else { None };
-        let Some(_guard) = guard else { return (0..chunks).for_each(f) };
+    /// Runs `f` of every chunk. Panics where one of them did, or where a thread is lost.
+    pub fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync)) {
+        let free = if chunks > 1 && chunks <= RANGE as usize { self.busy.try_lock() } else { Err(TryLockError::WouldBlock) };
+        let _guard = match free {
+            Ok(guard) => guard,
+            // An earlier job panicked; all its chunks are done.
+            Err(TryLockError::Poisoned(e)) => e.into_inner(),
+            Err(TryLockError::WouldBlock) => return (0..chunks).for_each(f),
+        };
         // SAFETY: the pointer is used only while this call waits for its chunks.
         unsafe { *self.job.get() = Some(std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(f) as Job) };
         self.done.store(0, Relaxed);

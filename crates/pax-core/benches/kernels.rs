@@ -6,7 +6,7 @@ use std::time::Duration;
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 use pax_core::exec::cpu::panel::{Matrix, Micro, Piece};
 use pax_core::exec::cpu::reduce::Fold;
-use pax_core::exec::cpu::rows::{self, Norm};
+use pax_core::exec::cpu::rows::{self, Float, Norm};
 use pax_core::exec::cpu::tile::{self, Simd};
 
 fn numbers(n: usize) -> Vec<f32> { (0..n).map(|i| (i * 7919 % 1009) as f32 / 1009.0 - 0.5).collect() }
@@ -78,7 +78,7 @@ fn norms(c: &mut Criterion) {
         group.throughput(Throughput::Bytes(8 * (rows * len) as u64));
         for norm in [Norm::Softmax, Norm::LogSoftmax, Norm::LayerNorm { eps: 1e-5 }] {
             // SAFETY: both hold the rows.
-            group.bench_function(format!("{norm:?} {rows}x{len}"), |b| b.iter(|| unsafe { rows::norm_rows(norm, x.as_ptr(), out.as_mut_ptr(), rows, len) }));
+            group.bench_function(format!("{norm:?} {rows}x{len}"), |b| b.iter(|| unsafe { f32::norm_rows(norm, x.as_ptr(), out.as_mut_ptr(), rows, len) }));
         }
         black_box(&mut out);
     }

@@ -2,7 +2,6 @@
 //! It knows no JavaScript. See `docs/engine.md` for the map.
 pub mod array;
 pub mod bind;
-pub mod dtype;
 pub mod error;
 pub mod exec;
 pub mod level;
@@ -16,7 +15,7 @@ pub mod walk;
 
 pub use array::{Array, Meter};
 pub use bind::Cx;
-pub use dtype::DType;
+pub use pax_kernels::{dispatch, dtype, DType};
 pub use error::{Code, Error, Result};
 pub use ops::{row, Row, TABLE};
 pub use params::{Params, Value};

@@ -2,11 +2,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use smallvec::SmallVec;
-
 use crate::{Array, DType, Error, Meter, Result};
 
-pub type Dims = SmallVec<[usize; 6]>;
+pub use pax_kernels::Dims;
 
 /// Most axes of a tensor: arrays in arrays are made of it.
 const AXES: usize = 1000;

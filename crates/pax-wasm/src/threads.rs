@@ -1,8 +1,5 @@
 //! Threads: workers of the host, each with an instance of its own over the same memory. Without atomics there are none.
-use std::rc::Rc;
 use std::sync::Mutex;
-
-use pax_core::exec::Pool;
 
 /// What the first panic said; another thread may ask.
 static SAID: Mutex<String> = Mutex::new(String::new());
@@ -18,7 +15,7 @@ extern "C" fn panic_text() -> *const u8 { SAID.try_lock().map_or(std::ptr::null(
 extern "C" fn panic_length() -> usize { SAID.try_lock().map_or(0, |s| s.len()) }
 
 #[cfg(not(target_feature = "atomics"))]
-pub fn pool(_: usize) -> Rc<dyn Pool> { Rc::new(pax_core::exec::Serial) }
+pub fn pool(_: usize) -> std::rc::Rc<dyn pax_core::exec::Pool> { std::rc::Rc::new(pax_core::exec::Serial) }
 
 #[cfg(target_feature = "atomics")]
 pub use shared::pool;

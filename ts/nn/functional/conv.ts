@@ -1,5 +1,5 @@
 /** Convolutions as functions of tensors: XLA's padding rules, batches or single examples, channels first or last. */
-import { PaxError } from "../../errors.js";
+import { opError, PaxError, shown } from "../../errors.js";
 import * as rows from "../../ops/generated/rows.js";
 import type { Shape, Tensor } from "../../tensor.js";
 
@@ -24,7 +24,7 @@ export interface ConvSpec {
 export function sizesOf(op: string, name: string, v: Sizes, rank: number): readonly number[] {
   const all = typeof v === "number" ? new Array<number>(rank).fill(v) : [...v];
   if (all.length !== rank || all.some((n) => !Number.isInteger(n) || n < 1)) {
-    throw new PaxError("value", `${op}: ${name} must be a positive integer${rank > 1 ? `, or ${rank} of them` : ""}, got [${all.join(", ")}]`, { op });
+    throw opError("value", op, `${name} must be a positive integer${rank > 1 ? `, or ${rank} of them` : ""}, got ${shown(all)}`);
   }
   return all;
 }
@@ -34,7 +34,7 @@ export function isChannelsFirst(op: string, rank: number, format: string): boole
   const [last, first] = rank === 1 ? ["NWC", "NCW"] : ["NHWC", "NCHW"];
   if (format === first || format === "channels_first") return true;
   if (format === last || format === "channels_last") return false;
-  throw new PaxError("value", `${op}: dataFormat must be "${last}" or "${first}", got ${JSON.stringify(format)}`, { op });
+  throw opError("value", op, `dataFormat must be "${last}" or "${first}", got ${JSON.stringify(format)}`);
 }
 
 const isPair = (padding: Pair | Pairs): padding is Pair => typeof padding[0] === "number";
@@ -44,10 +44,15 @@ export function paddingOf(op: string, padding: Padding, rank: number): Named | P
   if (padding === "SAME" || padding === "VALID") return padding;
   const pairs: Pairs = !Array.isArray(padding) ? [] : isPair(padding) ? [padding] : padding;
   if (pairs.length !== rank && pairs.length !== 1) {
-    throw new PaxError("value", `${op}: padding must be "SAME", "VALID" or a pair [low, high] for each axis, got ${JSON.stringify(padding)}`, { op });
+    throw opError("value", op, `padding must be "SAME", "VALID" or a pair [low, high] for each axis, got ${JSON.stringify(padding)}`);
   }
   return Array.from({ length: rank }, (_, i) => pairs[i] ?? pairs[0]!);
 }
+
+/** What the options of a layer say. @throws PaxError `value` */
+export const specOf = (
+  op: string, rank: number, { stride = 1, padding = "SAME", dataFormat = "channels_last" }: { readonly stride?: Sizes; readonly padding?: Padding; readonly dataFormat?: string },
+): ConvSpec => ({ op, rank, stride: sizesOf(op, "stride", stride, rank), padding: paddingOf(op, padding, rank), channelsFirst: isChannelsFirst(op, rank, dataFormat) });
 
 /** Padding of a window that slides over each axis (XLA's rules): `SAME` gives ceil(size / stride) places, the odd cell behind. */
 export function windowPadding(padding: Named | Pairs, sizes: Shape, windows: Shape, stride: Shape): Pairs {
@@ -78,7 +83,7 @@ export const channelsOf = (x: Tensor, { rank, channelsFirst }: ConvSpec): number
 export function wrongInput(x: Tensor, layer: string, channels: number | string, { op, rank, channelsFirst }: ConvSpec): PaxError {
   const space = rank === 1 ? "width" : "height, width";
   const wanted = channelsFirst ? `${channels}, ${space}` : `${space}, ${channels}`;
-  return new PaxError("shape", `${layer} takes [n, ${wanted}] or one example [${wanted}], got shape [${x.shape.join(", ")}]`, { op });
+  return new PaxError("shape", `${layer} takes [n, ${wanted}] or one example [${wanted}], got shape ${shown(x.shape)}`, { op });
 }
 
 /** `y + b`, where y has its channels last and b one number for each. */
@@ -103,7 +108,7 @@ function transposePadding(kernel: number, stride: number, padding: Named): Pair 
 /** As `transposePadding`, for a wanted output size; Haiku's rule. @throws PaxError `shape` for an input of another size than that needs */
 function outputPadding(op: string, input: number, output: number, kernel: number, stride: number, padding: Named): Pair {
   const wanted = padding === "VALID" ? Math.floor((output - kernel + stride) / stride) : Math.ceil(output / stride);
-  if (input !== wanted) throw new PaxError("shape", `${op}: an outputShape of ${output} needs an input of ${wanted}, got ${input}`, { op });
+  if (input !== wanted) throw opError("shape", op, `an outputShape of ${output} needs an input of ${wanted}, got ${input}`);
   const spread = (input - 1) * stride + 1;
   const before = padding === "VALID" ? 0 : Math.floor(Math.max(0, spread - 1 + kernel - output) / 2);
   const low = kernel - 1 - before;
@@ -113,7 +118,7 @@ function outputPadding(op: string, input: number, output: number, kernel: number
 /** Transposed convolution of x with w [...window, results, channels], as `lax.conv_transpose`: the kernel is not flipped. */
 export function convTranspose(x: Tensor, w: Tensor, b: Tensor | null, spec: ConvSpec & { readonly outputShape: readonly number[] | null }): Tensor {
   const { op, rank, stride, padding, outputShape } = spec;
-  if (typeof padding !== "string" && outputShape !== null) throw new PaxError("value", `${op}: with an outputShape, padding is "SAME" or "VALID"`, { op });
+  if (typeof padding !== "string" && outputShape !== null) throw opError("value", op, `with an outputShape, padding is "SAME" or "VALID"`);
   return channelsLast(x, spec, (t) => {
     const kernel = w.shape.slice(0, rank);
     const pads = typeof padding !== "string" ? padding : kernel.map((k, i) => (

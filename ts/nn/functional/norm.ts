@@ -1,5 +1,5 @@
 /** Normalization and running averages as functions of tensors. */
-import { PaxError } from "../../errors.js";
+import { opError, shown } from "../../errors.js";
 import * as rows from "../../ops/generated/rows.js";
 import { mean } from "../../ops/reduce.js";
 import type { Tensor } from "../../tensor.js";
@@ -16,7 +16,7 @@ export function affine(x: Tensor, scale: Tensor | null, offset: Tensor | null): 
  * @throws PaxError `value` for an empty batch, `trace` where no axis has that name
  */
 export function batchMoments(op: string, x: Tensor, axes: readonly number[], replicas: string | null): readonly [mean: Tensor, variance: Tensor] {
-  if (axes.some((a) => x.shape[a] === 0)) throw new PaxError("value", `${op}: the batch of shape [${x.shape.join(", ")}] is empty, and has no mean: leave it out, or use eval()`, { op });
+  if (axes.some((a) => x.shape[a] === 0)) throw opError("value", op, `the batch of shape ${shown(x.shape)} is empty, and has no mean: leave it out, or use eval()`);
   const over = (t: Tensor): Tensor => {
     const here = mean(t, axes, { keepdims: true });
     return replicas === null ? here : pmean(here, replicas);

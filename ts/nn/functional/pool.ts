@@ -1,5 +1,5 @@
 /** Pooling windows as functions of tensors. */
-import { PaxError } from "../../errors.js";
+import { opError, shown } from "../../errors.js";
 import { axisOf } from "../../ops/axes.js";
 import * as rows from "../../ops/generated/rows.js";
 import { asTensor, type Shape, type Tensor, type TensorLike } from "../../tensor.js";
@@ -13,13 +13,13 @@ function sizesFor(op: string, x: Tensor, size: Sizes, channelAxis: number | null
     const channels = channelAxis === null ? -1 : axisOf(channelAxis, x.ndim);
     return x.shape.map((_, d) => (d === 0 || d === channels ? 1 : size));
   }
-  if (size.length > x.ndim) throw new PaxError("shape", `${op}: [${size.join(", ")}] has more axes than the shape [${x.shape.join(", ")}]`, { op });
+  if (size.length > x.ndim) throw opError("shape", op, `${shown(size)} has more axes than the shape ${shown(x.shape)}`);
   return [...new Array<number>(x.ndim - size.length).fill(1), ...size];
 }
 
 type Window = readonly [window: Shape, strides: Shape, low: Shape, high: Shape];
 function windowOf(op: string, x: Tensor, windowShape: Sizes, strides: Sizes, padding: "SAME" | "VALID", { channelAxis = -1 }: PoolOptions): Window {
-  if (padding !== "SAME" && padding !== "VALID") throw new PaxError("value", `${op}: padding must be "SAME" or "VALID", got ${JSON.stringify(padding)}`, { op });
+  if (padding !== "SAME" && padding !== "VALID") throw opError("value", op, `padding must be "SAME" or "VALID", got ${JSON.stringify(padding)}`);
   const [window, steps] = [sizesFor(op, x, windowShape, channelAxis), sizesFor(op, x, strides, channelAxis)];
   const pads = windowPadding(padding, x.shape, window, steps);
   return [window, steps, pads.map((p) => p[0]), pads.map((p) => p[1])];

@@ -1,10 +1,10 @@
 /** AdEMAMix: Adam with a second, slower average. */
-import * as rows from "../../ops/generated/rows.js";
 import type { DType, Tensor, TensorLike } from "../../tensor.js";
 import type { TensorTree } from "../../tree/index.js";
+import { rooted } from "../adam.js";
 import { chain } from "../combine.js";
 import { addDecayedWeights, scaleByLearningRate } from "../scale.js";
-import { counter, each, isSchedule, safeIncrement, scalar, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule } from "../transform.js";
+import { counter, isSchedule, safeIncrement, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule } from "../transform.js";
 import * as tree from "../tree.js";
 
 const at = (x: ScalarOrSchedule, count: Tensor): TensorLike => (isSchedule(x) ? x(count) : x);
@@ -28,15 +28,11 @@ export const scaleByAdemamix = (
   return {
     init: (params) => ({ count: counter(), countM2: counter(), m1: zeros(params), m2: zeros(params), nu: zeros(params) }),
     update(updates, state) {
-      const [mix, outside, inside] = [scalar(at(alpha, state.countM2)), scalar(eps), scalar(epsRoot)];
       const m1 = tree.updateMoment(updates, state.m1, b1, 1);
       const m2 = tree.updateMoment(updates, state.m2, at(b3, state.countM2), 1);
       const nu = tree.updateMoment(updates, state.nu, b2, 2);
       const count = safeIncrement(state.count);
-      const out = each(
-        (fast, slow, v) => rows.div(rows.add(fast, rows.mul(slow!, mix(slow!))), rows.add(rows.sqrt(rows.add(v!, inside(v!))), outside(v!))),
-        tree.biasCorrection(m1, b1, count), m2, tree.biasCorrection(nu, b2, count),
-      );
+      const out = rooted(tree.addScale(tree.biasCorrection(m1, b1, count), at(alpha, state.countM2), m2), tree.biasCorrection(nu, b2, count), eps, epsRoot);
       const next = { m1: tree.castLike(m1, state.m1), m2: tree.castLike(m2, state.m2), nu: tree.castLike(nu, state.nu) };
       return [out, { count, countM2: safeIncrement(state.countM2), ...next }];
     },
@@ -56,12 +52,10 @@ export const scaleBySimplifiedAdemamix = (
 ): GradientTransformation<ScaleBySimplifiedAdemamixState> => ({
   init: (params) => ({ t: counter(), m: tree.zerosLike(params), n: tree.zerosLike(params) }),
   update(updates, state) {
-    const [mix, keep, outside, inside] = [scalar(at(alpha, state.t)), scalar(b1), scalar(eps), scalar(epsRoot)];
-    const m = each((g, sum) => rows.add(g, rows.mul(sum!, keep(sum!))), updates, state.m);
+    const m = tree.addScale(updates, b1, state.m);
     const n = tree.updateMoment(updates, state.n, b2, 2);
     const t = safeIncrement(state.t);
-    const out = each((g, sum, v) => rows.div(rows.add(sum!, rows.mul(g, mix(g))), rows.add(rows.sqrt(rows.add(v!, inside(v!))), outside(v!))), updates, m, tree.biasCorrection(n, b2, t));
-    return [out, { t, m, n }];
+    return [rooted(tree.addScale(m, at(alpha, state.t), updates), tree.biasCorrection(n, b2, t), eps, epsRoot), { t, m, n }];
   },
 });
 /** Simplified AdEMAMix with weight decay (Morwani et al. 2025). */

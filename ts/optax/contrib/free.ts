@@ -1,5 +1,5 @@
 /** Optimizers that need no schedule or no learning rate: schedule-free averaging, Prodigy, DoG and DoWG. */
-import { PaxError } from "../../errors.js";
+import { opError } from "../../errors.js";
 import * as rows from "../../ops/generated/rows.js";
 import type { DType, Tensor, TensorLike } from "../../tensor.js";
 import type { TensorTree } from "../../tree/index.js";
@@ -129,7 +129,7 @@ export type DogInitStep = readonly [kind: "distance" | "learning_rate" | "heuris
 /** Updates times the greatest distance from the start over the root of the sum of squared norms (Ivgi et al. 2023). @throws PaxError `value` for another kind of first step */
 export function scaleByDog([kind, value]: DogInitStep, { eps = 1e-8 }: { readonly eps?: number } = {}): GradientTransformation<DogState> {
   if (!["distance", "learning_rate", "heuristic"].includes(kind)) {
-    throw new PaxError("value", `scaleByDog: the first step is a "distance", "learning_rate" or "heuristic", not ${String(kind)}`, { op: "scaleByDog" });
+    throw opError("value", "scaleByDog", `the first step is a "distance", "learning_rate" or "heuristic", not ${String(kind)}`);
   }
   return {
     init(params) {

@@ -1,5 +1,5 @@
 /** Muon: momentum, made orthogonal. */
-import { PaxError } from "../../errors.js";
+import { opError, PaxError, shown } from "../../errors.js";
 import * as rows from "../../ops/generated/rows.js";
 import { sum } from "../../ops/reduce.js";
 import type { DType, Tensor, TensorLike } from "../../tensor.js";
@@ -33,10 +33,10 @@ const isOne = (coeffs: readonly unknown[]): coeffs is NewtonSchulzCoeffs => type
  */
 export function orthogonalizeViaNewtonSchulz(x: Tensor, { nsCoeffs = "standard", nsSteps = 5, eps = 1e-8 }: OrthogonalizeOptions = {}): Tensor {
   const op = "orthogonalizeViaNewtonSchulz";
-  if (x.ndim !== 2) throw new PaxError("shape", `${op} takes a matrix, got shape [${x.shape.join(", ")}]`, { op });
+  if (x.ndim !== 2) throw new PaxError("shape", `${op} takes a matrix, got shape ${shown(x.shape)}`, { op });
   const given = typeof nsCoeffs === "string" ? PRESETS[nsCoeffs] : isOne(nsCoeffs) ? [nsCoeffs] : nsCoeffs;
   const steps = given.length === 1 ? Array.from({ length: nsSteps }, () => given[0]!) : given.slice(-nsSteps);
-  if (steps.length < nsSteps) throw new PaxError("value", `${op}: ${given.length} coefficients for ${nsSteps} steps`, { op });
+  if (steps.length < nsSteps) throw opError("value", op, `${given.length} coefficients for ${nsSteps} steps`);
   const tall = x.shape[0]! > x.shape[1]!;
   const flip = (y: Tensor): Tensor => (tall ? rows.transpose(y, [1, 0]) : y);
   const norm = scalar(rows.add(rows.sqrt(sumOfSquares(x)), eps));

@@ -1,5 +1,5 @@
 /** Sharpness-aware minimization, and a learning rate that falls where the loss does not. */
-import { PaxError } from "../../errors.js";
+import { opError } from "../../errors.js";
 import * as rows from "../../ops/generated/rows.js";
 import type { Tensor } from "../../tensor.js";
 import type { TensorTree } from "../../tree/index.js";
@@ -31,14 +31,14 @@ export type SamOptions = {
 export function sam<S, A>(
   optimizer: GradientTransformation<S>, advOptimizer: GradientTransformation<A>, { syncPeriod = 2, resetState = true, opaqueMode = false }: SamOptions = {},
 ): GradientTransformation<SamState<S, A>> {
-  if (!(syncPeriod >= 1)) throw new PaxError("value", `sam: syncPeriod is ${syncPeriod}, it is at least 1`, { op: "sam" });
+  if (!(syncPeriod >= 1)) throw opError("value", "sam", `syncPeriod is ${syncPeriod}, it is at least 1`);
   return {
     init: (params) => ({ stepsSinceSync: counter(), optState: optimizer.init(params), advState: advOptimizer.init(params), cache: opaqueMode ? null : params }),
     update(updates, state, given, extra) {
       const params = needParams("sam", given);
       if (opaqueMode) {
         const gradFn = extra?.["gradFn"];
-        if (typeof gradFn !== "function") throw new PaxError("value", "sam: opaqueMode needs gradFn: call update(updates, state, params, { gradFn })", { op: "sam" });
+        if (typeof gradFn !== "function") throw opError("value", "sam", "opaqueMode needs gradFn: call update(updates, state, params, { gradFn })");
         let [at, grads]: [typeof updates, typeof updates] = [params, updates];
         let { advState } = state;
         for (let i = 0; i < syncPeriod - 1; i++) {
@@ -84,9 +84,9 @@ export function reduceOnPlateau(
   { factor = 0.1, patience = 10, rtol = 1e-4, atol = 0, cooldown = 0, accumulationSize = 1, minScale = 0 }: ReduceOnPlateauOptions = {},
 ): GradientTransformation<ReduceOnPlateauState> {
   const op = "reduceOnPlateau";
-  if (!(factor > 0 && factor < 1)) throw new PaxError("value", `${op}: factor is ${factor}, it lies between 0 and 1`, { op });
+  if (!(factor > 0 && factor < 1)) throw opError("value", op, `factor is ${factor}, it lies between 0 and 1`);
   if (!(rtol >= 0 && rtol <= 1 && atol >= 0 && rtol + atol > 0)) {
-    throw new PaxError("value", `${op}: rtol is ${rtol} and atol ${atol}: neither is negative, one is positive, rtol is at most 1`, { op });
+    throw opError("value", op, `rtol is ${rtol} and atol ${atol}: neither is negative, one is positive, rtol is at most 1`);
   }
   return {
     init(params) {

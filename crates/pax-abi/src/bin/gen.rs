@@ -26,7 +26,8 @@ fn main() -> std::io::Result<()> {
         let params: Vec<String> = row.params.iter().map(|p| codec(p.kind, &camel(p.name))).collect();
         let (f, result) = if row.many { ("bindMany", "Tensor[]") } else { ("bindOne", "Tensor") };
         let name = if RESERVED.contains(&camel(row.name).as_str()) { format!("{}_", camel(row.name)) } else { camel(row.name) };
-        let _ = writeln!(out, "/** {} */\nexport function {name}({}): {result} {{\n  return {f}({id}, {:?}, {operands}, [{}]);\n}}\n", row.doc, args.join(", "), camel(row.name), params.join(", "));
+        let params = if params.is_empty() { String::new() } else { format!(", [{}]", params.join(", ")) };
+        let _ = writeln!(out, "/** {} */\nexport function {name}({}): {result} {{\n  return {f}({id}, {operands}{params});\n}}\n", row.doc, args.join(", "));
     }
     std::fs::write(std::env::args().nth(1).unwrap_or_else(|| "ts/ops/generated/rows.ts".into()), out)
 }
@@ -55,6 +56,7 @@ fn ts(k: Kind) -> String {
 /// How the function hands a parameter to the codec.
 fn codec(k: Kind, name: &str) -> String {
     match k {
+        Kind::DType if name == "dtype" => "{ dtype }".into(),
         Kind::DType => format!("{{ dtype: {name} }}"),
         Kind::Choice(words) => format!("[{}].indexOf({name})", words.iter().map(|w| format!("{w:?}")).collect::<Vec<_>>().join(", ")),
         _ => name.into(),

@@ -5,11 +5,7 @@ use std::rc::Rc;
 
 use crate::dtype::Element;
 use crate::{Array, DType, Meter};
-
-/// Runs chunks, numbered by the problem and never by the threads, so that results do not depend on their number.
-pub trait Pool {
-    fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync));
-}
+pub use pax_kernels::chunk::Pool;
 
 /// The pool of one thread: the caller.
 pub struct Serial;

@@ -1,20 +1,17 @@
 //! Plans: programs made ready to run. Calls are inlined, views cost nothing, kernels share phases whose chunks run on their own
 //! part of the data, buffers lie in one arena and die with their last use. See `docs/compiler.md`.
 mod build;
-mod kernels;
 mod rewrite;
 mod scan;
 mod show;
 mod view;
 
-use std::cell::RefCell;
-
 use smallvec::SmallVec;
 
 use crate::exec::Exec;
 use crate::{Array, Cx, DType, Error, Params, Program, Result, Row};
-pub(crate) use kernels::conv::Which;
-use kernels::{part, Bases, Kernel};
+pub(crate) use pax_kernels::chunk::conv::Which;
+use pax_kernels::chunk::{self as kernels, Chunks};
 pub use rewrite::rewrite;
 pub use scan::Course;
 use view::{Place, Slot, View};
@@ -22,15 +19,8 @@ use view::{Place, Slot, View};
 /// A row that runs by itself.
 struct Call { row: &'static Row, params: Params, inputs: SmallVec<[Place; 3]>, outputs: SmallVec<[Slot; 1]> }
 
-/// A slot that each chunk has for itself: where its units lie in the chunk's memory, and bytes of one.
-struct Local { slot: Slot, offset: usize, unit: usize }
-
-/// Kernels that each chunk runs one after the other on its own units. `makes`: arrays that it fills, each over an input if
-/// nobody else holds that.
-/// A chunk takes `step` units at a time, so that what they make stays in the cache.
-struct Chunks { units: usize, chunks: usize, step: usize, kernels: Vec<Kernel>, locals: Vec<Local>, scratch: usize, room: usize, makes: SmallVec<[(Slot, Option<Slot>); 2]> }
-
-enum Step { Chunks(Chunks), Row(Box<Call>) }
+/// `makes`: arrays that the chunks fill, each over an input if nobody else holds that.
+enum Step { Chunks { chunks: Chunks, makes: SmallVec<[(Slot, Option<Slot>); 2]> }, Row(Box<Call>) }
 
 /// `drops`: arrays that nobody reads any more behind it.
 /// `label`: what its kernels do, for people. `fixed`: it gives the same in every step of a scan.
@@ -87,58 +77,6 @@ impl Values {
     }
 }
 
-/// Bases that chunks share.
-struct Shared<'a>(&'a [*mut u8]);
-// SAFETY: chunks write disjoint units (`Kernel::run`'s contract).
-unsafe impl Sync for Shared<'_> {}
-
-thread_local! {
-    /// A thread's memory for chunks, and its table of bases.
-    static OWN: RefCell<(Vec<f32>, Vec<*mut u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
-}
-
-/// The first address of `memory` that is a multiple of 64.
-fn aligned(memory: &mut [f32]) -> *mut u8 {
-    let p = memory.as_mut_ptr();
-    p.wrapping_add(p.align_offset(64).min(16)).cast()
-}
-
-impl Chunks {
-    /// Floats of a thread's memory.
-    fn own(&self) -> usize { (self.scratch / 4).saturating_add(self.room).saturating_add(16) }
-
-    fn run(&self, exec: &Exec, bases: &[*mut u8]) {
-        let bases = Shared(bases);
-        let chunk = |c: usize| {
-            let bases = &bases;
-            OWN.with(|own| {
-                let (memory, table) = &mut *own.borrow_mut();
-                let floats = self.own();
-                if memory.len() < floats { *memory = vec![0.0; floats]; }
-                if cfg!(debug_assertions) { memory[..floats].fill(f32::NAN); }
-                let (from, to) = (part(self.units, c, self.chunks), part(self.units, c + 1, self.chunks));
-                let own = aligned(memory);
-                let mut bases = bases.0;
-                if !self.locals.is_empty() {
-                    table.clear();
-                    table.extend_from_slice(bases);
-                    for l in &self.locals { table[l.slot] = own.wrapping_add(l.offset).wrapping_sub(from * l.unit); }
-                    bases = table;
-                }
-                let room = own.wrapping_add(self.scratch).cast::<f32>();
-                let mut at = from;
-                while at < to {
-                    let end = to.min(at + self.step);
-                    // SAFETY: the plan gives every slot that these kernels name a base with its size, and chunks share no unit.
-                    for k in &self.kernels { unsafe { k.run(Bases(bases), (at, end, self.units), (c, at > from), room) } }
-                    at = end;
-                }
-            });
-        };
-        if self.chunks == 1 { chunk(0) } else { exec.pool.run(self.chunks, &chunk) }
-    }
-}
-
 /// A program's plan, for people.
 pub fn text(cx: &Cx, program: &Program) -> String { program.plan.get_or_init(|| Plan::new(cx, program, None)).to_string() }
 
@@ -155,7 +93,7 @@ impl Plan {
     fn with_arena<R>(&self, cx: &Cx, f: impl FnOnce(*mut u8) -> Result<R>) -> Result<R> {
         let floats = if self.arena > 0 { self.arena / 4 + 16 } else { 0 };
         cx.meter.room(self.own)?;
-        cx.meter.steadily(|| cx.meter.with_arena(floats, |arena| f(aligned(arena))))?
+        cx.meter.steadily(|| cx.meter.with_arena(floats, |arena| f(kernels::aligned(arena))))?
     }
 
     /// Bases of what lies there from the start.
@@ -179,16 +117,16 @@ impl Plan {
         }
         for (i, phase) in self.phases.iter().enumerate() {
             self.profile.time(i, || match &phase.step {
-                Step::Chunks(c) => {
+                Step::Chunks { chunks, makes } => {
                     cx.count_evaluated();
-                    for &(slot, over) in &c.makes {
+                    for &(slot, over) in makes {
                         let (size, dtype) = self.sizes[slot];
                         match over.and_then(|i| values.arrays[i].take_if(|a| a.is_unique() && a.size() == size)) {
                             Some(a) => values.put(slot, a),
                             None => values.make(&exec, slot, size, dtype),
                         }
                     }
-                    c.run(&exec, &values.bases);
+                    chunks.run(&*exec.pool, &values.bases);
                     Ok(())
                 }
                 Step::Row(c) => {

@@ -21,7 +21,7 @@ enum Way {
 
 impl Plan {
     /// True if a scan over it needs no row that runs by itself.
-    pub fn steps_alone(&self) -> bool { self.phases.iter().all(|p| matches!(p.step, Step::Chunks(_))) }
+    pub fn steps_alone(&self) -> bool { self.phases.iter().all(|p| matches!(p.step, Step::Chunks { .. })) }
 
     /// Runs `length` steps on the operands of a scan.
     pub fn scan(&self, cx: &Cx, xs: Vec<Array>, s: &Course, outs: &[crate::Aval]) -> Result<Vec<Array>> {
@@ -57,8 +57,8 @@ impl Plan {
         let ways = self.ways(s);
         let slots: Vec<Option<Slot>> = self.outputs.iter().map(|p| if let Place::View(v) = p { Some(v.slot) } else { None }).collect();
         for phase in &self.phases {
-            let Step::Chunks(c) = &phase.step else { continue };
-            for &(slot, _) in &c.makes {
+            let Step::Chunks { makes, .. } = &phase.step else { continue };
+            for &(slot, _) in makes {
                 if !(0..ways.len()).any(|i| slots[i] == Some(slot) && matches!(ways[i], Way::There)) { let (size, dtype) = self.sizes[slot]; values.make(&exec, slot, size, dtype); }
             }
         }
@@ -75,10 +75,10 @@ impl Plan {
             let to: Vec<*mut u8> = (0..outs.len()).map(target).collect();
             for (i, w) in ways.iter().enumerate() { if let (Way::There, Some(slot)) = (w, slots[i]) { values.bases[slot] = to[i]; } }
             for (i, phase) in self.phases.iter().enumerate() {
-                let Step::Chunks(c) = &phase.step else { continue };
+                let Step::Chunks { chunks, .. } = &phase.step else { continue };
                 if phase.fixed && k > 0 { continue; }
                 cx.count_evaluated();
-                self.profile.time(i, || c.run(&exec, &values.bases));
+                self.profile.time(i, || chunks.run(&*exec.pool, &values.bases));
             }
             self.profile.end(self);
             for (i, w) in ways.iter().enumerate() {

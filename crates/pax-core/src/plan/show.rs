@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use super::kernels::Kernel;
 use super::{Home, Plan, Step};
 
 fn bytes(n: usize) -> String {
@@ -12,6 +13,22 @@ fn bytes(n: usize) -> String {
         0..1024 => format!("{n} B"),
         1024..1048576 => format!("{:.1} kB", n as f64 / 1024.0),
         _ => format!("{:.1} MB", n as f64 / 1048576.0),
+    }
+}
+
+/// What a kernel does.
+pub(super) fn label(k: &Kernel) -> String {
+    match k {
+        Kernel::Loop(l) => format!("loop of {}", l.size),
+        Kernel::Dot(d) => format!("{:?} products {}×{}×{}", d.batch.as_slice(), d.m, d.k, d.n),
+        Kernel::Product(p) => format!("product {}×{}×{}", p.dot.m, p.dot.k, p.dot.n),
+        Kernel::Pack(p) => format!("pack {}×{}", p.k, p.n),
+        Kernel::Reduce(r) => format!("{:?} {:?} over {:?}{}", r.fold, r.kept.as_slice(), r.over.as_slice(), if r.across { ", a chunk" } else { "" }),
+        Kernel::Gather(g) => format!("gather {} of {}", g.rows(), g.lay.inner),
+        Kernel::Conv(c) => format!("conv {:?} of {} images", c.which, c.n),
+        Kernel::ConvPack(_) => "pack a kernel".into(),
+        Kernel::Concat(c) => format!("{} parts in {} rows", c.parts.len(), c.rows),
+        Kernel::Scatter(s) => format!("scatter {} of {}", s.lay.places, s.lay.inner),
     }
 }
 
@@ -29,7 +46,7 @@ impl Plan {
     fn line(&self, p: &super::Phase) -> String {
         match &p.step {
             Step::Row(c) => format!("row {}", c.row.name),
-            Step::Chunks(c) => format!("{} units in {} chunks, {} a chunk: {}", c.units, c.chunks, bytes(c.scratch + 4 * c.room), p.label),
+            Step::Chunks { chunks: c, .. } => format!("{} units in {} chunks, {} a chunk: {}", c.units, c.chunks, bytes(c.scratch + 4 * c.room), p.label),
         }
     }
 }

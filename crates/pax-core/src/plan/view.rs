@@ -3,9 +3,7 @@ use smallvec::SmallVec;
 
 use crate::array::row_major;
 use crate::{DType, Dims};
-
-/// A buffer of one run.
-pub type Slot = usize;
+pub use pax_kernels::chunk::Slot;
 
 pub type Strides = SmallVec<[isize; 6]>;
 

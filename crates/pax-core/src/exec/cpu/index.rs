@@ -2,21 +2,12 @@
 use crate::dtype::Element;
 use crate::exec::{Exec, Shared};
 use crate::{dispatch, Array, Error, Result};
+pub use pax_kernels::chunk::index::{place, Lay};
+use pax_kernels::sort::sort;
 
-/// `[batch, outer, n, inner]` of the tensor that is indexed, and how many places each batch item names.
-#[derive(Clone, Copy)]
-pub struct Lay { pub batch: usize, pub outer: usize, pub n: usize, pub inner: usize, pub places: usize }
-
-/// The place of each index: a negative one counts from the end once; what is then outside is moved to the edge or is `n`.
+/// The place of each index.
 pub fn places(indices: &Array, n: usize, clamp: bool) -> Result<Vec<usize>> {
     dispatch!(indices.dtype, T => Ok(indices.to_slice::<T>()?.iter().map(|i| place(i.to_i64(), n, clamp)).collect()))
-}
-
-/// The place of one index.
-#[inline]
-pub fn place(i: i64, n: usize, clamp: bool) -> usize {
-    let i = if i < 0 { i.saturating_add(n as i64) } else { i };
-    if (0..n as i64).contains(&i) { i as usize } else if clamp && n > 0 { if i < 0 { 0 } else { n - 1 } } else { n }
 }
 
 /// Elements in a chunk of copies.
@@ -80,9 +71,7 @@ pub fn order(exec: &Exec, keys: &[Array], n: usize) -> Result<Vec<i32>> {
         exec.chunks(size / n, (CHUNK / n).max(1), &|from, to| for lane in from..to {
             let base = lane * n;
             // SAFETY: each lane belongs to one chunk.
-            let lane = unsafe { shared.range(base, base + n) };
-            for (i, o) in lane.iter_mut().enumerate() { *o = i as i32; }
-            lane.sort_by(|&a, &b| float.iter().map(|k| k[base + a as usize].cmp(&k[base + b as usize])).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal));
+            sort(&float, base, unsafe { shared.range(base, base + n) });
         });
     }
     Ok(out)

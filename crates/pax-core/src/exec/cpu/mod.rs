@@ -3,15 +3,12 @@ pub mod along;
 pub mod conv;
 pub mod gemm;
 pub mod index;
-mod lanes;
 pub mod map;
 pub mod math;
-pub mod panel;
 pub mod reduce;
-pub mod rows;
-pub mod threefry;
-pub mod tile;
-pub mod tile_int;
 pub mod window;
+
+pub use pax_kernels::{panel, rows, threefry, tile, tile_int};
+
 #[cfg(test)]
 mod tests;

@@ -1,42 +1,10 @@
 //! Reductions over axes, in an order fixed by the shape.
 use crate::array::{runs, Run, Runs};
-use crate::dtype::Element;
 use crate::exec::cpu::math::{cast, halves};
-use crate::exec::cpu::rows::{self, by_fold, columns_of, rows_of, Float, Norm, BLOCK};
-use crate::exec::cpu::tile::Simd;
+use crate::exec::cpu::rows::{Float, Norm, BLOCK};
 use crate::exec::{Exec, Shared};
 use crate::{Array, DType, Result};
-
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Fold { Sum = 0, Prod = 1, Max = 2, Min = 3 }
-
-/// How elements are folded. Max and min keep NaN, integers wrap.
-pub trait Accumulate: Element {
-    fn start(f: Fold) -> Self;
-    fn join(f: Fold, a: Self, b: Self) -> Self;
-}
-
-macro_rules! accumulate {
-    ($t:ty, $add:expr, $mul:expr, $low:expr, $high:expr) => {
-        impl Accumulate for $t {
-            #[inline(always)] fn start(f: Fold) -> $t { match f { Fold::Sum => 0 as $t, Fold::Prod => 1 as $t, Fold::Max => $low, Fold::Min => $high } }
-            #[allow(clippy::eq_op)] // x != x is NaN's test, and false for integers
-            #[inline(always)] fn join(f: Fold, a: $t, b: $t) -> $t {
-                match f {
-                    Fold::Sum => $add(a, b),
-                    Fold::Prod => $mul(a, b),
-                    Fold::Max => if a > b || a != a { a } else { b },
-                    Fold::Min => if a < b || a != a { a } else { b },
-                }
-            }
-        }
-    };
-}
-accumulate!(f32, |a, b| a + b, |a, b| a * b, f32::NEG_INFINITY, f32::INFINITY);
-accumulate!(f64, |a, b| a + b, |a, b| a * b, f64::NEG_INFINITY, f64::INFINITY);
-accumulate!(i32, i32::wrapping_add, i32::wrapping_mul, i32::MIN, i32::MAX);
-accumulate!(i64, i64::wrapping_add, i64::wrapping_mul, i64::MIN, i64::MAX);
-accumulate!(u32, u32::wrapping_add, u32::wrapping_mul, u32::MIN, u32::MAX);
+pub use pax_kernels::fold::{Accumulate, Fold};
 
 /// Folds `x` over `axes` (sorted). Sums and products have the dtype of `DType::sum_result`, the others `x`'s.
 pub fn fold(exec: &Exec, x: &Array, axes: &[usize], f: Fold) -> Result<Array> {
@@ -89,7 +57,7 @@ impl Axes {
 /// The kept axis lies together: whole rows are added to rows of results, of `row` elements, one for each of `starts`.
 fn add_rows<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T], row: usize, starts: &[isize], inner: &Axes) -> Result<()> {
     let raw = x.raw::<T>()?;
-    let columns = by_fold!(f, columns_of, T);
+    let columns = T::columns(f);
     // One run of rows is cut in blocks, whose results are joined in order.
     let mut all = inner.runs();
     let run = all.next().unwrap_or(Run { len: 0, offsets: [0], strides: [0] });
@@ -122,7 +90,7 @@ fn add_rows<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T], row: 
 /// Each result by itself.
 fn fold_each<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T], starts: &[isize], inner: &Axes) -> Result<()> {
     let raw = x.raw::<T>()?;
-    let fold = by_fold!(f, rows_of, T);
+    let fold = T::rows(f);
     let per = x.size() / acc.len();
     let shared = Shared::new(acc);
     exec.chunks(starts.len(), (CHUNK / per).max(1), &|from, to| {
@@ -185,7 +153,7 @@ fn norm_last<T: Float>(exec: &Exec, x: &Array, len: usize, norm: Norm) -> Result
         exec.chunks(s.len() / len, (CHUNK / 4 / len).max(1), &|from, to| {
             let (a, b) = (from * len, to * len);
             // SAFETY: chunks are disjoint rows of both.
-            unsafe { rows::norm_rows(norm, s[a..b].as_ptr(), shared.range(a, b).as_mut_ptr(), to - from, len) }
+            unsafe { T::norm_rows(norm, s[a..b].as_ptr(), shared.range(a, b).as_mut_ptr(), to - from, len) }
         });
     }
     Ok(exec.array(out, &x.shape))

@@ -4,9 +4,9 @@ use smallvec::SmallVec;
 use super::fuse;
 use super::{Body, Builder};
 use crate::plan::kernels::dot::{Dot, Product};
-use crate::plan::kernels::Kernel;
+use crate::plan::kernels::{Chunks, Kernel, Local};
 use crate::plan::view::{Place, Slot};
-use crate::plan::{Chunks, Home, Local, Phase, Plan, Step};
+use crate::plan::{Home, Phase, Plan, Step};
 
 /// Nanoseconds that a chunk takes, about: much more than waking a thread for it.
 const CHUNK: f64 = 4000.0;
@@ -168,7 +168,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
             Some(call) => Step::Row(call),
             None => {
                 let step = if kernels.len() > 1 && kernels.iter().all(Kernel::divides) { (CACHE / moved.div_ceil(units).max(1)).clamp(1, per) } else { per };
-                Step::Chunks(Chunks { units, chunks: chunks[p], step, kernels, locals, scratch: local.end, room, makes })
+                Step::Chunks { chunks: Chunks { units, chunks: chunks[p], step, kernels, locals, scratch: local.end, room }, makes }
             }
         };
         let drops = drops.into_iter().filter(|&s| matches!(homes[s], Home::Array)).collect();
@@ -176,6 +176,6 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
     }
     // Inputs die with their last use too.
     let inputs = inputs.into_iter().map(|s| last[s].map(|_| s)).collect();
-    let own = steps.iter().map(|p| if let Step::Chunks(c) = &p.step { c.own() } else { 0 }).max().unwrap_or(0);
+    let own = steps.iter().map(|p| if let Step::Chunks { chunks, .. } = &p.step { chunks.own() } else { 0 }).max().unwrap_or(0);
     Plan { phases: steps, homes, sizes, inputs, outputs, arena: arena.end, own, profile: Default::default() }
 }

@@ -45,7 +45,7 @@ impl Body {
         match self {
             Body::Loop(g) => format!("{:?} {}", g.shape.as_slice(), g.names()),
             Body::Product(d, g) => format!("product {}×{}×{} {}", d.dot.m, d.dot.k, d.dot.n, g.names()),
-            Body::Kernel(k) => k.label(),
+            Body::Kernel(k) => super::show::label(k),
             Body::Across { .. } => "sum of chunks".into(),
             Body::Row(c) => c.row.name.into(),
         }

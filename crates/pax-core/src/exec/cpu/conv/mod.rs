@@ -1,14 +1,6 @@
 //! Convolution and its two gradients, channels last. Here for every dtype, dilation and number of groups: a patch matrix per image
 //! and group, then a product in panels; integers by a plain loop. f32 goes by direct kernels where they apply (`direct`, `eager`).
-pub mod direct;
 pub mod eager;
-mod kernel_grad;
-mod pack;
-mod passes;
-mod spread;
-#[cfg_attr(not(any(target_arch = "x86_64", target_feature = "simd128")), allow(dead_code))] // nothing runs there that would read them
-mod tile;
-mod window;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,44 +9,28 @@ use crate::exec::cpu::tile::Simd;
 use crate::exec::{Exec, Shared};
 use crate::ops::elementwise::binary::Number;
 use crate::{Error, Result};
+pub use pax_kernels::conv::{direct, Geometry};
 
-/// Sizes of one convolution; one spatial axis is two with a first of size 1.
-#[derive(Clone, Debug)]
-pub struct Geometry {
-    pub n: usize, pub input: [usize; 2], pub out: [usize; 2], pub kernel: [usize; 2], pub stride: [i64; 2], pub low: [i64; 2],
-    pub dilation: [i64; 2], pub kernel_dilation: [i64; 2], pub c: usize, pub o: usize, pub groups: usize,
+/// Calls `f(start in the patch matrix, input pixel)` for every tap of every output pixel of an image.
+fn patches(s: &Geometry, f: &mut dyn FnMut(usize, Option<usize>)) {
+    let cg = s.cg();
+    let mut at = 0;
+    for y in 0..s.out[0] { for x in 0..s.out[1] { for ty in 0..s.kernel[0] {
+        let row = s.source(0, y, ty);
+        for tx in 0..s.kernel[1] {
+            f(at, row.and_then(|r| s.source(1, x, tx).map(|c| r * s.input[1] + c)));
+            at += cg;
+        }
+    } } }
 }
 
-impl Geometry {
-    fn cg(&self) -> usize { self.c / self.groups.max(1) }
-    fn og(&self) -> usize { self.o / self.groups.max(1) }
-    fn taps(&self) -> usize { self.kernel[0] * self.kernel[1] }
-    fn pixels(&self) -> usize { self.out[0] * self.out[1] }
-    /// The input index that output `j` reads at tap `t` of axis `d`; none in padding and between dilated elements.
-    fn source(&self, d: usize, j: usize, t: usize) -> Option<usize> {
-        let at = j as i64 * self.stride[d] - self.low[d] + t as i64 * self.kernel_dilation[d];
-        if at < 0 || at % self.dilation[d] != 0 { return None; }
-        Some((at / self.dilation[d]) as usize).filter(|&i| i < self.input[d])
-    }
-    /// Calls `f(start in the patch matrix, input pixel)` for every tap of every output pixel of an image.
-    fn patches(&self, mut f: impl FnMut(usize, Option<usize>)) {
-        let cg = self.cg();
-        let mut at = 0;
-        for y in 0..self.out[0] { for x in 0..self.out[1] { for ty in 0..self.kernel[0] {
-            let row = self.source(0, y, ty);
-            for tx in 0..self.kernel[1] {
-                f(at, row.and_then(|r| self.source(1, x, tx).map(|s| r * self.input[1] + s)));
-                at += cg;
-            }
-        } } }
-    }
-    fn gather<T: Copy>(&self, image: &[T], group: usize, zero: T, cols: &mut [T]) {
-        let (c, cg) = (self.c, self.cg());
-        self.patches(|at, from| match from {
-            Some(i) => cols[at..at + cg].copy_from_slice(&image[i * c + group * cg..i * c + (group + 1) * cg]),
-            None => cols[at..at + cg].fill(zero),
-        });
-    }
+/// The patch matrix of a group.
+fn gather<T: Copy>(s: &Geometry, image: &[T], group: usize, zero: T, cols: &mut [T]) {
+    let (c, cg) = (s.c, s.cg());
+    patches(s, &mut |at, from| match from {
+        Some(i) => cols[at..at + cg].copy_from_slice(&image[i * c + group * cg..i * c + (group + 1) * cg]),
+        None => cols[at..at + cg].fill(zero),
+    });
 }
 
 /// A matrix in a slice that begins at it: row and column strides.
@@ -129,7 +105,7 @@ pub fn forward<T: Product>(exec: &Exec, s: &Geometry, x: &[T], kernel: &[T]) -> 
         y.fill(zero);
         let mut cols = vec![zero; pixels * wide];
         for g in 0..s.groups {
-            s.gather(&x[n * image..(n + 1) * image], g, zero, &mut cols);
+            gather(s, &x[n * image..(n + 1) * image], g, zero, &mut cols);
             faults.unless(T::accumulate([pixels, wide, s.og()], (&mut y[g * s.og()..], s.o), (&cols, wide, 1), (&kernel[g * s.og()..], s.o, 1)));
         }
     });
@@ -151,7 +127,7 @@ pub fn input_grad<T: Product>(exec: &Exec, s: &Geometry, dy: &[T], kernel: &[T])
         for g in 0..s.groups {
             cols.fill(zero);
             faults.unless(T::accumulate([pixels, s.og(), wide], (&mut cols, wide), (&dy[n * pixels * s.o + g * s.og()..], s.o, 1), (&kernel[g * s.og()..], 1, s.o)));
-            s.patches(|at, to| if let Some(i) = to {
+            patches(s, &mut |at, to| if let Some(i) = to {
                 let to = &mut dx[i * s.c + g * cg..i * s.c + (g + 1) * cg];
                 for (d, &v) in to.iter_mut().zip(&cols[at..at + cg]) { *d = d.add(v); }
             });
@@ -174,7 +150,7 @@ pub fn kernel_grad<T: Product>(exec: &Exec, s: &Geometry, x: &[T], dy: &[T]) -> 
         let dk = unsafe { shared.range(from / per * size, (from / per + 1) * size) };
         let mut cols = vec![zero; pixels * wide];
         for n in from..to { for g in 0..s.groups {
-            s.gather(&x[n * image..(n + 1) * image], g, zero, &mut cols);
+            gather(s, &x[n * image..(n + 1) * image], g, zero, &mut cols);
             faults.unless(T::accumulate([wide, pixels, s.og()], (&mut dk[g * s.og()..], s.o), (&cols, 1, wide), (&dy[n * pixels * s.o + g * s.og()..], s.o, 1)));
         } }
     });

@@ -107,19 +107,3 @@ macro_rules! dispatch {
         }
     };
 }
-
-/// As `dispatch`, of dtypes that are computed in as they are: half floats come as float32 (`math::halves`).
-#[macro_export]
-macro_rules! dispatch_wide {
-    ($dtype:expr, $t:ident => $body:expr) => {
-        match $dtype {
-            $crate::DType::F32 => { type $t = f32; $body }
-            $crate::DType::F64 => { type $t = f64; $body }
-            $crate::DType::I32 => { type $t = i32; $body }
-            $crate::DType::I64 => { type $t = i64; $body }
-            $crate::DType::U8 | $crate::DType::Bool => { type $t = u8; $body }
-            $crate::DType::U32 => { type $t = u32; $body }
-            d => Err($crate::Error::internal(format!("{} was not made float32", d.name()))),
-        }
-    };
-}

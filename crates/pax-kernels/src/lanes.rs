@@ -125,7 +125,7 @@ pub use vector::V;
 #[cfg(target_feature = "simd128")]
 mod vector {
     use super::*;
-    use crate::exec::cpu::panel::simd128::single as ops;
+    use crate::panel::simd128::single as ops;
     use std::arch::wasm32::*;
 
     /// Four numbers, or four answers.

@@ -1,4 +1,5 @@
 //! Element-wise functions over tiles of int32, which lie in the four bytes of a tile's elements; bools are 0.0 and 1.0.
+//! Not inlined, as those of `tile`.
 use super::tile::TileFn;
 
 macro_rules! ints {
@@ -6,6 +7,7 @@ macro_rules! ints {
         /// # Safety
         /// As every `TileFn`.
         #[allow(unused_variables)]
+        #[inline(never)]
         unsafe fn $name(dst: *mut f32, a: *const f32, b: *const f32, _c: *const f32, n: usize) {
             // SAFETY: the caller's; four bytes are four bytes.
             unsafe {
@@ -37,6 +39,7 @@ ints! {
     greater_equal(x, y) -> f32 = bool_of(x >= y);
     to_float(x) -> f32 = x as f32;
 }
+#[inline(never)]
 unsafe fn of_bool(dst: *mut f32, a: *const f32, _b: *const f32, _c: *const f32, n: usize) {
     // SAFETY: the caller's.
     unsafe { for i in 0..n { *dst.cast::<i32>().add(i) = i32::from(*a.add(i) != 0.0); } }

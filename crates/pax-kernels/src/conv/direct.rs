@@ -5,7 +5,7 @@
 use super::tile::Tiles;
 use super::window::Window;
 use super::Geometry;
-use crate::exec::cpu::tile::Simd;
+use crate::tile::Simd;
 
 /// One pass over a window: result pixels `count`, each a sum over `taps`. Steps along both axes, in numbers.
 pub(super) struct Pass { pub taps: [usize; 2], pub count: [usize; 2], pub from: usize, pub step: [usize; 2], pub to: usize, pub to_step: [usize; 2], pub weights: usize }

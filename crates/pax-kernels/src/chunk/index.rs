@@ -1,7 +1,17 @@
 //! Slices at places that integers name, inside plans: four-byte elements, int32 indices.
 use super::loops::Walk;
 use super::{part, Bases, Slot};
-use crate::exec::cpu::index::{place, Lay};
+
+/// `[batch, outer, n, inner]` of the tensor that is indexed, and how many places each batch item names.
+#[derive(Clone, Copy)]
+pub struct Lay { pub batch: usize, pub outer: usize, pub n: usize, pub inner: usize, pub places: usize }
+
+/// The place of an index: a negative one counts from the end once; what is then outside is moved to the edge or is `n`.
+#[inline]
+pub fn place(i: i64, n: usize, clamp: bool) -> usize {
+    let i = if i < 0 { i.saturating_add(n as i64) } else { i };
+    if (0..n as i64).contains(&i) { i as usize } else if clamp && n > 0 { if i < 0 { 0 } else { n - 1 } } else { n }
+}
 
 /// Operands lie in row-major order; `clamp` moves what is outside to the edge, else it reads 0 and writes nothing.
 pub struct Gather { pub x: (Slot, isize), pub indices: (Slot, isize), pub out: Slot, pub lay: Lay, pub clamp: bool }

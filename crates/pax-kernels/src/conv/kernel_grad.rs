@@ -17,8 +17,11 @@ impl Direct {
     }
 
     /// Rows `begin..end` of `dk [kernel c, o]`.
+    ///
+    /// # Safety
+    /// As for `kernel_grad`.
     #[allow(clippy::too_many_arguments)]
-    pub(super) unsafe fn kernel_rows(&self, begin: usize, end: usize, x: *const f32, dy: *const f32, dk: *mut f32, add: bool, scratch: *mut f32) {
+    pub unsafe fn kernel_rows(&self, begin: usize, end: usize, x: *const f32, dy: *const f32, dk: *mut f32, add: bool, scratch: *mut f32) {
         let (c, o, out, pitch) = (self.ahead.depth, self.ahead.wide, self.out, self.ahead.window.pitch());
         let (depth, stretch) = (end - begin, self.kernel[1] * c);
         let (lanes, tall) = (self.tiles.lanes, self.tiles.rows);

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::{part, Bases, Slot};
-use crate::exec::cpu::conv::direct::Direct;
+use crate::conv::direct::Direct;
 
 /// Which of the three.
 #[derive(Clone, Copy, PartialEq, Debug)]

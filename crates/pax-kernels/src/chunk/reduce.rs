@@ -2,8 +2,8 @@
 use smallvec::SmallVec;
 
 use super::{part, Bases, Slot};
-use crate::exec::cpu::reduce::{Accumulate, Fold};
-use crate::exec::cpu::rows;
+use crate::fold::{Accumulate, Fold};
+use crate::rows;
 
 /// Kept and reduced axes as `(size, stride)`, merged where they lie together; the last kept axis may lie together with the
 /// result's, and is then reduced row by row.

@@ -57,9 +57,10 @@ impl Simd {
 }
 
 /// Each function in three compilations. In WebAssembly it is of vectors, `unrolled` of them a turn; what is left of a tile at its end is a
-/// vector, too, so that an element has the same bits wherever it lies.
+/// vector, too, so that an element has the same bits wherever it lies. Not inlined: the loops are this crate's.
 macro_rules! tiles {
     ($unrolled:literal: $($name:ident($a:ident $(, $b:ident $(, $c:ident)?)?) = $e:expr;)*) => { $(
+        #[inline(never)]
         pub fn $name(simd: Simd) -> TileFn {
             #[inline(always)]
             #[allow(unused_variables, dead_code)]

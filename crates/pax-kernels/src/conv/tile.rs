@@ -142,7 +142,7 @@ pub mod avx2 {
 #[cfg(target_feature = "simd128")]
 pub mod simd128 {
     use super::*;
-    use crate::exec::cpu::panel::simd128::single::{fma, load, load_part as some, store, store_part as put, zero, LANES};
+    use crate::panel::simd128::single::{fma, load, load_part as some, store, store_part as put, zero, LANES};
     use std::arch::wasm32::*;
     #[inline(always)]
     fn set(x: f32) -> v128 { f32x4_splat(x) }

@@ -1,16 +1,17 @@
 //! Rows of numbers: folds, softmax and normalisation of each, compiled for each level of vector instructions. They make no memory
 //! and wake no thread, and what a row gives depends on nothing but the row.
-use super::math::Real;
-use super::reduce::{Accumulate, Fold};
-use super::lanes;
-use super::tile::Simd;
+use std::ops::{Add, Div, Mul, Sub};
+
+use crate::fold::{Accumulate, Fold};
+use crate::lanes;
+use crate::tile::Simd;
 use crate::DType;
 
 /// A body that is generic over the element type, a number `K` and whether multiply-adds are fused, in three compilations.
 macro_rules! levels {
     ($(#[$doc:meta])* $name:ident<$bound:ident>($($a:ident: $t:ty),*) = $body:ident) => {
         $(#[$doc])*
-        pub(super) fn $name<T: $bound, const K: u8>(simd: Simd) -> unsafe fn($($t),*) {
+        pub(crate) fn $name<T: $bound, const K: u8>(simd: Simd) -> unsafe fn($($t),*) {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512dq,avx512vl,fma")]
             unsafe fn avx512<T: $bound, const K: u8>($($a: $t),*) { unsafe { $body::<T, K, true>($($a),*) } }
@@ -32,7 +33,7 @@ macro_rules! levels {
 }
 
 /// Elements that are folded at once; longer rows are split here, so that sums stay accurate.
-pub(super) const BLOCK: usize = 4096;
+pub const BLOCK: usize = 4096;
 
 const SUM: u8 = Fold::Sum as u8;
 const MAX: u8 = Fold::Max as u8;
@@ -60,8 +61,8 @@ fn fold_lanes<T: Accumulate, const K: u8, const L: usize>(xs: &[T]) -> T {
 fn fold_row<T: Accumulate, const K: u8>(xs: &[T]) -> T {
     let mut acc = T::start(named(K));
     for block in xs.chunks(BLOCK) {
-        // Few lanes for few elements; many hide how long an operation takes.
-        let part = if block.len() < 256 { fold_lanes::<T, K, 16>(block) } else { fold_lanes::<T, K, 64>(block) };
+        // Few lanes for few elements; many hide how long an operation takes. Integers have no order, and the compiler makes vectors itself.
+        let part = if !T::DTYPE.is_float() { fold_lanes::<T, K, 1>(block) } else if block.len() < 256 { fold_lanes::<T, K, 16>(block) } else { fold_lanes::<T, K, 64>(block) };
         acc = T::join(named(K), acc, part);
     }
     acc
@@ -108,26 +109,13 @@ levels!(
     /// Joins each of `rows` rows of `len` elements, `stride` apart, to a row of accumulators, in order.
     columns_of<Accumulate>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) = fold_columns);
 
-/// The loop of a fold.
-macro_rules! by_fold {
-    ($fold:expr, $f:ident, $t:ty) => {
-        match $fold {
-            Fold::Sum => $f::<$t, 0>(Simd::detect()),
-            Fold::Prod => $f::<$t, 1>(Simd::detect()),
-            Fold::Max => $f::<$t, 2>(Simd::detect()),
-            Fold::Min => $f::<$t, 3>(Simd::detect()),
-        }
-    };
-}
-pub(crate) use by_fold;
-
 /// Each of `rows` rows of `len` numbers, `stride` apart, to one number of `out`.
 ///
 /// # Safety
 /// The rows lie in memory that nobody writes, and `out` has room for `rows` numbers.
 pub unsafe fn rows(fold: Fold, x: *const f32, rows: usize, len: usize, stride: isize, out: *mut f32) {
     // SAFETY: the caller's; `detect` names a level of this machine.
-    unsafe { by_fold!(fold, rows_of, f32)(x, rows, len, stride, out) }
+    unsafe { f32::rows(fold)(x, rows, len, stride, out) }
 }
 
 /// `rows` rows of `len` numbers, `stride` apart, to one row, in order; joined to what is in `out` with `add`.
@@ -138,22 +126,39 @@ pub unsafe fn columns(fold: Fold, x: *const f32, rows: usize, len: usize, stride
     // SAFETY: the caller's.
     unsafe {
         if !add { std::slice::from_raw_parts_mut(out, len).fill(f32::start(fold)); }
-        by_fold!(fold, columns_of, f32)(x, rows, len, stride, out)
+        f32::columns(fold)(x, rows, len, stride, out)
     }
 }
 
 /// A float that rows are normalised in.
-pub trait Float: Accumulate + Real {
+pub trait Float: Accumulate + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> {
     fn exp_in_row<const M: bool>(self) -> Self;
+    fn log(self) -> Self;
+    fn root(self) -> Self;
+    /// Each of `rows` rows of `len` numbers, which lie together, normalised.
+    ///
+    /// # Safety
+    /// `x` and `out` hold `rows * len` numbers and do not overlap.
+    unsafe fn norm_rows(norm: Norm, x: *const Self, out: *mut Self, rows: usize, len: usize);
 }
-impl Float for f32 {
-    #[inline(always)]
-    fn exp_in_row<const M: bool>(self) -> f32 { lanes::exp::<f32, M>(self) }
+macro_rules! float {
+    ($t:ident, $exp:expr) => {
+        impl Float for $t {
+            #[inline(always)]
+            fn exp_in_row<const M: bool>(self) -> $t { $exp(self) }
+            #[inline(always)]
+            fn log(self) -> $t { self.ln() }
+            #[inline(always)]
+            fn root(self) -> $t { self.sqrt() }
+            unsafe fn norm_rows(norm: Norm, x: *const $t, out: *mut $t, rows: usize, len: usize) {
+                // SAFETY: the caller's.
+                unsafe { norm_rows(norm, x, out, rows, len) }
+            }
+        }
+    };
 }
-impl Float for f64 {
-    #[inline(always)]
-    fn exp_in_row<const M: bool>(self) -> f64 { self.exp() }
-}
+float!(f32, lanes::exp::<f32, M>);
+float!(f64, f64::exp);
 
 /// `out[i] = f(x[i])`; arguments tell the compiler that nothing overlaps.
 #[inline(always)]
@@ -162,7 +167,7 @@ fn each<T: Copy>(out: &mut [T], x: &[T], f: impl Fn(T) -> T) { for (o, &v) in ou
 /// `Σ f(x[i])`, by way of a few numbers in the first cache.
 #[inline(always)]
 fn sum_of<T: Float>(x: &[T], f: impl Fn(T) -> T) -> T {
-    let (mut sum, mut part) = (T::c(0.0), [T::c(0.0); 256]);
+    let (mut sum, mut part) = (T::from_f64(0.0), [T::from_f64(0.0); 256]);
     for block in x.chunks(256) {
         let part = &mut part[..block.len()];
         each(part, block, &f);
@@ -181,10 +186,10 @@ unsafe fn normalise<T: Float, const K: u8, const M: bool>(x: *const T, out: *mut
         // SAFETY: the caller's.
         let (x, out) = unsafe { (std::slice::from_raw_parts(x.add(r * len), len), std::slice::from_raw_parts_mut(out.add(r * len), len)) };
         if K == LAYER_NORM {
-            let n = T::c(len as f64);
+            let n = T::from_f64(len as f64);
             let mean = fold_row::<T, SUM>(x) / n;
             let variance = sum_of(x, |v| (v - mean) * (v - mean)) / n;
-            let scale = T::c(1.0) / (variance + eps).sqrt();
+            let scale = T::from_f64(1.0) / (variance + eps).root();
             each(out, x, |v| (v - mean) * scale);
             continue;
         }
@@ -194,7 +199,7 @@ unsafe fn normalise<T: Float, const K: u8, const M: bool>(x: *const T, out: *mut
             let sum = fold_row::<T, SUM>(out);
             for o in out { *o = *o / sum; }
         } else {
-            let log = sum_of(x, |v| (v - top).exp_in_row::<M>()).ln();
+            let log = sum_of(x, |v| (v - top).exp_in_row::<M>()).log();
             each(out, x, |v| v - top - log);
         }
     }
@@ -206,18 +211,14 @@ levels!(normalise_of<Float>(x: *const T, out: *mut T, rows: usize, len: usize, e
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Norm { Softmax, LogSoftmax, LayerNorm { eps: f64 } }
 
-/// Each of `rows` rows of `len` numbers, which lie together, normalised.
-///
-/// # Safety
-/// `x` and `out` hold `rows * len` numbers and do not overlap.
-pub unsafe fn norm_rows<T: Float>(norm: Norm, x: *const T, out: *mut T, rows: usize, len: usize) {
+unsafe fn norm_rows<T: Float>(norm: Norm, x: *const T, out: *mut T, rows: usize, len: usize) {
     let (f, eps) = match norm {
         Norm::Softmax => (normalise_of::<T, SOFTMAX>(Simd::detect()), 0.0),
         Norm::LogSoftmax => (normalise_of::<T, LOG_SOFTMAX>(Simd::detect()), 0.0),
         Norm::LayerNorm { eps } => (normalise_of::<T, LAYER_NORM>(Simd::detect()), eps),
     };
     // SAFETY: the caller's; `detect` names a level of this machine.
-    unsafe { f(x, out, rows, len, T::c(eps)) }
+    unsafe { f(x, out, rows, len, T::from_f64(eps)) }
 }
 #[cfg(test)]
 mod tests {

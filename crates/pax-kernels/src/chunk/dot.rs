@@ -3,8 +3,8 @@ use smallvec::SmallVec;
 
 use super::loops::{Loop, TILE};
 use super::{part, Bases, Slot};
-use crate::exec::cpu::panel::{Matrix, Micro, Piece, PACKED};
-use crate::exec::cpu::tile::copy_few;
+use crate::panel::{Matrix, Micro, Piece, PACKED};
+use crate::tile::copy_few;
 use crate::Dims;
 
 /// Rows that are finished by the loop before the next are made: they stay in the first cache.

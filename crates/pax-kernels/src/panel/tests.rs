@@ -1,6 +1,6 @@
 //! Products against loops in float64, at every level of the machine.
 use super::*;
-use crate::exec::cpu::tile::Simd;
+use crate::tile::Simd;
 
 /// A matrix whose elements lie with strides, in memory that ends with the last of them.
 struct Lying { data: Vec<f32>, rows: usize, cols: usize }

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Bases, Slot};
-use crate::exec::cpu::tile::{copy_few, TileFn};
+use crate::tile::{copy_few, TileFn};
 
 /// Elements of a tile.
 pub const TILE: usize = 256;

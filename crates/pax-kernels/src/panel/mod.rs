@@ -8,11 +8,11 @@ mod avx512;
 #[cfg(not(target_feature = "simd128"))]
 mod base;
 #[cfg(target_feature = "simd128")]
-pub(super) mod simd128;
+pub(crate) mod simd128;
 #[cfg(test)]
 mod tests;
 
-use crate::exec::cpu::tile::Simd;
+use crate::tile::Simd;
 
 /// Where a matrix lies: first element, row and column strides.
 #[derive(Clone, Copy)]

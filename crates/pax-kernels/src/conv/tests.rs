@@ -1,0 +1,156 @@
+use super::direct::Direct;
+use super::Geometry;
+use crate::tile::Simd;
+
+/// Sizes by input, kernel, stride, padding before and after, channels.
+fn geometry(input: [usize; 2], kernel: [usize; 2], stride: [i64; 2], low: [i64; 2], high: [i64; 2], c: usize, o: usize) -> Geometry {
+    let out = |d: usize| { let room = input[d] as i64 + low[d] + high[d] - kernel[d] as i64; if room < 0 { 0 } else { (room / stride[d]) as usize + 1 } };
+    Geometry { n: 1, input, out: [out(0), out(1)], kernel, stride, low, dilation: [1; 2], kernel_dilation: [1; 2], c, o, groups: 1 }
+}
+
+fn table() -> Vec<Geometry> {
+    let mut all = Vec::new();
+    for (c, o) in [(1, 32), (3, 17), (17, 3), (33, 65), (64, 64), (65, 1), (1, 1)] {
+        for width in [1, 7, 14, 28, 29] { all.push(geometry([3, width], [3, 3], [1, 1], [1, 1], [1, 1], c, o)); }
+        all.push(geometry([6, 8], [3, 3], [2, 2], [0, 0], [1, 1], c, o));
+        all.push(geometry([7, 5], [1, 1], [1, 1], [0, 0], [0, 0], c, o));
+        all.push(geometry([7, 5], [1, 1], [2, 3], [0, 0], [0, 0], c, o));
+        all.push(geometry([1, 40], [1, 5], [1, 2], [0, 4], [0, 1], c, o));
+        all.push(geometry([9, 11], [5, 5], [3, 2], [2, 1], [0, 3], c, o));
+        all.push(geometry([2, 3], [5, 4], [1, 1], [2, 2], [3, 1], c, o));
+        all.push(geometry([5, 6], [2, 3], [3, 4], [1, 0], [0, 2], c, o));
+        all.push(geometry([8, 9], [3, 2], [1, 2], [-2, -1], [-1, 1], c, o));
+        all.push(geometry([3, 3], [3, 3], [1, 1], [4, 0], [3, 5], c, o));
+    }
+    all.push(geometry([1, 700], [1, 3], [1, 1], [1, 1], [1, 1], 4, 20)); // blocks along a row
+    all.push(geometry([3, 5], [3, 3], [1, 1], [1, 1], [1, 1], 300, 40)); // a kernel in parts
+    all.push(geometry([2, 3], [1, 2], [1, 1], [0, 0], [0, 0], 2500, 5)); // a kernel row in parts
+    all.push(geometry([12, 12], [3, 3], [1, 1], [1, 1], [1, 1], 5, 200)); // cotangents far apart
+    all.push(geometry([60, 70], [3, 3], [1, 1], [1, 1], [1, 1], 20, 40)); // bands
+    all.push(geometry([1, 2], [1, 1], [1, 1], [0, 0], [0, 0], 40_000, 33)); // a band of less than a pixel
+    all.push(geometry([9, 20], [3, 3], [1, 1], [1, 1], [1, 1], 130, 70)); // bands and panels
+    all
+}
+
+fn numbers(n: usize, seed: usize) -> Vec<f32> { (0..n).map(|i| ((i * 7919 + seed * 104729) % 2003) as f32 / 1001.0 - 1.0).collect() }
+
+/// Calls `f(x, kernel, y)` with the places of every product of the definition.
+fn products(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
+    for oy in 0..g.out[0] { for ox in 0..g.out[1] { for ty in 0..g.kernel[0] { for tx in 0..g.kernel[1] {
+        let Some((y, x)) = g.source(0, oy, ty).zip(g.source(1, ox, tx)) else { continue };
+        for c in 0..g.c { for o in 0..g.o { f((y * g.input[1] + x) * g.c + c, ((ty * g.kernel[1] + tx) * g.c + c) * g.o + o, (oy * g.out[1] + ox) * g.o + o); } }
+    } } } }
+}
+
+fn levels() -> Vec<Simd> { [Simd::Avx2, Simd::Avx512].into_iter().filter(|&s| s <= Simd::detect()).collect() }
+
+/// Memory of NaN between guards, which nobody may touch.
+struct Room(Vec<f32>);
+impl Room {
+    const GUARD: usize = 64;
+    fn new(n: usize) -> Room { let mut v = vec![f32::NAN; n + 2 * Room::GUARD]; v[..Room::GUARD].fill(7.5); v[n + Room::GUARD..].fill(7.5); Room(v) }
+    fn at(&mut self) -> *mut f32 { self.0[Room::GUARD..].as_mut_ptr() }
+    fn get(&self) -> Vec<f32> {
+        let n = self.0.len() - Room::GUARD;
+        assert!(self.0[..Room::GUARD].iter().chain(&self.0[n..]).all(|&v| v == 7.5), "written outside");
+        self.0[Room::GUARD..n].to_vec()
+    }
+}
+
+struct Case { d: Direct, scratch: Room, packed: Room, back: Room }
+impl Case {
+    fn new(simd: Simd, g: &Geometry, k: &[f32]) -> Case {
+        let d = Direct::new(simd, g).unwrap();
+        let (mut packed, mut back) = (Room::new(d.packed()), Room::new(d.packed_back()));
+        // SAFETY: the sizes are those that it names.
+        unsafe { d.pack(k.as_ptr(), packed.at()); d.pack_back(k.as_ptr(), back.at()); }
+        assert!(packed.get().iter().chain(&back.get()).all(|v| v.is_finite()), "panels have gaps");
+        Case { scratch: Room::new(d.scratch()), d, packed, back }
+    }
+    fn forward(&mut self, g: &Geometry, x: &[f32]) -> Vec<f32> {
+        let mut y = Room::new(g.pixels() * g.o);
+        // SAFETY: as above.
+        unsafe { self.d.forward(x.as_ptr(), self.packed.at(), y.at(), self.scratch.at()) };
+        self.scratch.get();
+        y.get()
+    }
+    fn input_grad(&mut self, g: &Geometry, dy: &[f32]) -> Vec<f32> {
+        let mut dx = Room::new(g.input[0] * g.input[1] * g.c);
+        // SAFETY: as above.
+        unsafe { self.d.input_grad(dy.as_ptr(), self.back.at(), dx.at(), self.scratch.at()) };
+        self.scratch.get();
+        dx.get()
+    }
+    fn kernel_grad(&mut self, g: &Geometry, x: &[f32], dy: &[f32], to: Option<&[f32]>) -> Vec<f32> {
+        let mut dk = Room::new(g.taps() * g.c * g.o);
+        if let Some(to) = to { dk.0[Room::GUARD..][..to.len()].copy_from_slice(to); }
+        // SAFETY: as above.
+        unsafe { self.d.kernel_grad(x.as_ptr(), dy.as_ptr(), dk.at(), to.is_some(), self.scratch.at()) };
+        self.scratch.get();
+        dk.get()
+    }
+}
+
+#[test]
+fn direct_is_the_definition() {
+    for g in table() {
+        let (x, k, dy) = (numbers(g.input[0] * g.input[1] * g.c, 1), numbers(g.taps() * g.c * g.o, 2), numbers(g.pixels() * g.o, 3));
+        let (mut y, mut dx, mut dk) = (vec![0f64; dy.len()], vec![0f64; x.len()], vec![0f64; k.len()]);
+        products(&g, |i, j, l| {
+            y[l] += x[i] as f64 * k[j] as f64;
+            dx[i] += dy[l] as f64 * k[j] as f64;
+            dk[j] += x[i] as f64 * dy[l] as f64;
+        });
+        for simd in levels() {
+            let near = |what: &str, got: &[f32], want: &[f64], terms: usize| for (i, (&a, &b)) in got.iter().zip(want).enumerate() {
+                assert!((a as f64 - b).abs() <= 1e-6 * (terms as f64).sqrt() * (4.0 + b.abs()), "{simd:?} {what}[{i}] is {a}, not {b}: {g:?}");
+            };
+            let mut case = Case::new(simd, &g, &k);
+            near("y", &case.forward(&g, &x), &y, g.taps() * g.c);
+            near("dx", &case.input_grad(&g, &dy), &dx, g.taps() * g.o);
+            let once = case.kernel_grad(&g, &x, &dy, None);
+            near("dk", &once, &dk, g.pixels());
+            let twice: Vec<f64> = dk.iter().map(|v| 2.0 * v).collect();
+            near("2 dk", &case.kernel_grad(&g, &x, &dy, Some(&once)), &twice, 2 * g.pixels());
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finite_goes_where_it_should() {
+    for simd in levels() { for (v, c, o) in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY].into_iter().flat_map(|v| [(v, 3, 17), (v, 17, 3), (v, 32, 5)]) {
+        let g = geometry([5, 9], [3, 3], [2, 2], [0, 0], [1, 1], c, o);
+        let (x, k, dy) = (numbers(g.input[0] * g.input[1] * g.c, 1), vec![1.0; g.taps() * g.c * g.o], vec![1.0; g.pixels() * g.o]);
+        let reached = |place: usize, of: usize, n: usize, to: usize| {
+            let mut hit = vec![false; n];
+            products(&g, |i, j, l| { let at = [i, j, l]; if at[of] == place { hit[at[to]] = true; } });
+            hit
+        };
+        let check = |got: &[f32], hit: &[bool]| for (a, &hit) in got.iter().zip(hit) { assert!(if !hit { a.is_finite() } else if v.is_nan() { a.is_nan() } else { *a == v }, "{simd:?} {v} {got:?}"); };
+        let mut case = Case::new(simd, &g, &k);
+        for place in [0, 40, x.len() - 1] {
+            let mut bad = x.clone();
+            bad[place] = v;
+            check(&case.forward(&g, &bad), &reached(place, 0, dy.len(), 2));
+            check(&case.kernel_grad(&g, &bad, &dy, None), &reached(place, 0, k.len(), 1));
+        }
+        for place in [0, 20, dy.len() - 1] {
+            let mut bad = dy.clone();
+            bad[place] = v;
+            check(&case.input_grad(&g, &bad), &reached(place, 2, x.len(), 0));
+        }
+    } }
+}
+
+#[test]
+fn other_convolutions_fall_back() {
+    let g = geometry([5, 9], [3, 3], [2, 2], [0, 0], [1, 1], 4, 6);
+    assert!(Direct::new(Simd::Base, &g).is_none());
+    for simd in levels() {
+        assert!(Direct::new(simd, &g).is_some());
+        for other in [Geometry { groups: 2, ..g.clone() }, Geometry { dilation: [1, 2], ..g.clone() }, Geometry { kernel_dilation: [2, 1], ..g.clone() },
+            Geometry { out: [0, 2], ..g.clone() }, Geometry { c: 0, ..g.clone() }, geometry([5, 9], [3, 3], [1, 1], [1 << 20, 0], [0, 0], 4, 6)] {
+            assert!(Direct::new(simd, &other).is_none(), "{other:?}");
+        }
+    }
+}

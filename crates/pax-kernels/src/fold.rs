@@ -1,0 +1,58 @@
+//! How numbers are folded, and the loops that do it.
+use crate::dtype::Element;
+use crate::rows::{columns_of, rows_of};
+use crate::tile::Simd;
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Fold { Sum = 0, Prod = 1, Max = 2, Min = 3 }
+
+/// A loop over rows of elements: the first one, how many rows, how long and how far apart, and results.
+pub type Rows<T> = unsafe fn(*const T, usize, usize, isize, *mut T);
+
+/// How elements are folded. Max and min keep NaN, integers wrap.
+pub trait Accumulate: Element {
+    fn start(f: Fold) -> Self;
+    fn join(f: Fold, a: Self, b: Self) -> Self;
+    /// Each of some rows to one number.
+    fn rows(f: Fold) -> Rows<Self>;
+    /// Joins rows to a row of numbers, in order.
+    fn columns(f: Fold) -> Rows<Self>;
+}
+
+/// The loop of a fold.
+macro_rules! by_fold {
+    ($fold:expr, $f:ident, $t:ty) => {
+        match $fold {
+            Fold::Sum => $f::<$t, 0>(Simd::detect()),
+            Fold::Prod => $f::<$t, 1>(Simd::detect()),
+            Fold::Max => $f::<$t, 2>(Simd::detect()),
+            Fold::Min => $f::<$t, 3>(Simd::detect()),
+        }
+    };
+}
+
+macro_rules! accumulate {
+    ($t:ty, $add:expr, $mul:expr, $low:expr, $high:expr) => {
+        impl Accumulate for $t {
+            #[inline(always)] fn start(f: Fold) -> $t { match f { Fold::Sum => 0 as $t, Fold::Prod => 1 as $t, Fold::Max => $low, Fold::Min => $high } }
+            #[allow(clippy::eq_op)] // x != x is NaN's test, and false for integers
+            #[inline(always)] fn join(f: Fold, a: $t, b: $t) -> $t {
+                match f {
+                    Fold::Sum => $add(a, b),
+                    Fold::Prod => $mul(a, b),
+                    Fold::Max => if a > b || a != a { a } else { b },
+                    Fold::Min => if a < b || a != a { a } else { b },
+                }
+            }
+            #[inline(never)]
+            fn rows(f: Fold) -> Rows<$t> { by_fold!(f, rows_of, $t) }
+            #[inline(never)]
+            fn columns(f: Fold) -> Rows<$t> { by_fold!(f, columns_of, $t) }
+        }
+    };
+}
+accumulate!(f32, |a, b| a + b, |a, b| a * b, f32::NEG_INFINITY, f32::INFINITY);
+accumulate!(f64, |a, b| a + b, |a, b| a * b, f64::NEG_INFINITY, f64::INFINITY);
+accumulate!(i32, i32::wrapping_add, i32::wrapping_mul, i32::MIN, i32::MAX);
+accumulate!(i64, i64::wrapping_add, i64::wrapping_mul, i64::MIN, i64::MAX);
+accumulate!(u32, u32::wrapping_add, u32::wrapping_mul, u32::MIN, u32::MAX);

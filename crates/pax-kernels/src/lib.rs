@@ -1,0 +1,18 @@
+//! Kernels without allocation, on memory that others hold: what takes the time of a step. This crate is compiled for speed in every
+//! build, the others for size in WebAssembly. So what is generic over element types is reached from outside by functions that are
+//! not: code belongs to the crate that instantiates it.
+pub mod chunk;
+pub mod conv;
+pub mod dtype;
+pub mod fold;
+mod lanes;
+pub mod panel;
+pub mod rows;
+pub mod sort;
+pub mod threefry;
+pub mod tile;
+pub mod tile_int;
+
+pub use dtype::DType;
+
+pub type Dims = smallvec::SmallVec<[usize; 6]>;
