@@ -10,7 +10,7 @@ type T = pax.Tensor;
 type F = (x: T) => T;
 
 /** What programs and transformations within one another may be; the same as in the engine. */
-const LIMIT = 200;
+const LIMIT = 128;
 const x = np.array([1, 2]);
 const ones = np.ones([2, 2]);
 
@@ -47,7 +47,7 @@ for (const [name, wrap] of Object.entries(wraps)) {
     if (name !== "customVjp") assert.equal(pax.jvp((x: T) => f(x).mul(x), [x], [x])[1].toArray(), [4, 16]);
   });
   test(`${name} within one another, more than the limit`, () => {
-    fails("trace", /more than 200 recorded functions lie within one another/, () => nested(wrap, LIMIT + 2));
+    fails("trace", /more than 128 recorded functions lie within one another/, () => nested(wrap, LIMIT + 2));
     assert.equal(nested(wrap, 2)(x).toArray(), [2, 4]);
   });
 }
@@ -63,19 +63,21 @@ const transformations: Record<string, (f: F) => F> = {
   grad: (f) => pax.grad((x: T) => f(x).sum()),
   vmap: (f) => (x) => pax.vmap((y: T) => f(y.add(x)))(np.zeros([1])).reshape([2]),
   jvp: (f) => (x) => pax.jvp((y: T) => f(y), [x], [x])[0],
+  scan: (f) => wraps.scan!(f),
+  checkpoint: (f) => wraps.checkpoint!(f),
 };
 for (const [name, transformed] of Object.entries(transformations)) {
   test(`${name} in ${name} in ${name}`, () => {
     const deep = (times: number): F => { let f: F = (x) => x.mul(2); for (let i = 0; i < times; i++) f = transformed(f); return f; };
     assert.equal(deep(LIMIT / 2)(x).shape, [2]);
-    fails("trace", /more than 200/, () => deep(LIMIT + 1)(x));
+    fails("trace", /more than 128/, () => deep(LIMIT + 1)(x));
   });
 }
 test("a function that calls itself without end", () => {
   const f: F = pax.jit((x: T) => f(x).add(1));
-  fails("trace", /more than 200 transformations run within one another/, () => f(x));
+  fails("trace", /more than 128 transformations run within one another/, () => f(x));
   const g: F = (x) => pax.grad((y: T) => g(y).sum())(x);
-  fails("trace", /more than 200 transformations run within one another/, () => g(x));
+  fails("trace", /more than 128 transformations run within one another/, () => g(x));
 });
 
 test("long functions", () => {
@@ -101,14 +103,14 @@ const cyclic: unknown[] = [];
 cyclic.push(cyclic);
 test("trees", () => {
   for (const wrap of [(v: unknown) => [v], (v: unknown) => ({ a: v }), (v: unknown) => new Map([["a", v]])]) {
-    const tree = nestedIn(wrap, 900) as never;
+    const tree = nestedIn(wrap, 399) as never;
     assert.is(pax.tree.leaves(pax.jit((t: never) => t)(tree)).length, 1);
     assert.ok(pax.tree.equal(pax.tree.map((x: T) => x, tree), tree));
-    for (const times of [1001, 100_000]) {
+    for (const times of [401, 100_000]) {
       const deeper = nestedIn(wrap, times) as never;
-      fails("tree", /nested deeper than 1000 levels/, () => pax.tree.leaves(deeper));
-      fails("tree", /nested deeper than 1000 levels/, () => pax.jit((t: never) => t)(deeper));
-      fails("tree", /nested deeper than 1000 levels/, () => pax.jit(() => deeper)());
+      fails("tree", /nested deeper than 400 levels/, () => pax.tree.leaves(deeper));
+      fails("tree", /nested deeper than 400 levels/, () => pax.jit((t: never) => t)(deeper));
+      fails("tree", /nested deeper than 400 levels/, () => pax.jit(() => deeper)());
     }
   }
   fails("tree", /cycle/, () => pax.tree.leaves(cyclic as never));

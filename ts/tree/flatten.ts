@@ -70,24 +70,32 @@ class Walk {
     return node;
   }
 
+  // Loops, not maps with a function: a tree may be as deep as the stack holds.
   container(value: object): Node {
-    if (Array.isArray(value)) return { type: "array", children: Array.from(value, (item, i) => this.child(i, item)) };
+    const children: Node[] = [];
+    if (Array.isArray(value)) {
+      for (let i = 0; i < value.length; i++) children.push(this.child(i, value[i]));
+      return { type: "array", children };
+    }
     if (isModule(value)) return this.module(value);
     if (value instanceof Map) {
       const keys = [...value.keys()];
-      return { type: "map", keys, children: keys.map((key) => this.child(new MapKey(key), value.get(key))) };
+      for (const key of keys) children.push(this.child(new MapKey(key), value.get(key)));
+      return { type: "map", keys, children };
     }
     const custom = customNode(Object.getPrototypeOf(value) as object);
     if (custom !== undefined) {
-      const [children, aux] = custom.flatten(value);
-      return { type: "custom", custom, aux, children: children.map((item, i) => this.child(i, item)) };
+      const [items, aux] = custom.flatten(value);
+      for (let i = 0; i < items.length; i++) children.push(this.child(i, items[i]));
+      return { type: "custom", custom, aux, children };
     }
     if (!isPlainObject(value)) {
       const name = (value.constructor as { name?: string } | undefined)?.name ?? "an unknown class";
       throw this.fail(`is an instance of ${name}, which is no node of a tree: keep it in a static attribute or argument, or say with pax.tree.registerNode how it flattens`);
     }
     const keys = Object.keys(value).sort();
-    return { type: "object", keys, bare: Object.getPrototypeOf(value) === null, children: keys.map((key) => this.child(key, value[key])) };
+    for (const key of keys) children.push(this.child(key, value[key]));
+    return { type: "object", keys, bare: Object.getPrototypeOf(value) === null, children };
   }
 
   module(value: object): Node {

@@ -1,6 +1,7 @@
 import { PaxError } from "../errors.js";
 
-export const MAX_DEPTH = 1000;
+/** Most levels of a tree and of static data: what the smallest stack holds, that of a worker in Chromium. */
+export const MAX_DEPTH = 400;
 
 /** `{…}` or `Object.create(null)`, of this or another realm. */
 export function isPlainObject(value: object): value is Record<string, unknown> {

@@ -27,7 +27,7 @@ pub type Made = Vec<(Handle, usize)>;
 const OVERHEAD: usize = 256;
 
 /// Transformations within one another: each is a function of the user's on the host's stack.
-const LEVELS: usize = 200;
+const LEVELS: usize = 128;
 
 /// Stands for null among result axes, which may be negative.
 const NO_AXIS: i64 = -1000;

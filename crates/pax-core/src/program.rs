@@ -10,9 +10,10 @@ use crate::{Aval, Params, Row, Tensor};
 /// A variable of one program: an index into its `avals`.
 pub type Var = u32;
 
-/// Programs within programs are walked by recursion, and so may be this deep: less than half of what the smallest stacks hold.
-/// A level takes some 7 kB of a thread's stack; of WebAssembly's two, 2 kB of the host's (1 MB) and 5 kB of its own (4 MB).
-pub const DEPTH: u32 = 200;
+/// Programs within programs are walked by recursion, and so may be this deep: about half of what the smallest stacks hold.
+/// A level takes some 7 kB of a thread's stack; of WebAssembly's two, 2 kB of the host's, which has 500 kB in a worker of
+/// Chromium and twice as much elsewhere, and 5 kB of its own (4 MB).
+pub const DEPTH: u32 = 128;
 
 #[derive(Clone)]
 pub struct Equation {
