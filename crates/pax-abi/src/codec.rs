@@ -45,7 +45,9 @@ impl<'a> Reader<'a> {
     }
     pub fn aval(&mut self) -> Result<Aval> {
         let (dtype, weak) = (self.dtype()?, self.number()? != 0.0);
-        Aval { shape: self.dims()?, dtype, weak }.checked()
+        let aval = Aval { shape: self.dims()?, dtype, weak };
+        aval.check()?;
+        Ok(aval)
     }
     pub fn params(&mut self, spec: &'static [Param], handles: &Handles) -> Result<Params> {
         let mut values = Vec::with_capacity(spec.len());

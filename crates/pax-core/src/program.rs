@@ -41,6 +41,8 @@ pub struct Program {
     pub depth: u32,
     /// Its differentiable forms, by active inputs; made when first differentiated.
     pub forwards: RefCell<Vec<(Vec<bool>, Rc<Program>)>>,
+    /// The last of its forms over a mapped axis.
+    pub mapped: RefCell<Vec<Mapped>>,
     /// A derivative that the user wrote: forward with residuals, instead of those made here.
     pub custom: Option<Rc<Program>>,
     /// The program made ready to run; made when it first runs.
@@ -48,6 +50,9 @@ pub struct Program {
     /// Set on a forward program: how to walk back from it.
     pub back: Option<Back>,
 }
+
+/// A program over an axis: which of its inputs have it, which results must, and which do.
+pub struct Mapped { pub inputs: Vec<bool>, pub forced: Vec<bool>, pub size: usize, pub axis: String, pub program: Rc<Program>, pub results: Vec<bool> }
 
 /// A value that a backward program reads: an operand or a result of the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +73,10 @@ pub struct Back {
 
 impl Program {
     pub fn aval(&self, v: Var) -> &Aval { &self.avals[v as usize] }
+    /// The same program, without what was made of it; its inputs are all passed.
+    pub fn again(&self) -> Program {
+        Program { inputs: self.inputs.clone(), equations: self.equations.clone(), outputs: self.outputs.clone(), avals: self.avals.clone(), collective: self.collective, depth: self.depth, ..Program::default() }
+    }
     /// Inputs that the caller passes.
     pub fn declared(&self) -> usize { self.inputs.len() - self.captured.len() }
 

@@ -6,6 +6,9 @@ use crate::{Array, DType, Error, Meter, Result};
 
 pub use pax_kernels::Dims;
 
+/// Most axes of a tensor: arrays in arrays are made of it.
+const AXES: usize = 1000;
+
 /// What is known of a tensor without computing it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aval { pub shape: Dims, pub dtype: DType, pub weak: bool }
@@ -15,11 +18,12 @@ impl Aval {
     pub fn size(&self) -> usize { self.shape.iter().product() }
     pub fn ndim(&self) -> usize { self.shape.len() }
 
-    /// Itself, unless it is larger than what can be addressed. Sizes of 0 count as 1, so that the product of any of its axes,
-    /// and so every stride and offset, can be computed without a thought of overflow.
-    pub fn checked(self) -> Result<Aval> {
+    /// An error where it has more axes than any tensor, or is larger than what can be addressed. Sizes of 0 count as 1, so that
+    /// the product of any of its axes, every stride and every offset can be computed without a thought of overflow.
+    pub fn check(&self) -> Result<()> {
+        if self.shape.len() > AXES { return Err(Error::shape(format!("a tensor has at most {AXES} axes, not {}", self.shape.len()))); }
         let bytes = self.shape.iter().try_fold(self.dtype.size(), |n, &d| n.checked_mul(d.max(1)));
-        if bytes.is_some_and(|n| n <= isize::MAX as usize) { return Ok(self); }
+        if bytes.is_some_and(|n| n <= isize::MAX as usize) { return Ok(()); }
         Err(Error::shape(format!("a {} tensor of shape {:?} has more elements than can be counted", self.dtype.name(), self.shape.as_slice())))
     }
 }

@@ -214,7 +214,8 @@ impl Batching<'_> {
 impl Row {
     /// Shapes and dtypes of the results. Every abstract value is made here.
     pub fn results(&self, xs: &[&Aval], p: &Params) -> Result<Avals> {
-        (self.shape)(xs, p).and_then(|out| out.into_iter().map(Aval::checked).collect()).map_err(|e| e.at(self.name))
+        let made = (self.shape)(xs, p).and_then(|out| out.iter().try_for_each(Aval::check).map(|()| out));
+        made.map_err(|e| e.at(self.name))
     }
     /// False if the row's derivative is zero everywhere, so that recordings for derivatives leave it out.
     pub fn differentiable(&self) -> bool { !matches!(self.vjp, Vjp::Zero(_)) }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use smallvec::SmallVec;
 
 use crate::ops::{Axis, Batch, Batching};
-use crate::program::Equation;
+use crate::program::{Equation, Mapped};
 use crate::{Aval, Cx, Error, Program, Result, Tensor};
 
 /// Runs a program over an axis at once. Operands with `mapped` carry it in front; so do mapped results.
@@ -39,13 +39,24 @@ fn equation(cx: &Cx, e: &Equation, xs: &[Tensor], mapped: &[bool], axis: Axis) -
     }
 }
 
+/// Forms of a program that are kept.
+const KEPT: usize = 8;
+
 /// The program over an axis, as a program, and which of its results are mapped; those in `force` are repeated if they are not.
+/// It is kept: programs within programs are asked for it again and again, which would double with each level.
 pub fn batched(cx: &Cx, program: &Program, mapped: &[bool], axis: Axis, force: impl Fn(usize) -> bool) -> Result<(Rc<Program>, Vec<bool>)> {
+    let forced: Vec<bool> = (0..program.outputs.len()).map(force).collect();
+    let known = |m: &&Mapped| m.inputs == mapped && m.forced == forced && m.size == axis.size && m.axis == axis.name;
+    if let Some(m) = program.mapped.borrow().iter().find(known) { return Ok((m.program.clone(), m.results.clone())); }
     let avals: Vec<Aval> = program.inputs.iter().zip(mapped).map(|(&v, &m)| if m { in_front(program.aval(v), axis.size) } else { program.aval(v).clone() }).collect();
-    recorded(cx, &avals, |ts| {
-        let outs = batch(cx, program, ts.to_vec(), mapped, axis)?.into_iter().enumerate();
-        outs.map(|(i, (t, m))| if !m && force(i) { Ok((cx.repeated(&t, axis.size)?, true)) } else { Ok((t, m)) }).collect::<Result<Vec<_>>>()
-    })
+    let (made, results) = recorded(cx, &avals, |ts| {
+        let outs = batch(cx, program, ts.to_vec(), mapped, axis)?.into_iter().zip(&forced);
+        outs.map(|((t, m), &force)| if !m && force { Ok((cx.repeated(&t, axis.size)?, true)) } else { Ok((t, m)) }).collect::<Result<Vec<_>>>()
+    })?;
+    let mut kept = program.mapped.borrow_mut();
+    if kept.len() == KEPT { kept.remove(0); }
+    kept.push(Mapped { inputs: mapped.to_vec(), forced, size: axis.size, axis: axis.name.into(), program: made.clone(), results: results.clone() });
+    Ok((made, results))
 }
 
 /// Records `f` on inputs of these shapes; beside each result it gives something for the caller.

@@ -7,8 +7,13 @@ use crate::params::{p, size, Kind};
 use crate::{Array, Aval, Cx, Error, Params, Result, Tensor, Value};
 use smallvec::smallvec;
 
+/// The strides, none greater than its axis: greater ones mean the same.
+fn strides(x: &[usize], p: &Params) -> Result<crate::Dims> {
+    p.ints("stride")?.iter().enumerate().map(|(d, &s)| size("stride", s.min(x.get(d).map_or(1, |&n| n.max(1) as i64)))).collect()
+}
+
 fn slice_shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
-    let (x, start, limit, stride) = (xs[0], p.dims("start")?, p.dims("limit")?, p.dims("stride")?);
+    let (x, start, limit, stride) = (xs[0], p.dims("start")?, p.dims("limit")?, strides(&xs[0].shape, p)?);
     let n = x.ndim();
     let fits = start.len() == n && limit.len() == n && stride.len() == n
         && (0..n).all(|d| start[d] <= limit[d] && limit[d] <= x.shape[d] && stride[d] > 0);
@@ -17,10 +22,9 @@ fn slice_shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
 }
 
 fn slice_eval(_: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
-    let (x, start, limit, stride) = (&xs[0], p.dims("start")?, p.dims("limit")?, p.dims("stride")?);
+    let (x, start, limit, stride) = (&xs[0], p.dims("start")?, p.dims("limit")?, strides(&xs[0].shape, p)?);
     let shape: Vec<usize> = (0..x.ndim()).map(|d| (limit[d] - start[d]).div_ceil(stride[d])).collect();
-    // The stride of a single element means nothing, and may be too large.
-    let strides: Vec<isize> = (0..x.ndim()).map(|d| x.strides[d].wrapping_mul(stride[d] as isize)).collect();
+    let strides: Vec<isize> = (0..x.ndim()).map(|d| x.strides[d] * stride[d] as isize).collect();
     // An empty view stays at the start: it may not point behind the buffer.
     let offset = if shape.contains(&0) { 0 } else { (x.offset as isize + (0..x.ndim()).map(|d| start[d] as isize * x.strides[d]).sum::<isize>()) as usize };
     Ok(smallvec![x.view(&shape, &strides, offset)])
@@ -42,7 +46,7 @@ pub static SLICE: Row = Row {
         let (start, stride) = (p.params.ints("start")?, p.params.ints("stride")?);
         let (x, y) = (p.x_avals[0], p.y_avals[0]);
         let high: Vec<i64> = (0..x.ndim()).map(|d| x.shape[d] as i64 - start[d] - if y.shape[d] == 0 { 0 } else { (y.shape[d] as i64 - 1) * stride[d] + 1 }).collect();
-        let interior: Vec<i64> = stride.iter().map(|s| s - 1).collect();
+        let interior: Vec<i64> = stride.iter().zip(&y.shape).map(|(s, &n)| if n > 1 { s - 1 } else { 0 }).collect();
         Ok(vec![p.want(0, || p.cx.pad(p.g()?, &p.cx.zeros(&[], x.dtype)?, start, &high, &interior))?])
     }),
     jvp: Jvp::Linear,
@@ -133,7 +137,7 @@ pub static PAD: Row = Row {
         let back = |g: &Tensor| -> Result<Tensor> {
             let wide = cx.pad(g, &cx.zeros(&[], x.dtype)?, &nl, &nh, &vec![0; n])?;
             let (start, limit): (Vec<usize>, Vec<usize>) = (vec![0; n], wide.shape().to_vec());
-            let stride: Vec<usize> = interior.iter().map(|&i| i as usize + 1).collect();
+            let stride: Vec<usize> = interior.iter().map(|&i| size("interior", i + 1)).collect::<Result<_>>()?;
             cx.slice(&wide, &start, &limit, &stride)
         };
         let dx = if p.needs.iter().any(|&n| n) { Some(back(g)?) } else { None };

@@ -23,9 +23,8 @@ fn forward(cx: &Cx, p: &Params, active: &[bool]) -> Result<Params> {
         let grads = walk::inline(cx, &h.back, read.chain(ts[n..].iter().cloned()).collect())?;
         Ok(grads.into_iter().map(|g| (g, ())).collect())
     })?;
-    let mut same = Program { inputs: program.inputs.clone(), equations: program.equations.clone(), outputs: program.outputs.clone(), avals: program.avals.clone(), collective: program.collective, depth: program.depth, ..Program::default() };
-    same.back = Some(Back { program: back, reads: (0..n).map(Source::Operand).collect(), live: h.live, wrt: h.wrt, fixed: None });
-    with_program(p, Rc::new(same))
+    let back = Back { program: back, reads: (0..n).map(Source::Operand).collect(), live: h.live, wrt: h.wrt, fixed: None };
+    with_program(p, Rc::new(Program { back: Some(back), ..program.again() }))
 }
 
 fn batch(b: &Batching) -> Result<Flagged> {

@@ -47,19 +47,18 @@ impl Cx {
             if !ok { return Err(Error::shape(format!("customVjp: `backward` gives another shape or dtype for leaf {i} of the arguments than the leaf has"))); }
             which[i] = Some(k);
         }
-        let (custom, p) = (with_back(f, b, reads, live, which)?, own(p)?);
-        Ok(Rc::new(Program { depth: p.depth.max(custom.depth), custom: Some(custom), captured, ..p }))
+        Ok(Rc::new(Program { captured, ..with_custom(&p, with_back(&f, b, reads, live, which)) }))
     }
 
     /// True if an open level differentiates with respect to something it depends on.
     fn is_active(&self, t: &Tensor) -> bool { t.dtype().is_float() && self.known_to(t, Mode::Diff) }
 }
 
-fn own(p: Rc<Program>) -> Result<Program> { Rc::into_inner(p).ok_or_else(|| Error::internal("a fresh program is shared")) }
+/// They lie as deep as the deepest of their programs.
+fn with_custom(primal: &Program, custom: Rc<Program>) -> Program { Program { depth: primal.depth.max(custom.depth), custom: Some(custom), ..primal.again() } }
 
-fn with_back(forward: Rc<Program>, back: Rc<Program>, reads: Vec<Source>, live: Vec<usize>, wrt: Vec<Option<usize>>) -> Result<Rc<Program>> {
-    let forward = own(forward)?;
-    Ok(Rc::new(Program { depth: forward.depth.max(back.depth), back: Some(Back { program: back, reads, live, wrt, fixed: None }), ..forward }))
+fn with_back(forward: &Program, back: Rc<Program>, reads: Vec<Source>, live: Vec<usize>, wrt: Vec<Option<usize>>) -> Rc<Program> {
+    Rc::new(Program { depth: forward.depth.max(back.depth), back: Some(Back { program: back, reads, live, wrt, fixed: None }), ..forward.again() })
 }
 
 /// Mapped over everything, so that cotangents of operands that were not are summed where they were repeated.
@@ -67,8 +66,8 @@ pub(super) fn batch(b: &Batching, program: &Program) -> Result<Flagged> {
     let forward = program.custom.as_ref().ok_or_else(|| Error::internal("no derivative of the user's own"))?;
     let back = super::back(forward)?;
     let over = |p: &Program| walk::batched(b.cx, p, &vec![true; p.inputs.len()], b.axis(), |_| true).map(|r| r.0);
-    let custom = with_back(over(forward)?, over(&back.program)?, back.reads.clone(), back.live.clone(), back.wrt.clone())?;
-    let mapped = own(over(program)?)?;
-    let mapped = Rc::new(Program { depth: mapped.depth.max(custom.depth), custom: Some(custom), ..mapped });
+    let (primal, ahead, behind) = (over(program)?, over(forward)?, over(&back.program)?);
+    let custom = with_back(&ahead, behind, back.reads.clone(), back.live.clone(), back.wrt.clone());
+    let mapped = Rc::new(with_custom(&primal, custom));
     Ok(b.cx.call(&mapped, &b.all_mapped()?)?.into_iter().map(|t| (t, true)).collect())
 }

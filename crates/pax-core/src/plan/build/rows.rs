@@ -26,6 +26,8 @@ pub(super) struct DotDraft { pub dot: Dot, pub strips: usize }
 const MULTIPLY_ADD: f64 = 0.019;
 /// A product with as many rows goes by rows, in chunks that go on with them; another by panels of columns.
 const ROWS: usize = 256;
+/// A product with as long a sum runs by itself, which packs it in parts: here a thread would need room for a panel of all of it.
+const LONG: usize = 1 << 20;
 /// Pieces of a product take about so many nanoseconds, and are about so many where panels alone are fewer.
 const PIECE: f64 = 4000.0;
 const PIECES: usize = 12;
@@ -80,6 +82,7 @@ impl Builder<'_> {
         let size = |v: &View, axes: &[usize]| axes.iter().map(|&d| v.shape[d]).product::<usize>();
         let batch: Dims = a_batch.iter().map(|&d| a.shape[d]).collect();
         let (items, m, k, n) = (size(&a, &a_batch), size(&a, &a_free), size(&a, &a_sum), size(&b, &b_free));
+        if k >= LONG { return Ok(false); }
         let operand = |x: &View, batch: &[usize], row: &[usize], col: &[usize]| Operand { slot: x.slot, offset: x.offset, batch: batch.iter().map(|&d| x.strides[d]).collect(), row: x.merged(row).unwrap_or(0), col: x.merged(col).unwrap_or(0) };
         let work = (items * m) as f64 * (k as f64) * (n as f64) * MULTIPLY_ADD;
         let left = self.units_of(&a.permuted(&order([&a_batch, &a_free, &a_sum])), a_sum.len());
