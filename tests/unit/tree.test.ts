@@ -38,8 +38,8 @@ test("what is no tree", () => {
 
 test("depth and cycles", () => {
   const nest = (n: number): unknown => { let x: unknown = 1; for (let i = 0; i < n; i++) x = [x]; return x; };
-  assert.equal(tree.leaves(nest(1000)).length, 1);
-  throws(() => tree.leaves(nest(1001)), "tree", "1000");
+  assert.equal(tree.leaves(nest(400)).length, 1);
+  throws(() => tree.leaves(nest(401)), "tree", "400");
   const cycle: { a: unknown[] } = { a: [] };
   cycle.a.push(cycle);
   throws(() => tree.leaves(cycle), "tree", "cycle");
