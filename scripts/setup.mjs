@@ -42,6 +42,17 @@ export function stale(name, sources) {
 /** What a binary is made of. */
 export const crateSources = () => ["Cargo.toml", "Cargo.lock", ...files("crates").filter((f) => /\.(rs|toml)$/.test(f) && !/[/\\]tests[/\\]/.test(f))];
 
+/** The folder of a package of npm that tests use and users do not, installed into .tools/`name` where it is not yet. */
+export function tool(name, from, version) {
+  const folder = join(root, ".tools", name);
+  const installed = join(folder, "node_modules", from);
+  if (!existsSync(installed)) {
+    mkdirSync(folder, { recursive: true });
+    run("npm", ["install", "--prefix", folder, "--no-audit", "--no-fund", "--no-save", `${from}@${version}`]);
+  }
+  return installed;
+}
+
 export function buildNative() {
   const binary = join(root, "npm", platform, `pax.${platform}.node`);
   const check = stale("native", crateSources());

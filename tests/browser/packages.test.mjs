@@ -1,10 +1,8 @@
 // The packed package in pages: without a bundler, through Vite (its server and a minified build) and esbuild, each on the main
 // thread and in a worker, on real Chromium.
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build as esbuild } from "esbuild";
 import { suite } from "uvu";
@@ -12,12 +10,10 @@ import * as assert from "uvu/assert";
 import * as vite from "vite";
 import { withChromium } from "../../scripts/chromium.mjs";
 import { serve } from "../../scripts/serve.mjs";
-import { platform as here } from "../../scripts/setup.mjs";
+import { platform as here, root } from "../../scripts/setup.mjs";
+import { packedProject } from "./packed.mjs";
 
 const test = suite("packages");
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const project = mkdtempSync(join(tmpdir(), "pax-packages-"));
-const installed = join(project, "node_modules", "paxjs");
 
 const IMPORTS = `<script type="importmap">{ "imports": { "paxjs": "/node_modules/paxjs/dist/web/index.js" } }</script>`;
 const page = (script, more = "") => `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">${more}<script type="module" src="${script}"></script>`;
@@ -84,13 +80,9 @@ function check({ here, there, errors }) {
   }
 }
 
-test.before(() => {
-  const tarball = execFileSync("npm", ["pack", "--silent", "--pack-destination", project], { cwd: root, encoding: "utf8" }).trim();
-  mkdirSync(installed, { recursive: true });
-  execFileSync("tar", ["-xzf", join(project, tarball), "-C", installed, "--strip-components=1"]);
-  for (const [name, text] of Object.entries(FILES)) writeFileSync(join(project, name), text);
-});
-test.after(() => { rmSync(project, { recursive: true, force: true }); });
+const { project, installed, install, remove } = packedProject("packages", FILES);
+test.before(install);
+test.after(remove);
 
 test("a page without a bundler", async () => {
   for (const isolated of [true, false]) {

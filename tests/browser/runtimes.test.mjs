@@ -1,18 +1,14 @@
 // The packed package in Deno, Bun and workerd: each runs one program, whose numbers are Node's.
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { build as esbuild } from "esbuild";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as pax from "../../dist/index.js";
+import { tool } from "../../scripts/setup.mjs";
+import { packedProject } from "./packed.mjs";
 
 const test = suite("runtimes");
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const project = mkdtempSync(join(tmpdir(), "pax-runtimes-"));
-const installed = join(project, "node_modules", "paxjs");
 
 /** The packages of npm that carry the binaries: those that users install fetch them from elsewhere, or name them optional. */
 const RUNTIMES = {
@@ -22,16 +18,7 @@ const RUNTIMES = {
 };
 
 /** The path of a runtime's binary, installed where it is not yet. */
-function binary(name) {
-  const { package: from, version, file } = RUNTIMES[name];
-  const folder = join(root, ".tools", name);
-  const path = join(folder, "node_modules", from, file);
-  if (!existsSync(path)) {
-    mkdirSync(folder, { recursive: true });
-    execFileSync("npm", ["install", "--prefix", folder, "--no-audit", "--no-fund", "--no-save", `${from}@${version}`], { stdio: "pipe" });
-  }
-  return path;
-}
+const binary = (name) => join(tool(name, RUNTIMES[name].package, RUNTIMES[name].version), RUNTIMES[name].file);
 
 const FILES = {
   "package.json": JSON.stringify({ name: "project", private: true, type: "module", dependencies: { paxjs: "*" } }),
@@ -108,13 +95,9 @@ const FILES = {
     );`,
 };
 
-test.before(() => {
-  const tarball = execFileSync("npm", ["pack", "--silent", "--pack-destination", project], { cwd: root, encoding: "utf8" }).trim();
-  mkdirSync(installed, { recursive: true });
-  execFileSync("tar", ["-xzf", join(project, tarball), "-C", installed, "--strip-components=1"]);
-  for (const [name, text] of Object.entries(FILES)) writeFileSync(join(project, name), text);
-});
-test.after(() => { rmSync(project, { recursive: true, force: true }); });
+const { project, installed, install, remove } = packedProject("runtimes", FILES);
+test.before(install);
+test.after(remove);
 
 /** What the program gives with this checkout's library, natively. */
 let native;

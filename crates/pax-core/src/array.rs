@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::dtype::Element;
 use crate::storage::Storage;
-use crate::{dispatch, Code, DType, Dims, Error, Result};
+use crate::{dispatch, dispatch_size, Code, DType, Dims, Error, Result};
 
 /// Counts what is alive in one engine (one JavaScript thread).
 #[derive(Default, Debug)]
@@ -53,10 +53,11 @@ impl Meter {
     }
 
     fn spare(&self, size: usize, n: usize) -> Storage {
-        // An element is aligned to its size.
-        let layout = size.checked_mul(n).and_then(|bytes| Layout::from_size_align(bytes, size).ok());
-        assert!(layout.is_some(), "{n} elements of {size} bytes are more than can be addressed");
-        let (layout, bytes) = (layout.unwrap_or(Layout::new::<()>()), size * n);
+        // An element is aligned to its size. Shapes and plans are checked where they are made; less memory would be written past its end.
+        let Some(layout) = size.checked_mul(n).and_then(|bytes| Layout::from_size_align(bytes, size).ok()) else {
+            panic!("{n} elements of {size} bytes are more than can be addressed")
+        };
+        let bytes = layout.size();
         if bytes >= KEEP_FROM {
             let mut spare = self.spare.borrow_mut();
             let found = spare.storage.get_mut(&(size, n)).and_then(Vec::pop);
@@ -210,13 +211,13 @@ impl Array {
 
     /// The whole buffer's elements, from index 0; index it by `offset` and `strides`.
     pub fn raw<T: Element>(&self) -> Result<&[T]> {
-        self.expect(T::DTYPE)?;
+        self.check_stored(T::DTYPE)?;
         // SAFETY: the buffer holds so many elements of this type.
         Ok(unsafe { std::slice::from_raw_parts(self.buffer.storage.start().cast(), self.buffer.count) })
     }
 
     /// An error unless elements have this dtype in memory.
-    pub fn expect(&self, stored: DType) -> Result<()> {
+    pub fn check_stored(&self, stored: DType) -> Result<()> {
         if self.buffer.dtype == stored { return Ok(()); }
         Err(Error::internal(format!("a {} array read as {}", self.dtype.name(), stored.name())))
     }
@@ -256,25 +257,19 @@ impl Array {
     pub fn to_contiguous(&self, meter: &Rc<Meter>) -> Array { if self.is_contiguous() { self.clone() } else { self.copied(meter) } }
 
     /// The same values in a buffer of their own.
-    pub fn copied(&self, meter: &Rc<Meter>) -> Array {
-        let out = Array::empty(meter, self.dtype, &self.shape);
-        // SAFETY: nobody else has the new array, which holds all elements.
+    pub fn copied(&self, meter: &Rc<Meter>) -> Array { self.bits_as(meter, self.dtype) }
+
+    /// A copy whose bits are read as another dtype of the same size.
+    pub fn bits_as(&self, meter: &Rc<Meter>, dtype: DType) -> Array {
+        debug_assert_eq!(dtype.size(), self.dtype.size());
+        let out = Array::empty(meter, dtype, &self.shape);
+        // SAFETY: nobody else has the new array, which has room for all elements.
         unsafe { self.walk().copy(0, self.size(), out.address()) };
         out
     }
 
     /// How its elements are reached in row-major order.
     pub fn walk(&self) -> Walk { Walk::new(self.address(), self.dtype.size(), &self.shape, &self.strides) }
-
-    /// The contiguous elements for writing, if this view is the only one.
-    pub fn unique_mut<T: Element>(&mut self) -> Option<&mut [T]> {
-        if !self.is_contiguous() { return None; }
-        let (offset, size) = (self.offset, self.size());
-        let buffer = Rc::get_mut(&mut self.buffer)?;
-        if buffer.dtype != T::DTYPE { return None; }
-        // SAFETY: the buffer holds so many elements of this type, and nobody else has it.
-        Some(&mut unsafe { std::slice::from_raw_parts_mut(buffer.storage.start().cast(), buffer.count) }[offset..offset + size])
-    }
 
     /// The values as f64, in row-major order (tests, printing).
     pub fn to_f64(&self) -> Result<Vec<f64>> {
@@ -304,14 +299,7 @@ impl Walk {
     /// The view has them, and `to` has room for them.
     pub unsafe fn copy(&self, from: usize, n: usize, to: *mut u8) {
         // SAFETY: the caller's; buffers are aligned to their elements.
-        unsafe {
-            match self.size {
-                1 => self.copy_as::<u8>(from, n, to),
-                2 => self.copy_as::<u16>(from, n, to.cast()),
-                4 => self.copy_as::<u32>(from, n, to.cast()),
-                _ => self.copy_as::<u64>(from, n, to.cast()),
-            }
-        }
+        unsafe { dispatch_size!(self.size, B => self.copy_as::<B>(from, n, to.cast())) }
     }
 
     unsafe fn copy_as<B: Copy>(&self, from: usize, n: usize, to: *mut B) {
@@ -360,11 +348,10 @@ pub unsafe fn copy_strided(size: usize, shape: &[usize], (from, from_strides): (
         // SAFETY: the caller's.
         for i in 0..n as isize { unsafe { *to.offset(i * t) = *from.offset(i * s); } }
     }
-    let f = match size { 1 => run::<u8>, 2 => run::<u16>, 4 => run::<u32>, _ => run::<u64> };
     for r in runs(shape, [from_strides, to_strides]) {
         let [a, b] = r.offsets.map(|o| o * size as isize);
         // SAFETY: the caller's.
-        unsafe { f(r.len, (from.offset(a), r.strides[0]), (to.offset(b), r.strides[1])) };
+        unsafe { dispatch_size!(size, B => run::<B>(r.len, (from.offset(a), r.strides[0]), (to.offset(b), r.strides[1]))) };
     }
 }
 

@@ -15,7 +15,7 @@ pub mod walk;
 
 pub use array::{Array, Meter};
 pub use bind::Cx;
-pub use pax_kernels::{dispatch, dtype, DType};
+pub use pax_kernels::{dispatch, dispatch_size, dtype, DType};
 pub use error::{Code, Error, Result};
 pub use ops::{row, Row, TABLE};
 pub use params::{Params, Value};

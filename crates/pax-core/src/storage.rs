@@ -33,6 +33,7 @@ impl Storage {
 
     /// The first `n` elements as a vector. The storage was made for elements of this size, and has as many.
     pub fn into_vec<T: Element>(self, n: usize) -> Vec<T> {
+        // It has: the storage for a vector is asked for by its element and length.
         assert!(self.layout.align() == align_of::<T>() && self.layout.size().is_multiple_of(size_of::<T>()) && n * size_of::<T>() <= self.layout.size());
         if self.layout.size() == 0 { return Vec::new(); }
         let s = ManuallyDrop::new(self);

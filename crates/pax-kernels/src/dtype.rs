@@ -107,3 +107,16 @@ macro_rules! dispatch {
         }
     };
 }
+
+/// Runs `$body` with `$b` bound to plain bits of the size of an element: for what moves elements and does not read them.
+#[macro_export]
+macro_rules! dispatch_size {
+    ($size:expr, $b:ident => $body:expr) => {
+        match $size {
+            1 => { type $b = u8; $body }
+            2 => { type $b = u16; $body }
+            4 => { type $b = u32; $body }
+            _ => { type $b = u64; $body }
+        }
+    };
+}

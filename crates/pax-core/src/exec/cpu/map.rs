@@ -6,7 +6,7 @@ use crate::array::Walk;
 use crate::dtype::Element;
 use crate::exec::cpu::tile::{Simd, TileFn};
 use crate::exec::Exec;
-use crate::{Array, DType, Result};
+use crate::{dispatch_size, Array, DType, Result};
 
 /// Elements below which a loop stays on the caller's thread, and the size of a chunk above.
 pub const CHUNK: usize = 1 << 16;
@@ -48,7 +48,7 @@ unsafe fn slice_mut<'a, T>(p: *mut u8, n: usize) -> &'a mut [T] { unsafe { std::
 
 /// `f` of each element.
 pub fn map1<T: Element, O: Element>(exec: &Exec, dtype: DType, x: &Array, f: impl Fn(T) -> O + Sync) -> Result<Array> {
-    x.expect(T::DTYPE)?;
+    x.check_stored(T::DTYPE)?;
     Ok(apply(exec, dtype, [x], &|[x], out, n| {
         // SAFETY: `apply` gives so many elements of each.
         let (x, out) = unsafe { (slice::<T>(x, n), slice_mut::<O>(out, n)) };
@@ -58,8 +58,8 @@ pub fn map1<T: Element, O: Element>(exec: &Exec, dtype: DType, x: &Array, f: imp
 
 /// `f` of each pair of elements; both operands have one shape.
 pub fn map2<T: Element, U: Element, O: Element>(exec: &Exec, dtype: DType, a: &Array, b: &Array, f: impl Fn(T, U) -> O + Sync) -> Result<Array> {
-    a.expect(T::DTYPE)?;
-    b.expect(U::DTYPE)?;
+    a.check_stored(T::DTYPE)?;
+    b.check_stored(U::DTYPE)?;
     Ok(apply(exec, dtype, [a, b], &|[a, b], out, n| {
         // SAFETY: as above.
         let (a, b, out) = unsafe { (slice::<T>(a, n), slice::<U>(b, n), slice_mut::<O>(out, n)) };
@@ -69,7 +69,7 @@ pub fn map2<T: Element, U: Element, O: Element>(exec: &Exec, dtype: DType, a: &A
 
 /// A tile function of f32 arrays of one shape.
 pub fn tiled<const K: usize>(exec: &Exec, f: fn(Simd) -> TileFn, xs: [&Array; K]) -> Result<Array> {
-    for x in xs { x.expect(DType::F32)?; }
+    for x in xs { x.check_stored(DType::F32)?; }
     let f = f(Simd::detect());
     Ok(apply(exec, DType::F32, xs, &|x, out, n| {
         let operand = |k: usize| x[k.min(K - 1)].cast::<f32>();
@@ -86,13 +86,6 @@ pub fn select(exec: &Exec, condition: &Array, a: &Array, b: &Array) -> Array {
     let size = a.dtype.size();
     apply(exec, a.dtype, [condition, a, b], &|[c, x, y], out, n| {
         // SAFETY: as above; elements are bits of their size.
-        unsafe {
-            match size {
-                1 => choose::<u8>(slice(c, n), slice(x, n), slice(y, n), slice_mut(out, n)),
-                2 => choose::<u16>(slice(c, n), slice(x, n), slice(y, n), slice_mut(out, n)),
-                4 => choose::<u32>(slice(c, n), slice(x, n), slice(y, n), slice_mut(out, n)),
-                _ => choose::<u64>(slice(c, n), slice(x, n), slice(y, n), slice_mut(out, n)),
-            }
-        }
+        unsafe { dispatch_size!(size, B => choose::<B>(slice(c, n), slice(x, n), slice(y, n), slice_mut(out, n))) }
     })
 }
