@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { Worker } from "node:worker_threads";
 import { PaxError } from "../errors.js";
 import type { Verbs } from "./abi.js";
@@ -13,7 +15,23 @@ const require = createRequire(import.meta.url);
 const platform = `${process.platform}-${process.arch}${process.platform === "linux" ? "-gnu" : ""}`;
 
 /** The native binary's verbs; its scratch is an array of ours. */
-interface Native extends Omit<Verbs, "room" | "turn" | "heap" | "binary"> { init(scratch: Float64Array): number }
+interface Native extends Omit<Verbs, "room" | "turn" | "heap" | "binary"> { init(scratch: Float64Array, collect: () => void): number }
+
+let gc: ((options: { readonly type: "minor" }) => void) | undefined;
+
+/**
+ * Collects young objects. V8 does so when its own young memory is full, which the small objects of large tensors never fill; told
+ * of their bytes, it marks all objects instead. Contexts made after its flag is set have the function.
+ */
+function collectYoung(): void {
+  if (gc === undefined) {
+    const exposed = "gc" in globalThis;
+    setFlagsFromString("--expose-gc");
+    gc = runInNewContext("gc") as NonNullable<typeof gc>;
+    if (!exposed) setFlagsFromString("--no-expose-gc");
+  }
+  gc({ type: "minor" });
+}
 
 /** Loads the native binary: the one built in this checkout, else the platform's package. Throws why there is none. */
 function loadNative(): Verbs {
@@ -32,7 +50,7 @@ function loadNative(): Verbs {
           const wider = new Float64Array(Math.max(n, scratch.length));
           wider.set(scratch);
           scratch = wider;
-          native.init(scratch);
+          native.init(scratch, collectYoung);
           return scratch;
         },
       };

@@ -30,13 +30,13 @@ type Key = (usize, usize);
 struct Spare { storage: HashMap<Key, Vec<Storage>>, bytes: usize, steady: bool }
 
 /// Buffers from this size on are kept, up to so many bytes in all: many of those that a compiled step frees, which come in
-/// the same order each time, few of those that the collector frees in bursts.
+/// the same order each time, fewer of those that the collector frees in bursts.
 const KEEP_FROM: usize = 1 << 12;
 const KEEP_STEADY: usize = 64 << 20;
-const KEEP_BURST: usize = 1 << 20;
+const KEEP_BURST: usize = 24 << 20;
 /// Of large ones more are kept: their pages cost more than what is computed in them.
 const LARGE: usize = 1 << 21;
-const KEEP_LARGE: usize = 48 << 20;
+const KEEP_LARGE: usize = 56 << 20;
 /// Floats of a plan that are tried before they are taken.
 const TRIED: usize = 1 << 24;
 
@@ -66,8 +66,8 @@ impl Meter {
                 return s;
             }
         }
-        // Large ones are not cleared: that takes as long as many kernels.
-        let out = Storage::new(layout, bytes >= LARGE);
+        // Only small ones are cleared: the others would take as long as kernels do.
+        let out = Storage::new(layout, bytes >= KEEP_FROM);
         if bytes >= LARGE { in_large_pages(out.start() as usize, bytes); }
         out
     }

@@ -29,6 +29,10 @@ struct Instance {
     length: usize,
     /// Keeps the scratch's array alive.
     reference: sys::napi_ref,
+    /// A function that collects young objects, where the runtime has one.
+    collect: sys::napi_ref,
+    /// Bytes that objects got since it was called.
+    young: usize,
 }
 
 /// A handle travels as the pointer of its finalizer.
@@ -53,11 +57,15 @@ fn tell(env: sys::napi_env, bytes: i64) {
 /// stays as flat as it is large, and does not wait for the collector all the time.
 fn pressure(alive: usize) -> usize { ((64 << 20) / alive.max(1)).clamp(2, 8) }
 
+/// Bytes after which young objects are collected: that costs some tenths of a millisecond, where marking all objects takes as
+/// long as several steps.
+const YOUNG: usize = 16 << 20;
+
 /// Ties handles to the objects that JavaScript made for them; gives the bytes that these keep.
 fn track(env: sys::napi_env, cell: &RefCell<Instance>, made: &Made, targets: &[sys::napi_value]) -> Result<i64> {
-    let (dead, alive) = {
-        let session = &cell.try_borrow().map_err(|_| Error::internal("the engine was entered twice"))?.session;
-        (session.dead.clone(), session.cx.meter.bytes.get())
+    let (dead, alive, young) = {
+        let i = cell.try_borrow().map_err(|_| Error::internal("the engine was entered twice"))?;
+        (i.session.dead.clone(), i.session.cx.meter.bytes.get(), !i.collect.is_null())
     };
     let mut sum = 0;
     for (&(handle, bytes), &target) in made.iter().zip(targets) {
@@ -67,11 +75,24 @@ fn track(env: sys::napi_env, cell: &RefCell<Instance>, made: &Made, targets: &[s
             drop(unsafe { Rc::from_raw(list) });
             return Err(Error::internal("what a verb should track is no object"));
         }
-        let told = (bytes * pressure(alive)) as i64;
+        let told = (bytes * if young { 1 } else { pressure(alive) }) as i64;
         cell.try_borrow_mut().map_err(|_| Error::internal("the engine was entered twice"))?.session.handles.tie(handle, told);
         sum += told;
     }
     Ok(sum)
+}
+
+/// Collects young objects when enough was made.
+fn collect(env: sys::napi_env, cell: &RefCell<Instance>) {
+    let Ok(reference) = cell.try_borrow_mut().map(|mut i| if i.young < YOUNG || i.collect.is_null() { ptr::null_mut() } else { i.young = 0; i.collect }) else { return };
+    if reference.is_null() { return; }
+    let (mut f, mut this, mut out) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    // SAFETY: the reference is of a function without arguments; the session is not borrowed, for finalizers run in it.
+    unsafe {
+        sys::napi_get_reference_value(env, reference, &mut f);
+        sys::napi_get_undefined(env, &mut this);
+        sys::napi_call_function(env, this, f, 0, ptr::null(), &mut out);
+    }
 }
 
 fn instance<'a>(env: sys::napi_env) -> Result<&'a RefCell<Instance>> {
@@ -94,6 +115,7 @@ fn call(env: sys::napi_env, info: sys::napi_callback_info, verb: Verb) -> sys::n
         let args = Args::of(env, info);
         let cell = instance(env)?;
         let (answer, relieved) = {
+            collect(env, cell);
             let mut i = cell.try_borrow_mut().map_err(|_| Error::internal("the engine was entered twice"))?;
             i.session.sweep();
             // SAFETY: `init` gave a Float64Array's memory of this length and holds a reference to it.
@@ -107,6 +129,7 @@ fn call(env: sys::napi_env, info: sys::napi_callback_info, verb: Verb) -> sys::n
             return Ok(answer);
         };
         let kept = track(env, cell, made, &args.objects(env, made.len()));
+        if let Ok(mut i) = cell.try_borrow_mut() { i.young += made.iter().map(|m| m.1).sum::<usize>(); }
         tell(env, *kept.as_ref().unwrap_or(&0) - relieved);
         kept.map(|_| Answer::Number(made.len() as f64))
     }));
@@ -179,6 +202,7 @@ unsafe extern "C" fn init(env: sys::napi_env, info: sys::napi_callback_info) -> 
             if !i.reference.is_null() { sys::napi_delete_reference(env, i.reference); }
             sys::napi_create_reference(env, args.get(0), 1, &mut i.reference);
             (i.scratch, i.length) = (data, length);
+            if i.collect.is_null() && args.is_function(env, 1) { sys::napi_create_reference(env, args.get(1), 1, &mut i.collect); }
             return number(env, 0.0);
         }
     }
@@ -195,7 +219,7 @@ unsafe extern "C" fn drop_instance(_: sys::napi_env, data: *mut c_void, _: *mut 
 pub unsafe extern "C" fn napi_register_module_v1(env: sys::napi_env, exports: sys::napi_value) -> sys::napi_value {
     // napi-sys looks its functions up in the process, once.
     drop(sys::setup());
-    let instance = Instance { session: Session::new(pool::of(0)), scratch: ptr::null_mut(), length: 0, reference: ptr::null_mut() };
+    let instance = Instance { session: Session::new(pool::of(0)), scratch: ptr::null_mut(), length: 0, reference: ptr::null_mut(), collect: ptr::null_mut(), young: 0 };
     let data = Box::into_raw(Box::new(RefCell::new(instance)));
     sys::napi_set_instance_data(env, data.cast(), Some(drop_instance), ptr::null_mut());
     for (name, f) in VERBS.iter().chain(&[("lastError", last_error as Raw), ("init", init as Raw)]) {

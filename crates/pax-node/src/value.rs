@@ -28,6 +28,11 @@ impl Args {
         if unsafe { sys::napi_get_value_double(env, self.get(i), &mut x) } != sys::Status::napi_ok { return Err(Error::internal(format!("argument {i} of a verb is no number"))); }
         Ok(x)
     }
+    pub fn is_function(&self, env: sys::napi_env, i: usize) -> bool {
+        let mut kind = 0;
+        // SAFETY: a null value gives an error status.
+        unsafe { sys::napi_typeof(env, self.get(i), &mut kind) == sys::Status::napi_ok && kind == sys::ValueType::napi_function }
+    }
     pub fn handle(&self, env: sys::napi_env, i: usize) -> Result<Handle> { Ok(self.number(env, i)? as Handle) }
     /// At most `n` objects to track: the elements of the last argument if it is an array, else the last arguments if they are objects.
     pub fn objects(&self, env: sys::napi_env, n: usize) -> Vec<sys::napi_value> {
