@@ -55,8 +55,9 @@ impl Lanes for f32 {
     fn is(self, y: f32) -> bool { self == y }
     #[inline(always)]
     fn is_not(self, y: f32) -> bool { self != y }
+    // A condition would let the compiler choose between addresses, element by element.
     #[inline(always)]
-    fn select(mask: bool, yes: f32, no: f32) -> f32 { if mask { yes } else { no } }
+    fn select(mask: bool, yes: f32, no: f32) -> f32 { std::hint::select_unpredictable(mask, yes, no) }
     #[inline(always)]
     fn scaled(self, n: f32) -> f32 {
         let n = (n.to_bits() as i32).wrapping_sub(ROUND_BITS);

@@ -20,6 +20,7 @@ pub unsafe fn copy_few(src: *const f32, dst: *mut f32, n: usize) {
     unsafe {
         // Most have the width of a panel.
         if n == 32 && !cfg!(target_feature = "simd128") { *dst.cast::<[f32; 32]>() = *src.cast::<[f32; 32]>(); return; }
+        if n == 16 && !cfg!(target_feature = "simd128") { *dst.cast::<[f32; 16]>() = *src.cast::<[f32; 16]>(); return; }
         // Engines of WebAssembly take as long to begin a copy as for a hundred floats; the last eight may be copied twice.
         if (8..=128).contains(&n) && cfg!(target_feature = "simd128") {
             for i in (0..n - 7).step_by(8) { *dst.add(i).cast::<[f32; 8]>() = *src.add(i).cast::<[f32; 8]>(); }

@@ -23,6 +23,7 @@ pub(super) fn label(k: &Kernel) -> String {
         Kernel::Dot(d) => format!("{:?} products {}×{}×{}", d.batch.as_slice(), d.m, d.k, d.n),
         Kernel::Product(p) => format!("product {}×{}×{}", p.dot.m, p.dot.k, p.dot.n),
         Kernel::Pack(p) => format!("pack {}×{}", p.k, p.n),
+        Kernel::PackLeft(p) => format!("pack {}×{}", p.m, p.k),
         Kernel::Reduce(r) => format!("{:?} {:?} over {:?}{}", r.fold, r.kept.as_slice(), r.over.as_slice(), if r.across { ", a chunk" } else { "" }),
         Kernel::Gather(g) => format!("gather {} of {}", g.rows(), g.lay.inner),
         Kernel::Conv(c) => format!("conv {:?} of {} images", c.which, c.n),

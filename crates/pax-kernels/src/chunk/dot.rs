@@ -3,7 +3,7 @@ use smallvec::SmallVec;
 
 use super::loops::{Loop, TILE};
 use super::{part, Bases, Slot};
-use crate::panel::{Matrix, Micro, Piece, PACKED};
+use crate::panel::{Matrix, Micro, Piece, PACKED, TILED};
 use crate::tile::copy_few;
 use crate::Dims;
 
@@ -13,6 +13,10 @@ const BLOCK: usize = 48;
 /// A left operand whose rows' elements lie apart, over more floats than this, is copied together block by block: each element
 /// would be in another page.
 const APART: usize = 1 << 18;
+
+/// Such an operand over more floats than this is packed once, for all panels, where there are more than a few: its lines would be
+/// read again and again from beyond the first cache.
+const AGAIN: usize = 1 << 14;
 
 /// A matrix for each index of the batch axes.
 pub struct Operand { pub slot: Slot, pub offset: isize, pub batch: SmallVec<[isize; 4]>, pub row: isize, pub col: isize }
@@ -30,22 +34,28 @@ impl Operand {
     }
 }
 
-/// Where the right operand's panels are.
-pub enum Right { Own, Packed(Slot) }
+/// Where an operand is packed; one of its own packs what it reads as it goes.
+#[derive(Clone, Copy)]
+pub enum Packed { Own, In(Slot) }
 
-pub struct Dot { pub micro: Micro, pub batch: Dims, pub m: usize, pub k: usize, pub n: usize, pub a: Operand, pub b: Operand, pub right: Right, pub out: Slot }
+pub struct Dot { pub micro: Micro, pub batch: Dims, pub m: usize, pub k: usize, pub n: usize, pub a: Operand, pub b: Operand, pub left: Packed, pub right: Packed, pub out: Slot }
 
 impl Dot {
     pub fn panels(&self) -> usize { self.n.div_ceil(self.micro.width) }
-    pub fn room(&self) -> usize { self.k * self.micro.width + self.left() }
+    pub fn room(&self) -> usize { self.k * self.micro.width + self.copied() }
+    /// True if the left operand's columns lie together, over so many floats.
+    fn down(&self, floats: usize) -> bool { self.a.row == 1 && self.a.col > 1 && self.a.col.unsigned_abs() * self.k >= floats && self.m > 1 }
+    /// True if the left operand is better packed before the product begins.
+    pub fn packs_left(&self) -> bool { self.down(AGAIN) && self.panels() > 3 }
     /// Floats of the copy of a block of rows of the left operand.
-    fn left(&self) -> usize { if self.a.row == 1 && self.a.col > 1 && self.a.col.unsigned_abs() * self.k >= APART && self.m > 1 { BLOCK * self.k } else { 0 } }
+    fn copied(&self) -> usize { if matches!(self.left, Packed::Own) && self.down(APART) { BLOCK * self.k } else { 0 } }
 
-    /// Rows `from..to` of the left operand, copied together where their elements lie far apart.
+    /// Rows `from..to` of the left operand, where `from` begins a tile; copied together where their elements lie far apart.
     /// # Safety
-    /// `room` has the floats of `left`.
-    unsafe fn block(&self, a: Matrix, from: usize, to: usize, room: *mut f32) -> Matrix {
-        if self.left() == 0 { return a.from(from, 0); }
+    /// `room` has the floats of `copied`.
+    unsafe fn block(&self, bases: Bases, a: Matrix, from: usize, to: usize, room: *mut f32) -> Matrix {
+        if let Packed::In(slot) = self.left { return Matrix { data: bases.at::<f32>(slot).cast_const().wrapping_add(from * self.k), rows: TILED, cols: 0 }; }
+        if self.copied() == 0 { return a.from(from, 0); }
         // SAFETY: the rows lie one behind the other.
         unsafe { for l in 0..self.k { copy_few(a.at(from, l), room.add(l * BLOCK), to - from); } }
         Matrix { data: room, rows: 1, cols: BLOCK as isize }
@@ -58,7 +68,7 @@ impl Dot {
         let width = self.micro.width;
         // SAFETY: the caller's.
         unsafe {
-            if let Right::Packed(slot) = self.right { return (bases.at::<f32>(slot).cast_const().wrapping_add(panel * self.k * width), PACKED); }
+            if let Packed::In(slot) = self.right { return (bases.at::<f32>(slot).cast_const().wrapping_add(panel * self.k * width), PACKED); }
             let whole = (panel + 1) * width <= self.n;
             if b.cols == 1 && whole && b.rows >= 0 && (rows <= 4 * self.micro.rows || b.rows <= 128) {
                 return (b.data.wrapping_add(panel * width), b.rows as usize);
@@ -83,11 +93,11 @@ impl Dot {
             unsafe {
                 let (a, b) = (self.a.matrix(bases, &self.batch, item), self.b.matrix(bases, &self.batch, item));
                 let out = out.wrapping_add((row - first) * self.n);
-                let step = if self.left() > 0 { BLOCK } else { last - first };
+                let step = if self.copied() > 0 { BLOCK } else { last - first };
                 let mut at = first;
                 while at < last {
                     let end = last.min(at + step);
-                    let left = self.block(a, at, end, room.add(self.k * self.micro.width));
+                    let left = self.block(bases, a, at, end, room.add(self.k * self.micro.width));
                     for p in 0..self.panels() {
                         let (panel, ldb) = self.panel(bases, b, p, last - first, room);
                         let (column, width) = (p * self.micro.width, self.micro.width.min(self.n - p * self.micro.width));
@@ -119,14 +129,16 @@ impl Product {
             let (copy, tile) = (room.add(d.k * width), room.add(d.room()));
             for piece in part(self.pieces(), from, of)..part(self.pieces(), to, of) {
                 let (p, strip) = (piece / self.strips, piece % self.strips);
-                let (first, last) = (part(d.m, strip, self.strips), part(d.m, strip + 1, self.strips));
+                // Strips begin where tiles do.
+                let edge = |strip: usize| d.m.min(part(d.m.div_ceil(d.micro.rows), strip, self.strips) * d.micro.rows);
+                let (first, last) = (edge(strip), edge(strip + 1));
                 let (panel, ldb) = match packed { Some((q, at)) if q == p => at, _ => d.panel(bases, b, p, last - first, room) };
                 packed = Some((p, (panel, ldb)));
                 let (column, columns) = (p * width, width.min(d.n - p * width));
                 let mut row = first;
                 while row < last {
                     let end = last.min(row + BLOCK);
-                    let a = d.block(a, row, end, copy);
+                    let a = d.block(bases, a, row, end, copy);
                     let piece = |column| Piece { from: 0, to: end - row, column, width: columns, depth: d.k };
                     match &self.behind {
                         None => d.micro.run(piece(column), a, panel, ldb, bases.at::<f32>(d.out).wrapping_add(row * d.n), d.n, false),
@@ -152,5 +164,18 @@ impl Pack {
     pub unsafe fn run(&self, bases: Bases, from: usize, to: usize) {
         // SAFETY: the caller's.
         unsafe { self.micro.pack(self.b.matrix(bases, &[], 0), self.k, self.n, from, to, bases.at(self.out)) };
+    }
+}
+
+/// A left operand whose columns lie together, packed for many panels.
+pub struct PackLeft { pub micro: Micro, pub m: usize, pub k: usize, pub a: Operand, pub out: Slot }
+
+impl PackLeft {
+    /// Columns `from..to`.
+    /// # Safety
+    /// As `Kernel::run`.
+    pub unsafe fn run(&self, bases: Bases, from: usize, to: usize) {
+        // SAFETY: the caller's.
+        unsafe { self.micro.pack_left(self.a.matrix(bases, &[], 0), self.m, self.k, from, to, bases.at(self.out)) };
     }
 }

@@ -29,6 +29,7 @@ pub enum Kernel {
     /// A product by panels of columns, with a loop over each block behind it.
     Product(dot::Product),
     Pack(dot::Pack),
+    PackLeft(dot::PackLeft),
     Reduce(reduce::Reduce),
     Gather(index::Gather),
     Scatter(index::Scatter),
@@ -64,6 +65,7 @@ impl Kernel {
                 Kernel::Dot(d) => d.run(bases, from, to, of, room),
                 Kernel::Product(p) => p.run(bases, from, to, of, room),
                 Kernel::Pack(p) => p.run(bases, part(p.panels(), from, of), part(p.panels(), to, of)),
+                Kernel::PackLeft(p) => p.run(bases, part(p.k, from, of), part(p.k, to, of)),
                 Kernel::Reduce(r) => r.run(bases, from, to, of, (chunk, again)),
                 Kernel::Gather(g) => g.run(bases, part(g.rows(), from, of), part(g.rows(), to, of)),
                 Kernel::Scatter(s) => s.run(bases, from, to, of),

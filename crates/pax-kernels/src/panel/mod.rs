@@ -38,6 +38,8 @@ const ROWS: usize = 48;
 
 /// The distance of rows of a packed panel, which is the kernel's own matter.
 pub const PACKED: usize = usize::MAX;
+/// The same of a packed left operand: `[depth, rows]` for each tile's rows, whose elements are then read one after the other.
+pub const TILED: isize = isize::MAX;
 
 /// A micro-kernel: tiles of `rows` rows whose sums are in registers, over panels of `width` columns.
 #[derive(Clone, Copy)]
@@ -86,9 +88,27 @@ impl<T: Copy> Micro<T> {
         }
     }
 
+    /// Elements of a packed left operand `[m, k]`.
+    pub fn tiled(&self, m: usize, k: usize) -> usize { m.next_multiple_of(self.rows).saturating_mul(k) }
+
+    /// Packs columns `from..to` of `a [m, k]`, whose columns lie together.
+    ///
+    /// # Safety
+    /// `a` holds `m` × `k` elements, and `out` has room for them; nobody else uses what is written.
+    pub unsafe fn pack_left(&self, a: Matrix<T>, m: usize, k: usize, from: usize, to: usize, out: *mut T) {
+        // SAFETY: the caller's.
+        unsafe {
+            match self.rows {
+                12 => tiles::<T, 12>(a, m, k, from, to, out),
+                6 => tiles::<T, 6>(a, m, k, from, to, out),
+                _ => tiles::<T, 4>(a, m, k, from, to, out),
+            }
+        }
+    }
+
     /// `out[i, column + j] = Σ a[i, l] b[l, j]` for the piece, added to what is there with `add`. `panel` is the first element of the
     /// packed panel (`ldb` is then `PACKED`) or of the first row of its columns where they lie, `ldb` apart; `out` is the result's
-    /// first element, `stride` that of its rows. It allocates nothing, and with no `depth` it writes zeros.
+    /// first element, `stride` that of its rows. A left operand of `TILED` rows is packed, and `from` a multiple of a tile's. It allocates nothing, and with no `depth` it writes zeros.
     ///
     /// # Safety
     /// The machine has the instructions that `self` was made for; the matrices hold what the piece names, and nobody else uses its
@@ -97,6 +117,21 @@ impl<T: Copy> Micro<T> {
     pub unsafe fn run(&self, p: Piece, a: Matrix<T>, panel: *const T, ldb: usize, out: *mut T, stride: usize, add: bool) {
         // SAFETY: the caller's.
         unsafe { (self.run)(p, a, panel, ldb, out, stride, add) }
+    }
+}
+
+/// Columns `from..to` of `a`, a tile of `R` rows at a time.
+///
+/// # Safety
+/// As `Micro::pack_left`.
+unsafe fn tiles<T: Copy, const R: usize>(a: Matrix<T>, m: usize, k: usize, from: usize, to: usize, out: *mut T) {
+    // SAFETY: the caller's.
+    unsafe {
+        for l in from..to {
+            let (src, dst) = (a.at(0, l), out.add(l * R));
+            for i in 0..m / R { *dst.add(i * R * k).cast::<[T; R]>() = *src.add(i * R).cast::<[T; R]>(); }
+            std::ptr::copy_nonoverlapping(src.add(m - m % R), dst.add((m - m % R) * k), m % R);
+        }
     }
 }
 
@@ -150,6 +185,8 @@ macro_rules! kernel {
             unsafe {
                 let (packed, out) = (ldb == PACKED, out.wrapping_add(p.column));
                 let (ldb, apart) = if packed { (WIDTH, p.depth * WIDTH) } else { (ldb, WIDTH) };
+                let tiled = a.rows == TILED;
+                let (rows, cols) = if tiled { (1, $last) } else { (a.rows, a.cols) };
                 let mut l = 0;
                 loop {
                     let depth = DEPTH.min(p.depth - l);
@@ -166,10 +203,11 @@ macro_rules! kernel {
                             let mut i = from;
                             while i < to {
                                 let n = $last.min(to - i);
-                                let (left, to) = (a.at(i, l), out.wrapping_add(i * stride));
+                                let left = if tiled { a.data.wrapping_add(i * p.depth + l * $last) } else { a.at(i, l) };
+                                let to = out.wrapping_add(i * stride);
                                 macro_rules! by_rows { ($nv:literal, $part:literal) => { match n {
-                                    $($r => tile::<$r, $nv, $part>(depth, left, a.rows, a.cols, panel, ldb, to, stride, width, add),)*
-                                    _ => tile::<$last, $nv, $part>(depth, left, a.rows, a.cols, panel, ldb, to, stride, width, add),
+                                    $($r => tile::<$r, $nv, $part>(depth, left, rows, cols, panel, ldb, to, stride, width, add),)*
+                                    _ => tile::<$last, $nv, $part>(depth, left, rows, cols, panel, ldb, to, stride, width, add),
                                 } } }
                                 // Packed panels have zeros beyond their columns; rows where they lie may end there.
                                 match (width > LANES, width % LANES != 0 && !packed) {

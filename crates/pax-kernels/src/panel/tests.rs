@@ -28,7 +28,9 @@ macro_rules! checks {
             unsafe {
                 for p in 0..panels { micro.pack(mb, k, n, p, p + 1, packed.as_mut_ptr()); }
                 let stride = n + 2;
-                let product = |direct: bool, add: bool, split: usize| {
+                let mut tiled = vec![<$t>::NAN; micro.tiled(m, k)];
+                if a.rows == 1 { for l in [0..k / 2, k / 2..k] { micro.pack_left(ma, m, k, l.start, l.end, tiled.as_mut_ptr()); } }
+                let product = |ma: Matrix<$t>, direct: bool, add: bool, split: usize| {
                     let mut out = vec![if add { 1.0 } else { <$t>::NAN }; m * stride];
                     for p in 0..panels {
                         let column = p * micro.width;
@@ -39,8 +41,10 @@ macro_rules! checks {
                     }
                     out
                 };
-                let (once, parts, added) = (product(false, false, m), product(false, false, m / 3), product(false, true, m));
-                let direct = if b.cols == 1 { product(true, false, m / 2) } else { once.clone() };
+                let (once, parts, added) = (product(ma, false, false, m), product(ma, false, false, m / 3), product(ma, false, true, m));
+                let direct = if b.cols == 1 { product(ma, true, false, m / 2) } else { once.clone() };
+                let left = Matrix { data: tiled.as_ptr(), rows: TILED, cols: 0 };
+                let tiled = if a.rows == 1 { product(left, false, false, m / 2 / micro.rows * micro.rows) } else { once.clone() };
                 for i in 0..m { for j in 0..stride {
                     let at = i * stride + j;
                     if j >= n { assert!(once[at].is_nan() && added[at] == 1.0, "beyond the columns"); continue; }
@@ -48,8 +52,8 @@ macro_rules! checks {
                     for l in 0..k { let x = a.get(i, l) as f64 * b.get(l, j) as f64; want += x; size += x.abs(); }
                     assert!((once[at] as f64 - want).abs() <= $most * size, "{simd:?} {m} {n} {k} {layout} [{i}, {j}]: {} is not {want}", once[at]);
                     assert!((added[at] as f64 - want - 1.0).abs() <= 2.0 * $most * size);
-                    // A row's bits depend neither on the tile that it falls into nor on where the panel lies.
-                    assert!(once[at].to_bits() == parts[at].to_bits() && once[at].to_bits() == direct[at].to_bits());
+                    // A row's bits depend neither on the tile that it falls into nor on where the operands lie.
+                    assert!([&parts, &direct, &tiled].iter().all(|x| once[at].to_bits() == x[at].to_bits()));
                 } }
             }
         }

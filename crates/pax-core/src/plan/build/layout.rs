@@ -146,7 +146,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
             label.push(d.body.label());
             match d.body {
                 Body::Row(call) => row = Some(call),
-                Body::Kernel(k) => kernels.push(k),
+                Body::Kernel(k) => kernels.push(*k),
                 Body::Loop(g) => kernels.push(Kernel::Loop(fuse::finish(g, simd, &laid_over))),
                 Body::Product(dot, g) => {
                     let only = g.only_tile();

@@ -33,13 +33,15 @@ enum Value {
 enum Body {
     Loop(Group),
     Product(Box<DotDraft>, Group),
-    Kernel(Kernel),
+    Kernel(Box<Kernel>),
     /// A reduction over the units of a phase, a result a chunk; then over these.
     Across { partial: super::kernels::reduce::Reduce, phase: usize },
     Row(Box<Call>),
 }
 
 impl Body {
+    fn kernel(k: Kernel) -> Body { Body::Kernel(Box::new(k)) }
+
     /// What it does, for people.
     fn label(&self) -> String {
         match self {
@@ -78,8 +80,12 @@ const PACKS: usize = 1;
 /// The phase of integers that are taken from inputs.
 const INTEGERS: usize = 2;
 
+/// Which operand of a product.
+#[derive(Clone, Copy, PartialEq)]
+enum Side { Left, Right }
+
 /// Slot, offset, strides and sizes of what is packed.
-type PackKey = (Slot, isize, [isize; 2], [usize; 2]);
+type PackKey = (Side, Slot, isize, [isize; 2], [usize; 2]);
 
 struct Builder<'a> {
     cx: &'a Cx,
@@ -94,7 +100,7 @@ struct Builder<'a> {
     made: Vec<Option<usize>>,
     sizes: Vec<(usize, DType)>,
     constants: HashMap<Slot, Array>,
-    /// Right operands of products that lie in panels.
+    /// Operands of products that lie in panels or blocks.
     packs: Vec<(PackKey, Slot)>,
     /// Results of chunks: slot, elements of one, phase.
     partials: Vec<(Slot, usize, usize)>,

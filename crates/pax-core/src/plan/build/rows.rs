@@ -4,13 +4,13 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::fuse::Group;
-use super::{Body, Builder, Kind, Value, INTEGERS, PACKS};
+use super::{Body, Builder, Kind, Side, Value, INTEGERS, PACKS};
 use crate::array::merge;
 use crate::exec::cpu::reduce::Fold;
 use crate::ops::index::gather::{lay, Place as At, CLAMP};
 use crate::exec::cpu::conv::direct::Direct;
 use crate::plan::kernels::conv::{Conv, ConvPack, Which};
-use crate::plan::kernels::dot::{Dot, Operand, Pack, Right};
+use crate::plan::kernels::dot::{Dot, Operand, Pack, PackLeft, Packed};
 use crate::plan::kernels::index::{Concat, Gather, Scatter};
 use crate::plan::kernels::loops::{Axis, Walk};
 use crate::plan::kernels::reduce::Reduce;
@@ -88,44 +88,59 @@ impl Builder<'_> {
         let left = self.units_of(&a.permuted(&order([&a_batch, &a_free, &a_sum])), a_sum.len());
         let right = if batch.is_empty() { (b.slot, 1) } else { self.units_of(&b.permuted(&order([&b_batch, &b_sum, &b_free])), b_sum.len() + b_free.len()) };
         let reads = [left, right];
-        let mut dot = Dot { micro: self.micro, batch, m, k, n, a: operand(&a, &a_batch, &a_free, &a_sum), b: operand(&b, &b_batch, &b_sum, &b_free), right: Right::Own, out: 0 };
+        let mut dot = Dot { micro: self.micro, batch, m, k, n, a: operand(&a, &a_batch, &a_free, &a_sum), b: operand(&b, &b_batch, &b_sum, &b_free), left: Packed::Own, right: Packed::Own, out: 0 };
         let rowwise = !dot.batch.is_empty() || work < super::TINY / 2.0 || (m >= ROWS && (m >= 2 * k || self.last_phase(&reads).is_some_and(|p| p > INTEGERS && self.fits(p, &reads, m, work).is_some())));
         if rowwise {
             // What many chunks read is packed once.
-            if dot.batch.is_empty() && self.packable(b.slot, m >= ROWS) { dot.right = Right::Packed(self.packed(&dot, PACKS)); }
+            if dot.batch.is_empty() && self.packable(b.slot, m >= ROWS) { dot.right = Packed::In(self.packed(&dot, PACKS)); }
             // So is what comes out of the last phase that this product waits for anyway.
             else if dot.batch.is_empty() && m >= ROWS && work > super::TINY && self.phase_of(b.slot).is_some() && self.phase_of(b.slot) == self.last_phase(&reads) {
                 let phase = self.phase(Kind::Alone, dot.panels(), 0.0);
-                dot.right = Right::Packed(self.packed(&dot, phase));
+                dot.right = Packed::In(self.packed(&dot, phase));
             }
-            let panels = if let Right::Packed(slot) = dot.right { Some((slot, 1)) } else { None };
+            let panels = if let Packed::In(slot) = dot.right { Some((slot, 1)) } else { None };
             let reads: SmallVec<[(Slot, usize); 3]> = reads.into_iter().chain(panels).collect();
             let phase = self.choose(&reads, items * m, work);
-            self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Dot(Dot { out, ..dot })));
+            self.add(e, phase, &reads, |out| Body::kernel(Kernel::Dot(Dot { out, ..dot })));
             return Ok(true);
         }
-        if self.packable(b.slot, false) { dot.right = Right::Packed(self.packed(&dot, PACKS)); }
+        if self.packable(b.slot, false) { dot.right = Packed::In(self.packed(&dot, PACKS)); }
+        if dot.packs_left() { dot.left = Packed::In(self.packed_left(&dot)); }
         let pieces = ((work / PIECE) as usize).clamp(1, PIECES);
         let strips = pieces.div_ceil(dot.panels()).min(m.div_ceil(4 * self.micro.rows));
         let phase = self.phase(Kind::Alone, dot.panels() * strips, work);
         let shape = self.aval(e.outputs[0]).shape.clone();
         let group = Group::behind(&shape, self.simd);
-        let panels = if let Right::Packed(slot) = dot.right { Some(slot) } else { None };
-        self.draft(phase, |_| Body::Product(Box::new(DotDraft { dot, strips }), group), reads.iter().map(|r| r.0).chain(panels), &[]);
+        let packed = [dot.left, dot.right].into_iter().filter_map(|p| if let Packed::In(slot) = p { Some(slot) } else { None });
+        self.draft(phase, |_| Body::Product(Box::new(DotDraft { dot, strips }), group), reads.iter().map(|r| r.0).chain(packed.collect::<SmallVec<[Slot; 2]>>()), &[]);
         self.values[e.outputs[0] as usize] = Some(Value::Expr { draft: self.drafts.len() - 1, index: 0 });
         Ok(true)
     }
 
     /// The right operand in panels, packed in this phase if it is not yet.
     fn packed(&mut self, dot: &Dot, phase: usize) -> Slot {
-        let key = (dot.b.slot, dot.b.offset, [dot.b.row, dot.b.col], [dot.k, dot.n]);
+        let key = (Side::Right, dot.b.slot, dot.b.offset, [dot.b.row, dot.b.col], [dot.k, dot.n]);
         if let Some((_, slot)) = self.packs.iter().find(|p| p.0 == key) { return *slot; }
         self.phases[phase].work += (dot.k * dot.n) as f64 * 0.2;
         let source = Operand { slot: dot.b.slot, offset: dot.b.offset, batch: SmallVec::new(), row: dot.b.row, col: dot.b.col };
         let (micro, k, n) = (dot.micro, dot.k, dot.n);
-        let slot = self.draft(phase, |s| Body::Kernel(Kernel::Pack(Pack { micro, k, n, b: source, out: s[0] })), [dot.b.slot], &[(self.micro.packed(k, n), DType::F32)])[0];
+        let slot = self.draft(phase, |s| Body::kernel(Kernel::Pack(Pack { micro, k, n, b: source, out: s[0] })), [dot.b.slot], &[(self.micro.packed(k, n), DType::F32)])[0];
         self.packs.push((key, slot));
         slot
+    }
+
+    /// The left operand in tiles.
+    fn packed_left(&mut self, dot: &Dot) -> Slot {
+        let (micro, m, k, slot, offset, row, col) = (dot.micro, dot.m, dot.k, dot.a.slot, dot.a.offset, dot.a.row, dot.a.col);
+        let key = (Side::Left, slot, offset, [row, col], [m, k]);
+        if let Some((_, slot)) = self.packs.iter().find(|p| p.0 == key) { return *slot; }
+        let work = (m * k) as f64 * 0.2;
+        let phase = if self.packable(slot, true) { PACKS } else { self.phase(Kind::Alone, MANY, 0.0) };
+        self.phases[phase].work += work;
+        let a = Operand { slot, offset, batch: SmallVec::new(), row, col };
+        let out = self.draft(phase, |s| Body::kernel(Kernel::PackLeft(PackLeft { micro, m, k, a, out: s[0] })), [slot], &[(micro.tiled(m, k), DType::F32)])[0];
+        self.packs.push((key, out));
+        out
     }
 
     fn reduce(&mut self, e: &Equation, fold: Fold) -> Result<bool> {
@@ -148,14 +163,14 @@ impl Builder<'_> {
             }
         }
         let phase = self.choose(&reads, total, work);
-        self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Reduce(Reduce { out, ..reduce })));
+        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Reduce(Reduce { out, ..reduce })));
         Ok(true)
     }
 
     /// A kernel that gives one result a chunk of its phase, and the fold of these. How many there are is known when the plan is finished.
     fn across(&mut self, e: &Equation, phase: usize, fold: Fold, reads: impl IntoIterator<Item = Slot>, kernel: impl FnOnce(Slot) -> Kernel) {
         let total = self.aval(e.outputs[0]).size();
-        let partial = self.draft(phase, |s| Body::Kernel(kernel(s[0])), reads, &[(total, DType::F32)])[0];
+        let partial = self.draft(phase, |s| Body::kernel(kernel(s[0])), reads, &[(total, DType::F32)])[0];
         self.partials.push((partial, total, phase));
         let sums = Reduce { fold, slot: partial, offset: 0, kept: SmallVec::from_slice(&[(total, 1)]), over: SmallVec::from_slice(&[(1, total as isize)]), out: 0, across: false };
         // Not where the chunks are: they all come first.
@@ -184,10 +199,10 @@ impl Builder<'_> {
         }
         let pack = ConvPack { direct: direct.clone(), back: which == Which::Input, kernel: (b.slot, b.offset), out: 0 };
         let phase = if self.early(b.slot) { PACKS } else { self.choose(&[(b.slot, 1)], 1, sizes[1] as f64) };
-        let packed = self.draft(phase, |s| Body::Kernel(Kernel::ConvPack(ConvPack { out: s[0], ..pack })), [b.slot], &[(if which == Which::Input { direct.packed_back() } else { direct.packed() }, DType::F32)])[0];
+        let packed = self.draft(phase, |s| Body::kernel(Kernel::ConvPack(ConvPack { out: s[0], ..pack })), [b.slot], &[(if which == Which::Input { direct.packed_back() } else { direct.packed() }, DType::F32)])[0];
         let reads = [images(self, &a), (packed, 1)];
         let phase = self.choose(&reads, n, work);
-        self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Conv(Conv { which, direct, n, a: (a.slot, a.offset), b: (packed, 0), sizes, out })));
+        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Conv(Conv { which, direct, n, a: (a.slot, a.offset), b: (packed, 0), sizes, out })));
         Ok(true)
     }
 
@@ -209,7 +224,7 @@ impl Builder<'_> {
         let limit = if at.batch > 0 { lay.batch } else { rows };
         let work = (rows * (4 + lay.inner)) as f64 * 0.3;
         let phase = if dtype == DType::I32 && work > super::TINY / 8.0 && self.early(x.slot) && self.early(i.slot) { INTEGERS } else { self.choose(&reads, limit, work) };
-        self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Gather(Gather { x: (x.slot, x.offset), indices: (i.slot, i.offset), out, lay, clamp: at.outside == CLAMP })));
+        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Gather(Gather { x: (x.slot, x.offset), indices: (i.slot, i.offset), out, lay, clamp: at.outside == CLAMP })));
         Ok(true)
     }
 
@@ -221,7 +236,7 @@ impl Builder<'_> {
         let (rows, size) = (shape[..axis].iter().product::<usize>(), shape.iter().product::<usize>());
         let walks = parts.iter().map(|v| (Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &s)| Axis::whole(n, s)), false, 0), v.shape[axis..].iter().product())).collect();
         let phase = self.choose(&reads, rows, size as f64 * 0.1);
-        self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Concat(Concat { parts: walks, rows, out })));
+        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Concat(Concat { parts: walks, rows, out })));
         Ok(true)
     }
 
@@ -239,7 +254,7 @@ impl Builder<'_> {
         for v in x.iter().chain([&i, &u]) { reads.push(if at.batch > 0 { self.units_of(v, fixed(v)) } else { (v.slot, 1) }); }
         // With one slice, units divide its columns; nothing may go on with a part of it.
         let phase = if slices > 1 { self.choose(&reads, if at.batch > 0 { lay.batch } else { slices }, work) } else { self.phase(Kind::Alone, lay.inner.div_ceil(16), work) };
-        self.add(e, phase, &reads, |out| Body::Kernel(Kernel::Scatter(Scatter { x: x.map(|x| (x.slot, x.offset)), fill, indices: (i.slot, i.offset), updates: (u.slot, u.offset), out, lay, clamp: at.outside == CLAMP })));
+        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Scatter(Scatter { x: x.map(|x| (x.slot, x.offset)), fill, indices: (i.slot, i.offset), updates: (u.slot, u.offset), out, lay, clamp: at.outside == CLAMP })));
         Ok(true)
     }
 }
