@@ -143,6 +143,7 @@ impl Product {
                     match &self.behind {
                         None => d.micro.run(piece(column), a, panel, ldb, bases.at::<f32>(d.out).wrapping_add(row * d.n), d.n, false),
                         Some(behind) => {
+                            behind.prefetch(bases, (row, end), (column, columns), d.n);
                             d.micro.run(piece(0), a, panel, ldb, tile, width, false);
                             behind.block(bases, (row, end), (column, columns), d.n, tile, width, tile.add(BLOCK * width));
                         }

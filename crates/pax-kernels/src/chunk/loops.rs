@@ -6,7 +6,7 @@ use super::{Bases, Slot};
 use crate::tile::{copy_few, TileFn};
 
 /// Elements of a tile.
-pub const TILE: usize = 256;
+pub const TILE: usize = 512;
 /// Tiles that a range has room for: registers.
 pub const ROOM: usize = 48;
 
@@ -22,6 +22,9 @@ pub struct Axis { pub n: usize, pub stride: isize, pub low: usize, pub size: usi
 impl Axis {
     pub fn whole(n: usize, stride: isize) -> Axis { Axis { n, stride, low: 0, size: n } }
     fn padded(&self) -> bool { self.low != 0 || self.size != self.n }
+    fn outside(&self, i: usize) -> bool { i.wrapping_sub(self.low) >= self.size }
+    /// Elements from the first to the one at `i`.
+    fn at(&self, i: usize) -> isize { (i.wrapping_sub(self.low) as isize).wrapping_mul(self.stride) }
 }
 
 /// A source in any layout: four-byte elements, or bools, with one value around it where it is padded.
@@ -68,25 +71,40 @@ impl Walk {
         // SAFETY: the caller's.
         unsafe {
             let Some((inner, outer)) = self.axes.split_last() else { return self.run(base, self.offset, 0, n, dst) };
-            let (mut row, mut at, mut done) = (start / inner.n, start % inner.n, 0);
+            let (mut row, mut at, mut done) = (Row::new(outer, start / inner.n), start % inner.n, 0);
             while done < n {
                 let len = (inner.n - at).min(n - done);
-                let (mut rest, mut offset, mut inside) = (row, self.offset, true);
-                for a in outer.iter().rev() {
-                    let i = (rest % a.n).wrapping_sub(a.low);
-                    inside &= i < a.size;
-                    offset += (i as isize).wrapping_mul(a.stride);
-                    rest /= a.n;
-                }
-                let (low, high) = (inner.low.clamp(at, at + len), (inner.low + inner.size).clamp(at, at + len));
-                if !inside || low >= high { std::slice::from_raw_parts_mut(dst.add(done), len).fill(f32::from_bits(self.fill)); }
-                else {
-                    std::slice::from_raw_parts_mut(dst.add(done), low - at).fill(f32::from_bits(self.fill));
-                    self.run(base, offset + (low - inner.low) as isize * inner.stride, inner.stride, high - low, dst.add(done + low - at));
-                    std::slice::from_raw_parts_mut(dst.add(done + high - at), at + len - high).fill(f32::from_bits(self.fill));
-                }
-                (row, at, done) = (row + 1, 0, done + len);
+                let (offset, dst) = (self.offset.wrapping_add(row.offset), dst.add(done));
+                if inner.padded() || row.outside > 0 {
+                    let (low, high) = if row.outside > 0 { (at, at) } else { (inner.low.clamp(at, at + len), (inner.low + inner.size).clamp(at, at + len)) };
+                    std::slice::from_raw_parts_mut(dst, low - at).fill(f32::from_bits(self.fill));
+                    if low < high { self.run(base, offset + (low - inner.low) as isize * inner.stride, inner.stride, high - low, dst.add(low - at)); }
+                    std::slice::from_raw_parts_mut(dst.add(high - at), at + len - high).fill(f32::from_bits(self.fill));
+                } else { self.run(base, offset + at as isize * inner.stride, inner.stride, len, dst); }
+                row.step(outer);
+                (at, done) = (0, done + len);
             }
+        }
+    }
+
+    /// Copies `rows` pieces of `n` elements, whose linear indices begin `step` apart, one behind the other.
+    /// # Safety
+    /// As `copy`.
+    unsafe fn pieces(&self, base: *const u8, start: usize, step: usize, (rows, n): (usize, usize), dst: *mut f32) {
+        // SAFETY: the caller's.
+        unsafe {
+            if let Some((inner, outer)) = self.axes.split_last().filter(|(inner, _)| inner.n == step && !inner.padded()) {
+                let (mut row, at) = (Row::new(outer, start / step), (start % step) as isize * inner.stride);
+                // Columns of a product's block do not reach into the next row.
+                if row.outside == 0 && outer.iter().all(|a| !a.padded()) {
+                    for i in 0..rows {
+                        self.run(base, self.offset + row.offset + at, inner.stride, n, dst.add(i * n));
+                        row.step(outer);
+                    }
+                    return;
+                }
+            }
+            for i in 0..rows { self.copy(base, start + i * step, n, dst.add(i * n)); }
         }
     }
 
@@ -107,6 +125,34 @@ impl Walk {
                 0 => std::slice::from_raw_parts_mut(dst, n).fill(*src),
                 s => for i in 0..n { *dst.add(i) = *src.offset(i as isize * s) },
             }
+        }
+    }
+}
+
+/// A place on the outer axes of a walk, which goes on without divisions: they take as long as a row of few elements. `offset`:
+/// from the walk's own; `outside`: axes on which it lies in the padding.
+struct Row { index: SmallVec<[usize; 4]>, offset: isize, outside: usize }
+
+impl Row {
+    fn new(outer: &[Axis], mut row: usize) -> Row {
+        let mut at = Row { index: SmallVec::from_elem(0, outer.len()), offset: 0, outside: 0 };
+        for (i, a) in at.index.iter_mut().zip(outer).rev() {
+            *i = row % a.n;
+            row /= a.n;
+            at.offset = at.offset.wrapping_add(a.at(*i));
+            at.outside += usize::from(a.outside(*i));
+        }
+        at
+    }
+
+    #[inline]
+    fn step(&mut self, outer: &[Axis]) {
+        for (i, a) in self.index.iter_mut().zip(outer).rev() {
+            let next = if *i + 1 < a.n { *i + 1 } else { 0 };
+            self.offset = self.offset.wrapping_add(a.at(next)).wrapping_sub(a.at(*i));
+            self.outside = self.outside + usize::from(a.outside(next)) - usize::from(a.outside(*i));
+            *i = next;
+            if next > 0 { break; }
         }
     }
 }
@@ -207,7 +253,7 @@ impl Loop {
                             let src = bases.at::<f32>(*slot).wrapping_offset(*offset).cast_const();
                             for i in 0..rows { copy_few(src.add(index(i)), dst.add(i * width), width); }
                         }
-                        From::Walk(w) => for i in 0..rows { w.copy(bases.at(w.slot), index(i), width, dst.add(i * width)); },
+                        From::Walk(w) => w.pieces(bases.at(w.slot), index(0), columns, (rows, width), dst),
                         _ => {}
                     }
                 }
@@ -220,6 +266,18 @@ impl Loop {
                     }
                 }
                 row += rows;
+            }
+        }
+    }
+
+    /// Asks for what `block` will read in its own order, so that it is on its way while the product is made.
+    pub fn prefetch(&self, bases: Bases, (from, to): (usize, usize), (column, width): (usize, usize), columns: usize) {
+        for l in &self.loads {
+            let From::Direct(slot, offset) = &l.from else { continue };
+            let first = bases.at::<f32>(*slot).wrapping_offset(*offset).wrapping_add(column);
+            for row in from..to {
+                // A line has sixteen floats; the last may begin another.
+                for i in (0..width).step_by(16).chain([width - 1]) { prefetch(first.wrapping_add(row * columns + i)); }
             }
         }
     }
@@ -250,6 +308,16 @@ impl Loop {
             unsafe { (i.f)(at[i.dst as usize], at[a as usize], at[b as usize], at[c as usize], n) };
         }
     }
+}
+
+/// Brings a line nearer; any address will do.
+#[inline(always)]
+fn prefetch(p: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: it reads nothing that a program could see.
+    unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(p.cast()) };
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
 }
 
 /// # Safety

@@ -127,10 +127,14 @@ impl<T: Copy> Micro<T> {
 unsafe fn tiles<T: Copy, const R: usize>(a: Matrix<T>, m: usize, k: usize, from: usize, to: usize, out: *mut T) {
     // SAFETY: the caller's.
     unsafe {
-        for l in from..to {
-            let (src, dst) = (a.at(0, l), out.add(l * R));
-            for i in 0..m / R { *dst.add(i * R * k).cast::<[T; R]>() = *src.add(i * R).cast::<[T; R]>(); }
-            std::ptr::copy_nonoverlapping(src.add(m - m % R), dst.add((m - m % R) * k), m % R);
+        // Some columns at a time, so that a line is written whole and read while it is in the first cache.
+        for first in (from..to).step_by(8) {
+            let columns = first..to.min(first + 8);
+            for i in (0..m / R * R).step_by(R) {
+                for l in columns.clone() { *out.add(i * k + l * R).cast::<[T; R]>() = *a.at(i, l).cast::<[T; R]>(); }
+            }
+            let rest = m % R;
+            for l in columns { std::ptr::copy_nonoverlapping(a.at(m - rest, l), out.add((m - rest) * k + l * R), rest); }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Batched matrix products in fixed chunks: floats by the kernels of `panel`, integers by a plain loop.
 use crate::dtype::Element;
 use crate::exec::cpu::math::halves;
-use crate::exec::cpu::panel::{Matrix, Micro, Piece, DEPTH, PACKED};
+use crate::exec::cpu::panel::{Matrix, Micro, Piece, DEPTH, PACKED, TILED};
 use crate::exec::cpu::tile::Simd;
 use crate::exec::{Exec, Shared};
 use crate::{Array, DType, Error, Result};
@@ -26,6 +26,10 @@ pub fn matmul(exec: &Exec, a: &Array, b: &Array) -> Result<Array> {
 
 /// Multiply-adds of a chunk of panels; a chunk of less would not pay for waking a thread.
 const PIECE_WORK: usize = 1 << 18;
+
+/// Panels for which a left operand is packed that has more elements than the other number.
+const FEW: usize = 3;
+const NEAR: usize = 1 << 14;
 
 /// The product on our own kernels, in chunks of a panel's rows.
 fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Result<Array> {
@@ -54,6 +58,15 @@ fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Res
             unsafe { micro.pack(lb.matrix(pb, g), k, n, p, p + 1, ready.ptr().add(g * size)) };
         });
     }
+    // So is a left operand whose columns lie together, for more than a few panels: by tiles its lines would be read again and again.
+    let tiled = batch == 1 && count > FEW && m > 1 && la.strides[1] == 1 && la.strides[2] > 1 && la.strides[2].unsigned_abs() * k > NEAR;
+    let mut tiles: Vec<T> = exec.vec(if tiled { micro.tiled(m, k) } else { 0 });
+    let left = Shared::new(&mut tiles);
+    if tiled {
+        // SAFETY: as below; columns are disjoint.
+        exec.chunks(k, (PIECE_WORK / 8 / m).max(1), &|from, to| unsafe { micro.pack_left(la.matrix(pa, 0), m, k, from, to, left.ptr()) });
+    }
+    let step = if tiled { k } else { DEPTH.min(k) };
     exec.chunks(batch * count * strips, per_chunk, &|from, to| {
         let mut packed: Vec<T> = Vec::new();
         for i in from..to {
@@ -62,7 +75,8 @@ fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Res
             let whole = Piece { from: strip * rows, to: ((strip + 1) * rows).min(m), column, width: width.min(n - column), depth: k };
             // SAFETY: offsets and strides come from the arrays' own layouts; pieces of the result are disjoint.
             unsafe {
-                let (a, b) = (la.matrix(pa, g), lb.matrix(pb, g).from(0, column));
+                let a = if tiled { Matrix { data: left.ptr().cast_const(), rows: TILED, cols: 0 } } else { la.matrix(pa, g) };
+                let b = lb.matrix(pb, g).from(0, column);
                 let out = shared.ptr().add(g * m * n);
                 if near {
                     micro.run(whole, a, b.data, b.rows as usize, out, n, false);
@@ -72,17 +86,20 @@ fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Res
                     micro.run(whole, a, ready.ptr().add(g * size + column * k), PACKED, out, n, false);
                     continue;
                 }
-                packed.reserve(DEPTH.min(k) * width);
-                for l in (0..k).step_by(DEPTH) {
-                    let depth = DEPTH.min(k - l);
+                packed.reserve(step * width);
+                for l in (0..k).step_by(step) {
+                    let depth = step.min(k - l);
                     micro.pack(b.from(l, 0), depth, whole.width, 0, 1, packed.as_mut_ptr());
-                    micro.run(Piece { depth, ..whole }, a.from(0, l), packed.as_ptr(), PACKED, out, n, l > 0);
+                    micro.run(Piece { depth, ..whole }, if tiled { a } else { a.from(0, l) }, packed.as_ptr(), PACKED, out, n, l > 0);
                 }
             }
         }
     });
-    let packed = before.len();
-    drop(exec.array(before, &[packed])); // the next product uses its memory again
+    // The next product uses their memory again.
+    for packed in [before, tiles] {
+        let n = packed.len();
+        drop(exec.array(packed, &[n]));
+    }
     Ok(exec.array(out, &[batch, m, n]))
 }
 

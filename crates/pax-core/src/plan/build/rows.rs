@@ -31,6 +31,8 @@ const LONG: usize = 1 << 20;
 /// Pieces of a product take about so many nanoseconds, and are about so many where panels alone are fewer.
 const PIECE: f64 = 4000.0;
 const PIECES: usize = 12;
+/// Columns of a unit of a scatter.
+const COLUMNS: usize = 256;
 /// Units of phases whose kernels divide them as they like.
 pub(super) const MANY: usize = 64;
 
@@ -252,8 +254,9 @@ impl Builder<'_> {
         let fixed = |v: &View| v.shape.len() - at.batch;
         let mut reads: SmallVec<[(Slot, usize); 3]> = SmallVec::new();
         for v in x.iter().chain([&i, &u]) { reads.push(if at.batch > 0 { self.units_of(v, fixed(v)) } else { (v.slot, 1) }); }
-        // With one slice, units divide its columns; nothing may go on with a part of it.
-        let phase = if slices > 1 { self.choose(&reads, if at.batch > 0 { lay.batch } else { slices }, work) } else { self.phase(Kind::Alone, lay.inner.div_ceil(16), work) };
+        // With one slice, units divide its columns, which are long pieces of rows: short ones are a page apart, each in few lines of the
+        // cache. Nothing may go on with a part of it.
+        let phase = if slices > 1 { self.choose(&reads, if at.batch > 0 { lay.batch } else { slices }, work) } else { self.phase(Kind::Alone, (lay.inner / COLUMNS).max(2), work) };
         self.add(e, phase, &reads, |out| Body::kernel(Kernel::Scatter(Scatter { x: x.map(|x| (x.slot, x.offset)), fill, indices: (i.slot, i.offset), updates: (u.slot, u.offset), out, lay, clamp: at.outside == CLAMP })));
         Ok(true)
     }
