@@ -53,10 +53,13 @@ impl Ranges {
     }
 }
 
+/// About so many chunks, of equal units where these are few: the longest decides.
+fn even(chunks: usize, units: usize) -> usize { if units < 2 * chunks { units } else { chunks } }
+
 pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan {
     let Builder { simd, mut drafts, phases, made, mut sizes, mut constants, partials, fixed, .. } = b;
     let slots = made.len();
-    let mut chunks: Vec<usize> = phases.iter().map(|p| if p.work < ALONE { 1 } else { ((p.work / CHUNK) as usize).clamp(1, CHUNKS).min(p.units) }).collect();
+    let mut chunks: Vec<usize> = phases.iter().map(|p| if p.work < ALONE { 1 } else { even(((p.work / CHUNK) as usize).clamp(1, CHUNKS).min(p.units), p.units) }).collect();
     for p in &partials { chunks[p.2] = chunks[p.2].min(SUMS); }
     for (slot, one, phase) in partials { sizes[slot].0 = one * chunks[phase]; }
     // What groups read is known only now.
