@@ -165,6 +165,7 @@ function writeParam(at: number, p: Param): number {
 const camel = (name: string): string => name.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase());
 
 function write(row: number, operands: readonly TensorLike[], params: readonly Param[]): void {
+  verbs.tidy();
   claimMarks();
   let room = 1 + 3 * operands.length;
   for (const p of params) room += typeof p === "string" || Array.isArray(p) ? (p as string).length + 1 : 1;
@@ -239,6 +240,7 @@ export function adopt(t: Tensor): void {
 
 /** Objects for a verb that makes `count` tensors, and the arguments that hand them over: not more than a call may have. */
 export function targetsOf(count: number): readonly [targets: Tensor[], handed: object[]] {
+  verbs.tidy();
   const targets: Tensor[] = [];
   for (let i = 0; i < count; i++) targets.push(new Tensor());
   return [targets, count > 1000 ? [targets] : targets];

@@ -5,6 +5,8 @@ export interface Verbs {
   heap(): number;
   /** A turn of the event loop, where one is due: only then the collector's news of dead tensors arrive. */
   turn(): Promise<void> | undefined;
+  /** Frees what was dropped, where that is due. Before the objects of a call are made: V8 would keep them for long. */
+  tidy(): void;
   /** The array that numbers travel through, with room for `n` of them and what it held; where memory moves, `moved` is told the new one. */
   room(n: number, moved: (scratch: Float64Array) => void): Float64Array;
   make(bytes: Uint8Array, target: object): number;

@@ -15,22 +15,26 @@ const require = createRequire(import.meta.url);
 const platform = `${process.platform}-${process.arch}${process.platform === "linux" ? "-gnu" : ""}`;
 
 /** The native binary's verbs; its scratch is an array of ours. */
-interface Native extends Omit<Verbs, "room" | "turn" | "heap" | "binary"> { init(scratch: Float64Array, collect: () => void): number }
+interface Native extends Omit<Verbs, "room" | "turn" | "tidy" | "heap" | "binary"> { init(scratch: Float64Array, collect: () => void): number }
 
+/** Young objects are to be collected: the engine asks for it. */
+let due = false;
 let gc: ((options: { readonly type: "minor" }) => void) | undefined;
 
 /**
  * Collects young objects. V8 does so when its own young memory is full, which the small objects of large tensors never fill; told
- * of their bytes, it marks all objects instead. Contexts made after its flag is set have the function.
+ * of their bytes, it marks all objects instead. Contexts made after its flag is set have the function; the flag is the process's, so
+ * that another thread may take it back meanwhile: then the next time will do.
  */
 function collectYoung(): void {
+  due = false;
   if (gc === undefined) {
     const exposed = "gc" in globalThis;
     setFlagsFromString("--expose-gc");
-    gc = runInNewContext("gc") as NonNullable<typeof gc>;
+    gc = runInNewContext("globalThis.gc") as typeof gc;
     if (!exposed) setFlagsFromString("--no-expose-gc");
   }
-  gc({ type: "minor" });
+  gc?.({ type: "minor" });
 }
 
 /** Loads the native binary: the one built in this checkout, else the platform's package. Throws why there is none. */
@@ -46,11 +50,14 @@ function loadNative(): Verbs {
         heap: () => 0,
         // Finalizers run inside the collection.
         turn: () => undefined,
+        tidy() {
+          if (due) collectYoung();
+        },
         room(n) {
           const wider = new Float64Array(Math.max(n, scratch.length));
           wider.set(scratch);
           scratch = wider;
-          native.init(scratch, collectYoung);
+          native.init(scratch, () => { due = true; });
           return scratch;
         },
       };

@@ -167,6 +167,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   const verbs: Verbs = {
     binary: "wasm",
     heap: () => memory.buffer.byteLength,
+    tidy() {}, // finalizers run in turns of their own
     turn() {
       if (freshBytes < TURN_BYTES && freshTensors < TURN_TENSORS) return undefined;
       [freshBytes, freshTensors] = [0, 0];

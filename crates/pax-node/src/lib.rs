@@ -29,7 +29,7 @@ struct Instance {
     length: usize,
     /// Keeps the scratch's array alive.
     reference: sys::napi_ref,
-    /// A function that collects young objects, where the runtime has one.
+    /// A function that asks for a collection of young objects, where the runtime has one.
     collect: sys::napi_ref,
     /// Bytes that objects got since it was called.
     young: usize,
@@ -82,12 +82,12 @@ fn track(env: sys::napi_env, cell: &RefCell<Instance>, made: &Made, targets: &[s
     Ok(sum)
 }
 
-/// Collects young objects when enough was made.
+/// Asks for a collection of young objects when enough was made.
 fn collect(env: sys::napi_env, cell: &RefCell<Instance>) {
     let Ok(reference) = cell.try_borrow_mut().map(|mut i| if i.young < YOUNG || i.collect.is_null() { ptr::null_mut() } else { i.young = 0; i.collect }) else { return };
     if reference.is_null() { return; }
     let (mut f, mut this, mut out) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-    // SAFETY: the reference is of a function without arguments; the session is not borrowed, for finalizers run in it.
+    // SAFETY: the reference is of a function without arguments.
     unsafe {
         sys::napi_get_reference_value(env, reference, &mut f);
         sys::napi_get_undefined(env, &mut this);
@@ -115,7 +115,6 @@ fn call(env: sys::napi_env, info: sys::napi_callback_info, verb: Verb) -> sys::n
         let args = Args::of(env, info);
         let cell = instance(env)?;
         let (answer, relieved) = {
-            collect(env, cell);
             let mut i = cell.try_borrow_mut().map_err(|_| Error::internal("the engine was entered twice"))?;
             i.session.sweep();
             // SAFETY: `init` gave a Float64Array's memory of this length and holds a reference to it.
@@ -130,6 +129,7 @@ fn call(env: sys::napi_env, info: sys::napi_callback_info, verb: Verb) -> sys::n
         };
         let kept = track(env, cell, made, &args.objects(env, made.len()));
         if let Ok(mut i) = cell.try_borrow_mut() { i.young += made.iter().map(|m| m.1).sum::<usize>(); }
+        collect(env, cell);
         tell(env, *kept.as_ref().unwrap_or(&0) - relieved);
         kept.map(|_| Answer::Number(made.len() as f64))
     }));
