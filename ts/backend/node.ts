@@ -15,7 +15,13 @@ const require = createRequire(import.meta.url);
 const platform = `${process.platform}-${process.arch}${process.platform === "linux" ? "-gnu" : ""}`;
 
 /** The native binary's verbs; its scratch is an array of ours. */
-interface Native extends Omit<Verbs, "room" | "turn" | "tidy" | "heap" | "binary"> { init(scratch: Float64Array, collect: () => void): number }
+interface Native extends Omit<Verbs, "room" | "turn" | "tidy" | "heap" | "binary"> { init(scratch: Float64Array, collect?: () => void): number }
+
+/**
+ * Young objects are collected where that keeps memory flat. On Node 24, 5,000 eager steps of a small network grew by 13 to 19 MB with
+ * it, and by 11 to 14 where the engine tells V8 of more memory than there is: so it does there.
+ */
+const YOUNG = Number(process.versions.node.split(".")[0]) < 24;
 
 /** Young objects are to be collected: the engine asks for it. */
 let due = false;
@@ -57,7 +63,7 @@ function loadNative(): Verbs {
           const wider = new Float64Array(Math.max(n, scratch.length));
           wider.set(scratch);
           scratch = wider;
-          native.init(scratch, () => { due = true; });
+          native.init(scratch, YOUNG ? () => { due = true; } : undefined);
           return scratch;
         },
       };
