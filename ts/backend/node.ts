@@ -23,8 +23,10 @@ interface Native extends Omit<Verbs, "room" | "turn" | "tidy" | "heap" | "binary
  */
 const YOUNG = Number(process.versions.node.split(".")[0]) < 24;
 
-/** Young objects are to be collected: the engine asks for it. */
+/** Young objects are to be collected. */
 let due = false;
+/** The engine asks for it. */
+const ask = YOUNG ? (): void => { due = true; } : undefined;
 let gc: ((options: { readonly type: "minor" }) => void) | undefined;
 
 /**
@@ -63,7 +65,7 @@ function loadNative(): Verbs {
           const wider = new Float64Array(Math.max(n, scratch.length));
           wider.set(scratch);
           scratch = wider;
-          native.init(scratch, YOUNG ? () => { due = true; } : undefined);
+          native.init(scratch, ask);
           return scratch;
         },
       };

@@ -82,10 +82,15 @@ fn track(env: sys::napi_env, cell: &RefCell<Instance>, made: &Made, targets: &[s
     Ok(sum)
 }
 
-/// Asks for a collection of young objects when enough was made.
-fn collect(env: sys::napi_env, cell: &RefCell<Instance>) {
-    let Ok(reference) = cell.try_borrow_mut().map(|mut i| if i.young < YOUNG || i.collect.is_null() { ptr::null_mut() } else { i.young = 0; i.collect }) else { return };
-    if reference.is_null() { return; }
+/// Asks for a collection of young objects when enough was made: `bytes` more, which the collector is told as they are where it has one.
+fn collect(env: sys::napi_env, cell: &RefCell<Instance>, bytes: i64) {
+    let Ok(mut i) = cell.try_borrow_mut() else { return };
+    if i.collect.is_null() { return; }
+    i.young += bytes as usize;
+    if i.young < YOUNG { return; }
+    i.young = 0;
+    let reference = i.collect;
+    drop(i);
     let (mut f, mut this, mut out) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
     // SAFETY: the reference is of a function without arguments.
     unsafe {
@@ -128,9 +133,9 @@ fn call(env: sys::napi_env, info: sys::napi_callback_info, verb: Verb) -> sys::n
             return Ok(answer);
         };
         let kept = track(env, cell, made, &args.objects(env, made.len()));
-        if let Ok(mut i) = cell.try_borrow_mut() { i.young += made.iter().map(|m| m.1).sum::<usize>(); }
-        collect(env, cell);
-        tell(env, *kept.as_ref().unwrap_or(&0) - relieved);
+        let told = *kept.as_ref().unwrap_or(&0);
+        collect(env, cell, told);
+        tell(env, told - relieved);
         kept.map(|_| Answer::Number(made.len() as f64))
     }));
     let answer = answer.unwrap_or_else(|p| {

@@ -14,10 +14,6 @@ const BLOCK: usize = 48;
 /// would be in another page.
 const APART: usize = 1 << 18;
 
-/// Such an operand over more floats than this is packed once, for all panels, where there are more than a few: its lines would be
-/// read again and again from beyond the first cache.
-const AGAIN: usize = 1 << 14;
-
 /// A matrix for each index of the batch axes.
 pub struct Operand { pub slot: Slot, pub offset: isize, pub batch: SmallVec<[isize; 4]>, pub row: isize, pub col: isize }
 
@@ -43,12 +39,10 @@ pub struct Dot { pub micro: Micro, pub batch: Dims, pub m: usize, pub k: usize, 
 impl Dot {
     pub fn panels(&self) -> usize { self.n.div_ceil(self.micro.width) }
     pub fn room(&self) -> usize { self.k * self.micro.width + self.copied() }
-    /// True if the left operand's columns lie together, over so many floats.
-    fn down(&self, floats: usize) -> bool { self.a.row == 1 && self.a.col > 1 && self.a.col.unsigned_abs() * self.k >= floats && self.m > 1 }
     /// True if the left operand is better packed before the product begins.
-    pub fn packs_left(&self) -> bool { self.down(AGAIN) && self.panels() > 3 }
+    pub fn packs_left(&self) -> bool { self.micro.packs_left((self.a.row, self.a.col), self.m, self.k, self.n) }
     /// Floats of the copy of a block of rows of the left operand.
-    fn copied(&self) -> usize { if matches!(self.left, Packed::Own) && self.down(APART) { BLOCK * self.k } else { 0 } }
+    fn copied(&self) -> usize { if matches!(self.left, Packed::Own) && self.a.row == 1 && self.a.col > 1 && self.a.col.unsigned_abs() * self.k >= APART && self.m > 1 { BLOCK * self.k } else { 0 } }
 
     /// Rows `from..to` of the left operand, where `from` begins a tile; copied together where their elements lie far apart.
     /// # Safety

@@ -88,6 +88,12 @@ impl<T: Copy> Micro<T> {
         }
     }
 
+    /// True if a left operand `[m, k]` with these strides is better packed before it meets `n` columns: its columns lie together, and
+    /// its lines would be read again from beyond the first cache for each of more than a few panels.
+    pub fn packs_left(&self, (rows, cols): (isize, isize), m: usize, k: usize, n: usize) -> bool {
+        rows == 1 && cols > 1 && m > 1 && n.div_ceil(self.width) > 3 && cols.unsigned_abs() * k >= 1 << 14
+    }
+
     /// Elements of a packed left operand `[m, k]`.
     pub fn tiled(&self, m: usize, k: usize) -> usize { m.next_multiple_of(self.rows).saturating_mul(k) }
 

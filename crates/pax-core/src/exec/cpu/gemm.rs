@@ -27,10 +27,6 @@ pub fn matmul(exec: &Exec, a: &Array, b: &Array) -> Result<Array> {
 /// Multiply-adds of a chunk of panels; a chunk of less would not pay for waking a thread.
 const PIECE_WORK: usize = 1 << 18;
 
-/// Panels for which a left operand is packed that has more elements than the other number.
-const FEW: usize = 3;
-const NEAR: usize = 1 << 14;
-
 /// The product on our own kernels, in chunks of a panel's rows.
 fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Result<Array> {
     let ([batch, m, k], n) = (match a.shape[..] { [x, y, z] => [x, y, z], _ => return Err(Error::internal("matmul takes rank 3")) }, b.shape[2]);
@@ -58,8 +54,8 @@ fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Res
             unsafe { micro.pack(lb.matrix(pb, g), k, n, p, p + 1, ready.ptr().add(g * size)) };
         });
     }
-    // So is a left operand whose columns lie together, for more than a few panels: by tiles its lines would be read again and again.
-    let tiled = batch == 1 && count > FEW && m > 1 && la.strides[1] == 1 && la.strides[2] > 1 && la.strides[2].unsigned_abs() * k > NEAR;
+    // So may be the left operand.
+    let tiled = batch == 1 && micro.packs_left((la.strides[1], la.strides[2]), m, k, n);
     let mut tiles: Vec<T> = exec.vec(if tiled { micro.tiled(m, k) } else { 0 });
     let left = Shared::new(&mut tiles);
     if tiled {

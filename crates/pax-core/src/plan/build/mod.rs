@@ -100,7 +100,7 @@ struct Builder<'a> {
     made: Vec<Option<usize>>,
     sizes: Vec<(usize, DType)>,
     constants: HashMap<Slot, Array>,
-    /// Operands of products that lie in panels or blocks.
+    /// Operands of products that are packed.
     packs: Vec<(PackKey, Slot)>,
     /// Results of chunks: slot, elements of one, phase.
     partials: Vec<(Slot, usize, usize)>,
