@@ -88,9 +88,9 @@ fn tiles(c: &mut Criterion) {
     let mut group = c.benchmark_group("tile");
     let (x, mut out) = (numbers(256), vec![0f32; 256]);
     group.throughput(Throughput::Elements(256));
-    for (name, f) in [("exp", tile::exp_ as fn(Simd) -> tile::TileFn), ("tanh", tile::tanh_), ("sigmoid", tile::sigmoid_), ("log", tile::log_), ("relu", tile::relu)] {
+    for (name, f) in [("exp", tile::exp_ as fn(Simd) -> tile::Function), ("tanh", tile::tanh_), ("sigmoid", tile::sigmoid_), ("log", tile::log_), ("relu", tile::relu)] {
         for simd in Simd::levels() {
-            let f = f(simd);
+            let f = f(simd).run;
             // SAFETY: all hold 256 numbers.
             group.bench_function(BenchmarkId::new(name, format!("{simd:?}")), |b| b.iter(|| unsafe { f(out.as_mut_ptr(), x.as_ptr(), x.as_ptr(), x.as_ptr(), 256) }));
         }

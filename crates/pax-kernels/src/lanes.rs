@@ -33,9 +33,9 @@ pub trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = S
 
 /// Adding it rounds to a whole number in the low bits of the mantissa.
 const ROUND: f32 = 12_582_912.0;
-const ROUND_BITS: i32 = ROUND.to_bits() as i32;
+pub(crate) const ROUND_BITS: i32 = ROUND.to_bits() as i32;
 /// Of sqrt(1/2).
-const HALF_BITS: i32 = 0x3f35_04f3;
+pub(crate) const HALF_BITS: i32 = 0x3f35_04f3;
 
 impl Lanes for f32 {
     type Mask = bool;

@@ -2,6 +2,8 @@
 //! build, the others for size in WebAssembly. So what is generic over element types is reached from outside by functions that are
 //! not: code belongs to the crate that instantiates it.
 pub mod chunk;
+#[cfg(target_arch = "x86_64")]
+mod code;
 pub mod conv;
 pub mod dtype;
 pub mod fold;

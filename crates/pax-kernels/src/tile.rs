@@ -2,6 +2,8 @@
 //! Bools are 0 and 1 in a tile.
 use std::sync::OnceLock;
 
+#[cfg(target_arch = "x86_64")]
+use super::code::trace::Sym;
 use super::lanes::{self, Lanes};
 
 /// `dst[i] = f(a[i], b[i], c[i])` for `n` elements; operands that a function does not have are not read.
@@ -9,6 +11,21 @@ use super::lanes::{self, Lanes};
 /// # Safety
 /// The operands that it has hold `n` elements, and `dst` overlaps none of them.
 pub type TileFn = unsafe fn(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize);
+
+/// A function for tiles, and what it does with symbols, if there is code for that.
+#[derive(Clone, Copy)]
+pub struct Function {
+    pub run: TileFn,
+    #[cfg(target_arch = "x86_64")]
+    pub trace: Option<fn([Sym; 3]) -> Sym>,
+}
+
+impl Function {
+    /// One that runs over tiles only.
+    pub const fn plain(run: TileFn) -> Function {
+        Function { run, #[cfg(target_arch = "x86_64")] trace: None }
+    }
+}
 
 /// Copies a few floats: a row of a block.
 ///
@@ -44,7 +61,7 @@ impl Simd {
         *LEVEL.get_or_init(|| Simd::machine().min(wanted()))
     }
 
-    fn machine() -> Simd {
+    pub(crate) fn machine() -> Simd {
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") { return Simd::Avx512; }
@@ -62,7 +79,7 @@ impl Simd {
 macro_rules! tiles {
     ($unrolled:literal: $($name:ident($a:ident $(, $b:ident $(, $c:ident)?)?) = $e:expr;)*) => { $(
         #[inline(never)]
-        pub fn $name(simd: Simd) -> TileFn {
+        pub fn $name(simd: Simd) -> Function {
             #[inline(always)]
             #[allow(unused_variables, dead_code)]
             #[cfg(not(target_feature = "simd128"))]
@@ -111,13 +128,24 @@ macro_rules! tiles {
             #[target_feature(enable = "avx2,fma")]
             unsafe fn avx2(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) { unsafe { body::<true>(dst, a, b, c, n) } }
             unsafe fn base(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) { unsafe { body::<false>(dst, a, b, c, n) } }
-            match simd {
+            #[cfg(target_arch = "x86_64")]
+            fn trace([$a, b, c]: [Sym; 3]) -> Sym {
+                #[allow(dead_code)]
+                type T = Sym;
+                #[allow(dead_code)]
+                const F: bool = true;
+                let _ = (b, c);
+                $(let $b = b; $(let $c = c;)?)?
+                $e
+            }
+            let run = match simd {
                 #[cfg(target_arch = "x86_64")]
                 Simd::Avx512 => avx512,
                 #[cfg(target_arch = "x86_64")]
                 Simd::Avx2 => avx2,
                 _ => base,
-            }
+            };
+            Function { run, #[cfg(target_arch = "x86_64")] trace: Some(trace) }
         }
     )* };
 }
@@ -165,10 +193,10 @@ tiles! { 1:
 mod tests {
     use super::*;
 
-    fn run(f: fn(Simd) -> TileFn, simd: Simd, x: &[f32]) -> Vec<f32> {
+    fn run(f: fn(Simd) -> Function, simd: Simd, x: &[f32]) -> Vec<f32> {
         let mut out = vec![7.0; x.len()];
         // SAFETY: the lengths agree.
-        unsafe { f(simd)(out.as_mut_ptr(), x.as_ptr(), x.as_ptr(), x.as_ptr(), x.len()) };
+        unsafe { (f(simd).run)(out.as_mut_ptr(), x.as_ptr(), x.as_ptr(), x.as_ptr(), x.len()) };
         out
     }
     /// The distance in units of the last place of the right result.
@@ -184,7 +212,7 @@ mod tests {
         let points = |lo: f64, hi: f64| (0..200_000).map(|i| (lo + (hi - lo) * i as f64 / 200_000.0) as f32).collect::<Vec<f32>>();
         for simd in Simd::levels() {
             for (f, exact, lo, hi, most) in [
-                (exp_ as fn(Simd) -> TileFn, f64::exp as fn(f64) -> f64, -105.0, 90.0, 1.5),
+                (exp_ as fn(Simd) -> Function, f64::exp as fn(f64) -> f64, -105.0, 90.0, 1.5),
                 (tanh_, f64::tanh, -12.0, 12.0, 2.5),
                 (log_, f64::ln, 1e-40, 10.0, 2.0),
                 (sigmoid_, |x| 1.0 / (1.0 + (-x).exp()), -80.0, 80.0, 3.0),
@@ -203,7 +231,7 @@ mod tests {
         let x = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, 1e-42, -1.0, 200.0, -200.0];
         for simd in Simd::levels() {
             let bits = |v: Vec<f32>| v.into_iter().map(|v| if v.is_nan() { u32::MAX } else { v.to_bits() }).collect::<Vec<_>>();
-            for (f, exact) in [(exp_ as fn(Simd) -> TileFn, f32::exp as fn(f32) -> f32), (tanh_, f32::tanh), (relu, |x: f32| if x <= 0.0 { 0.0 } else { x }), (sqrt, f32::sqrt)] {
+            for (f, exact) in [(exp_ as fn(Simd) -> Function, f32::exp as fn(f32) -> f32), (tanh_, f32::tanh), (relu, |x: f32| if x <= 0.0 { 0.0 } else { x }), (sqrt, f32::sqrt)] {
                 let (got, want) = (run(f, simd, &x), x.map(exact).to_vec());
                 for (g, w) in got.iter().zip(&want) { assert!(g == w || (g.is_nan() && w.is_nan()) || (g - w).abs() <= 1e-6 * w.abs(), "{simd:?} {got:?} {want:?}"); }
             }
@@ -211,7 +239,7 @@ mod tests {
             assert!(logs[0].is_nan() && logs[1] == f32::INFINITY && logs[2].is_nan() && logs[3] == f32::NEG_INFINITY && logs[4] == f32::NEG_INFINITY && logs[6].is_nan(), "{logs:?}");
             // The same element gives the same bits wherever it lies in a tile.
             let many: Vec<f32> = (0..67).map(|i| (i % 9) as f32 - 4.3).collect();
-            for f in [exp_ as fn(Simd) -> TileFn, tanh_, sigmoid_, log_] {
+            for f in [exp_ as fn(Simd) -> Function, tanh_, sigmoid_, log_] {
                 let all = bits(run(f, simd, &many));
                 for i in 9..67 { assert_eq!(all[i], all[i % 9]); }
             }

@@ -1,11 +1,11 @@
 //! Element-wise functions over tiles of int32, which lie in the four bytes of a tile's elements; bools are 0.0 and 1.0.
 //! Not inlined, as those of `tile`.
-use super::tile::TileFn;
+use super::tile::Function;
 
 macro_rules! ints {
     ($($name:ident($a:ident $(, $b:ident)?) -> $to:ty = $e:expr;)*) => { $(
         /// # Safety
-        /// As every `TileFn`.
+        /// As every `tile::TileFn`.
         #[allow(unused_variables)]
         #[inline(never)]
         unsafe fn $name(dst: *mut f32, a: *const f32, b: *const f32, _c: *const f32, n: usize) {
@@ -46,13 +46,13 @@ unsafe fn of_bool(dst: *mut f32, a: *const f32, _b: *const f32, _c: *const f32, 
 }
 
 /// The function of a row on int32 operands, if there is one.
-pub fn of(name: &str) -> Option<TileFn> {
-    Some(match name {
+pub fn of(name: &str) -> Option<Function> {
+    Some(Function::plain(match name {
         "add" => add, "sub" => sub, "mul" => mul, "maximum" => maximum, "minimum" => minimum, "neg" => neg,
         "equal" => equal, "not_equal" => not_equal, "less" => less, "less_equal" => less_equal, "greater" => greater, "greater_equal" => greater_equal,
         _ => return None,
-    })
+    }))
 }
 /// int32 to float32, and bool to int32.
-pub const TO_FLOAT: TileFn = to_float;
-pub const OF_BOOL: TileFn = of_bool;
+pub const TO_FLOAT: Function = Function::plain(to_float);
+pub const OF_BOOL: Function = Function::plain(of_bool);

@@ -1,7 +1,7 @@
 //! Products of f32 matrices inside plans: by rows, for chunks that go on with them, or by panels with a loop behind.
 use smallvec::SmallVec;
 
-use super::loops::{Loop, TILE};
+use super::loops::{Loop, STRIDE};
 use super::{part, Bases, Slot};
 use crate::panel::{Matrix, Micro, Piece, PACKED, TILED};
 use crate::tile::copy_few;
@@ -110,7 +110,7 @@ pub struct Product { pub dot: Dot, pub strips: usize, pub behind: Option<Loop> }
 
 impl Product {
     pub fn pieces(&self) -> usize { self.dot.panels() * self.strips }
-    pub fn room(&self) -> usize { self.dot.room() + self.behind.as_ref().map_or(0, |l| BLOCK * self.dot.micro.width + l.tiles * TILE) }
+    pub fn room(&self) -> usize { self.dot.room() + self.behind.as_ref().map_or(0, |l| BLOCK * self.dot.micro.width + l.tiles * STRIDE) }
 
     /// # Safety
     /// As `Kernel::run`.

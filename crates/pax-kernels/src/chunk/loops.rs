@@ -3,17 +3,25 @@
 use smallvec::SmallVec;
 
 use super::{Bases, Slot};
-use crate::tile::{copy_few, TileFn};
+#[cfg(target_arch = "x86_64")]
+use crate::code::{self, Code};
+use crate::tile::{copy_few, Function, Simd};
 
 /// Elements of a tile.
 pub const TILE: usize = 512;
+/// Floats from one tile to the next: not a part of a page, or the same elements of all tiles would want the same places in the cache.
+pub const STRIDE: usize = TILE + 16;
+/// Elements of a loop that is worth machine code of its own.
+const COMPILED: usize = 16;
+/// Floats of an operand that is one number: a vector for code, a tile for functions.
+const VECTOR: usize = 8;
 /// Tiles that a range has room for: registers.
 pub const ROOM: usize = 48;
 
 /// A place in the pointer table: registers first, then (from `ROOM` on) operands and results that are used where they lie.
 pub type Id = u8;
 
-pub struct Instr { pub f: TileFn, pub dst: Id, pub src: [Id; 3] }
+pub struct Instr { pub f: Function, pub dst: Id, pub src: [Id; 3] }
 
 /// An axis of a strided source; outside `low..low + size` it has the padding's value.
 #[derive(Clone, Debug, PartialEq)]
@@ -185,19 +193,41 @@ pub enum How {
 pub struct Store { pub id: Id, pub slot: Slot, pub how: How }
 
 /// `tiles`: with those that a block uses for what a range reads and writes where it lies.
-pub struct Loop { pub size: usize, pub registers: usize, pub tiles: usize, pub loads: Vec<Load>, pub instrs: Vec<Instr>, pub stores: Vec<Store> }
+pub struct Loop {
+    pub size: usize, pub registers: usize, pub tiles: usize, pub loads: Vec<Load>, pub instrs: Vec<Instr>, pub stores: Vec<Store>,
+    #[cfg(target_arch = "x86_64")]
+    code: Option<Code>,
+}
 
 type Table = [*mut f32; 256];
 
 impl Loop {
+    pub fn new(simd: Simd, size: usize, (registers, tiles): (usize, usize), loads: Vec<Load>, instrs: Vec<Instr>, stores: Vec<Store>) -> Loop {
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = simd;
+        Loop {
+            #[cfg(target_arch = "x86_64")]
+            code: if simd >= Simd::Avx2 && size >= COMPILED { compile(&loads, &instrs, &stores) } else { None },
+            size, registers, tiles, loads, instrs, stores,
+        }
+    }
+
+    /// True if it has code of its own.
+    pub fn is_compiled(&self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.code.is_some();
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
     /// # Safety
     /// `bases` are as the plan says, and nobody else writes the elements `from..to` of the results.
     pub unsafe fn range(&self, bases: Bases, from: usize, to: usize) {
         if from >= to { return; }
-        let mut room = std::mem::MaybeUninit::<[f32; ROOM * TILE]>::uninit();
+        let mut room = std::mem::MaybeUninit::<[f32; ROOM * STRIDE]>::uninit();
         let mut at: Table = [std::ptr::null_mut(); 256];
         let room = room.as_mut_ptr().cast::<f32>();
-        let own = |room: *mut f32, id: Id| room.wrapping_add(id as usize * TILE);
+        let own = |room: *mut f32, id: Id| room.wrapping_add(id as usize * STRIDE);
         // Operands that every tile sees alike are read once.
         let mut repeats = [false; ROOM];
         for l in &self.loads { if let From::Walk(w) = &l.from { repeats[l.id as usize] = w.repeats(from); } }
@@ -215,12 +245,12 @@ impl Loop {
                         _ => {}
                     }
                 }
-                for s in &self.stores { if s.how == How::There { at[s.id as usize] = bases.at::<f32>(s.slot).wrapping_add(start); } }
+                for s in &self.stores { if self.is_there(s) { at[s.id as usize] = bases.at::<f32>(s.slot).wrapping_add(start); } }
                 self.tile(&at, n);
                 for s in &self.stores {
                     match s.how {
-                        How::There => {}
-                        How::Late => std::ptr::copy_nonoverlapping(at[s.id as usize].cast_const(), bases.at::<f32>(s.slot).wrapping_add(start), n),
+                        _ if self.is_there(s) => {}
+                        How::There | How::Late => std::ptr::copy_nonoverlapping(at[s.id as usize].cast_const(), bases.at::<f32>(s.slot).wrapping_add(start), n),
                         How::Bools => to_bools(at[s.id as usize], bases.at::<u8>(s.slot).wrapping_add(start), n),
                     }
                 }
@@ -287,7 +317,7 @@ impl Loop {
     unsafe fn begin(&self, bases: Bases, at: &mut Table, room: *mut f32, tiles: usize) {
         // SAFETY: the room has so many tiles.
         unsafe {
-            for (r, p) in at.iter_mut().enumerate().take(tiles) { *p = room.add(r * TILE); }
+            for (r, p) in at.iter_mut().enumerate().take(tiles) { *p = room.add(r * STRIDE); }
             for l in &self.loads {
                 let value = match &l.from {
                     From::Constant(bits) => f32::from_bits(*bits),
@@ -295,19 +325,51 @@ impl Loop {
                     From::Reciprocal(slot, offset) => 1.0 / *bases.at::<f32>(*slot).wrapping_offset(*offset),
                     _ => continue,
                 };
-                std::slice::from_raw_parts_mut(at[l.id as usize], TILE).fill(value);
+                std::slice::from_raw_parts_mut(at[l.id as usize], if self.is_compiled() { VECTOR } else { TILE }).fill(value);
             }
         }
     }
 
+    /// True if a range makes the result where it lies: code writes it when it has read its operands.
+    fn is_there(&self, s: &Store) -> bool { s.how == How::There || s.how == How::Late && self.is_compiled() }
+
     #[inline]
     unsafe fn tile(&self, at: &Table, n: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(code) = &self.code {
+            // SAFETY: as below; one number is a vector of them.
+            unsafe { code.run(at, n) };
+            return;
+        }
         for i in &self.instrs {
             let [a, b, c] = i.src;
             // SAFETY: operands and result are tiles of at least `n` elements.
-            unsafe { (i.f)(at[i.dst as usize], at[a as usize], at[b as usize], at[c as usize], n) };
+            unsafe { (i.f.run)(at[i.dst as usize], at[a as usize], at[b as usize], at[c as usize], n) };
         }
     }
+}
+
+/// What the functions do one after the other, as one function.
+#[cfg(target_arch = "x86_64")]
+fn compile(loads: &[Load], instrs: &[Instr], stores: &[Store]) -> Option<Code> {
+    use code::trace::{trace, Op, Sym};
+    let (ops, outputs) = trace(|| {
+        let mut at = [None; 256];
+        for l in loads {
+            at[l.id as usize] = Some(Sym::of(match l.from {
+                From::Constant(bits) => Op::Constant(bits),
+                From::Splat(..) | From::Reciprocal(..) => Op::Splat(l.id),
+                From::Direct(..) | From::Walk(_) | From::Tile => Op::Load(l.id),
+            }));
+        }
+        for i in instrs {
+            // Operands that a function does not have are not read.
+            let args = i.src.map(|s| at[s as usize].unwrap_or(Sym(0)));
+            at[i.dst as usize] = Some((i.f.trace?)(args));
+        }
+        stores.iter().map(|s| Some(code::Output { value: at[s.id as usize]?.0, id: s.id, last: s.how == How::Late })).collect::<Option<Vec<_>>>()
+    })?;
+    Code::new(&ops, &outputs?)
 }
 
 /// Brings a line nearer; any address will do.

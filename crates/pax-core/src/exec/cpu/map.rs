@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use crate::array::Walk;
 use crate::dtype::Element;
-use crate::exec::cpu::tile::{Simd, TileFn};
+use crate::exec::cpu::tile::{Simd, Function};
 use crate::exec::Exec;
 use crate::{dispatch_size, Array, DType, Result};
 
@@ -68,9 +68,9 @@ pub fn map2<T: Element, U: Element, O: Element>(exec: &Exec, dtype: DType, a: &A
 }
 
 /// A tile function of f32 arrays of one shape.
-pub fn tiled<const K: usize>(exec: &Exec, f: fn(Simd) -> TileFn, xs: [&Array; K]) -> Result<Array> {
+pub fn tiled<const K: usize>(exec: &Exec, f: fn(Simd) -> Function, xs: [&Array; K]) -> Result<Array> {
     for x in xs { x.check_stored(DType::F32)?; }
-    let f = f(Simd::detect());
+    let f = f(Simd::detect()).run;
     Ok(apply(exec, DType::F32, xs, &|x, out, n| {
         let operand = |k: usize| x[k.min(K - 1)].cast::<f32>();
         // SAFETY: as above; operands that the function does not have are not read.

@@ -4,7 +4,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use half::{bf16, f16};
 
 use crate::exec::cpu::map::{map1, map2, tiled};
-use crate::exec::cpu::tile::{Simd, TileFn};
+use crate::exec::cpu::tile::{Simd, Function};
 use crate::exec::Exec;
 use crate::dtype::Element;
 use crate::{dispatch_wide, Array, DType, Error, Result};
@@ -118,12 +118,12 @@ fn erfinv(x: f64) -> f64 {
 pub trait Map1: Sync {
     fn f<R: Real>(&self, x: R) -> R;
     /// How it is computed for f32 where fused loops compute it, too: both give the same bits.
-    fn tile(&self) -> Option<fn(Simd) -> TileFn> { None }
+    fn tile(&self) -> Option<fn(Simd) -> Function> { None }
 }
 /// A function of two numbers, for every float dtype.
 pub trait Map2: Sync {
     fn f<R: Real>(&self, x: R, y: R) -> R;
-    fn tile(&self) -> Option<fn(Simd) -> TileFn> { None }
+    fn tile(&self) -> Option<fn(Simd) -> Function> { None }
 }
 
 fn not_float<T>(dtype: DType) -> Result<T> { Err(Error::dtype(format!("it takes floats, not {}: cast first", dtype.name()))) }

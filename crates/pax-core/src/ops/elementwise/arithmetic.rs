@@ -2,7 +2,7 @@
 use crate::dtype::Element;
 use crate::exec::cpu::map::{map2, tiled};
 use crate::exec::cpu::math::{halves, real2, Map2, Real};
-use crate::exec::cpu::tile::{self, Simd, TileFn};
+use crate::exec::cpu::tile::{self, Simd, Function};
 use crate::exec::Exec;
 use crate::ops::elementwise::{float, number};
 use crate::ops::samples::{elementwise, Domain};
@@ -18,7 +18,7 @@ macro_rules! real2_struct {
         struct $F;
         impl Map2 for $F {
             #[inline(always)] fn f<R: Real>(&self, $x: R, $y: R) -> R { $value }
-            $(fn tile(&self) -> Option<fn(Simd) -> TileFn> { Some($tile) })?
+            $(fn tile(&self) -> Option<fn(Simd) -> Function> { Some($tile) })?
         }
     };
 }

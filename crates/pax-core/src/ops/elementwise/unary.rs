@@ -2,7 +2,7 @@
 use crate::dtype::Element;
 use crate::exec::cpu::map::{map1, tiled};
 use crate::exec::cpu::math::{halves, real1, Map1, Real};
-use crate::exec::cpu::tile::{self, Simd, TileFn};
+use crate::exec::cpu::tile::{self, Simd, Function};
 use crate::exec::Exec;
 use crate::ops::elementwise::{float, number};
 use crate::ops::samples::{elementwise, Domain};
@@ -22,7 +22,7 @@ macro_rules! float_row {
                 struct F;
                 impl Map1 for F {
                     #[inline(always)] fn f<R: Real>(&self, $v: R) -> R { $value }
-                    $(fn tile(&self) -> Option<fn(Simd) -> TileFn> { Some($tile) })?
+                    $(fn tile(&self) -> Option<fn(Simd) -> Function> { Some($tile) })?
                 }
                 Ok(smallvec![real1(exec, &xs[0], F)?])
             } }),

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::tiles::{cost, tile_of};
 use super::{gcd, Body, Builder, Kind, Value, UNITS};
-use crate::exec::cpu::tile::{self, Simd, TileFn};
+use crate::exec::cpu::tile::{self, Simd, Function};
 use crate::plan::kernels::loops::{Axis, From, How, Id, Instr, Load, Loop, Store, Walk, ROOM};
 use crate::plan::view::{Place, Slot, View};
 use crate::program::Equation;
@@ -24,7 +24,7 @@ impl Source {
 
 #[derive(Clone)]
 pub(super) enum Arg { Expr(usize), Source(Rc<Source>) }
-pub(super) struct Expr { name: &'static str, f: TileFn, args: SmallVec<[Arg; 3]>, dtype: DType, slot: Option<Slot> }
+pub(super) struct Expr { name: &'static str, f: Function, args: SmallVec<[Arg; 3]>, dtype: DType, slot: Option<Slot> }
 
 /// A loop while it grows. `tile`: the first expression is what the product before it made.
 pub(super) struct Group { pub shape: Dims, pub exprs: Vec<Expr>, pub tile: bool, loads: usize, floats: HashMap<usize, usize> }
@@ -53,7 +53,7 @@ impl Group {
 pub(super) enum Operand { Expr { draft: usize, index: usize }, Floating(usize), Source(Rc<Source>) }
 
 /// An expression of what is there from the start; `settled` once it had to lie in memory.
-pub(super) struct Float { name: &'static str, f: TileFn, args: SmallVec<[Operand; 3]>, dtype: DType, shape: Dims, count: usize, cost: f64, settled: Option<(usize, usize)> }
+pub(super) struct Float { name: &'static str, f: Function, args: SmallVec<[Operand; 3]>, dtype: DType, shape: Dims, count: usize, cost: f64, settled: Option<(usize, usize)> }
 
 /// Most expressions and loads of a group: they have to fit into the room and the pointer table.
 const EXPRS: usize = 32;
@@ -116,7 +116,7 @@ impl Builder<'_> {
     /// Nanoseconds that an element takes, with the floating operands that are made for it.
     fn cost(&self, name: &str, args: &[Operand]) -> f64 { cost(name) + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].cost } else { 0.0 }).sum::<f64>() }
 
-    fn express(&mut self, name: &'static str, f: TileFn, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> Value {
+    fn express(&mut self, name: &'static str, f: Function, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> Value {
         let early = |a: &Operand| match a {
             Operand::Floating(i) => self.floats[*i].shape[..] == *shape,
             Operand::Source(s) => match &**s { Source::Place(Place::View(v), _) => self.early(v.slot), Source::Place(..) => true, Source::Padded { .. } | Source::Reciprocal(_) => false },
@@ -212,7 +212,7 @@ impl Builder<'_> {
     }
 
     /// Adds an expression to the loop that makes one of its operands, to another of its phase, or to a new one.
-    fn join(&mut self, name: &'static str, f: TileFn, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> (usize, usize) {
+    fn join(&mut self, name: &'static str, f: Function, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> (usize, usize) {
         let work = shape.iter().product::<usize>() as f64 * self.cost(name, &args);
         let last = args.iter().filter_map(|a| if let Operand::Expr { draft, .. } = a { Some((self.drafts[*draft].phase, *draft)) } else { None }).max();
         let found = last.and_then(|(_, d)| self.joins(d, &args, shape).map(|u| (d, u)));
@@ -245,7 +245,7 @@ impl Builder<'_> {
         }
     }
 
-    fn push(&mut self, draft: usize, name: &'static str, f: TileFn, args: &[Operand], dtype: DType) -> usize {
+    fn push(&mut self, draft: usize, name: &'static str, f: Function, args: &[Operand], dtype: DType) -> usize {
         let args = args.iter().map(|a| match a {
             Operand::Expr { draft: d, index } if *d == draft => Arg::Expr(*index),
             Operand::Expr { draft: d, index } => {
@@ -313,7 +313,7 @@ fn join_products(exprs: &mut Vec<Expr>, simd: Simd) {
     let mut gone = vec![false; exprs.len()];
     for i in 0..exprs.len() {
         let product = |k: usize| match exprs[i].args.get(k) { Some(Arg::Expr(p)) if exprs[*p].name == "mul" && exprs[*p].dtype == DType::F32 && exprs[*p].slot.is_none() && uses[*p] == 1 && !gone[*p] => Some(*p), _ => None };
-        let (k, f): (usize, fn(Simd) -> TileFn) = match exprs[i].name {
+        let (k, f): (usize, fn(Simd) -> Function) = match exprs[i].name {
             "add" if product(1).is_some() => (1, tile::add_product),
             "add" if product(0).is_some() => (0, tile::add_product),
             "sub" if product(1).is_some() => (1, tile::sub_product),
@@ -378,5 +378,5 @@ pub(super) fn finish(group: Group, simd: Simd, over: &[Slot]) -> Loop {
             if dies && (ids[k] as usize) < ROOM && x.slot.is_none() && !free.contains(&ids[k]) { free.push(ids[k]); }
         }
     }
-    Loop { size: shape.iter().product(), registers, tiles: pointers, loads, instrs, stores }
+    Loop::new(simd, shape.iter().product(), (registers, pointers), loads, instrs, stores)
 }

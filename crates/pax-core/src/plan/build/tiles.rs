@@ -1,10 +1,10 @@
 //! Which function of loops computes an equation, and what an element costs.
-use crate::exec::cpu::tile::{self, Simd, TileFn};
+use crate::exec::cpu::tile::{self, Simd, Function};
 use crate::exec::cpu::tile_int;
 use crate::program::Equation;
 use crate::{Aval, DType};
 
-fn float_of(name: &str, simd: Simd) -> Option<TileFn> {
+fn float_of(name: &str, simd: Simd) -> Option<Function> {
     Some(match name {
         "add" => tile::add, "sub" => tile::sub, "mul" => tile::mul, "div" => tile::div, "maximum" => tile::maximum, "minimum" => tile::minimum,
         "neg" => tile::neg, "abs" => tile::abs, "square" => tile::square, "relu" => tile::relu, "sqrt" => tile::sqrt, "rsqrt" => tile::rsqrt,
@@ -17,7 +17,7 @@ fn float_of(name: &str, simd: Simd) -> Option<TileFn> {
 }
 
 /// The function of an equation whose operands and result have four bytes, or are bools.
-pub fn tile_of(e: &Equation, avals: &[Aval], simd: Simd) -> Option<TileFn> {
+pub fn tile_of(e: &Equation, avals: &[Aval], simd: Simd) -> Option<Function> {
     let out = avals[*e.outputs.first()? as usize].dtype;
     let dtypes: smallvec::SmallVec<[DType; 3]> = e.inputs.iter().map(|&v| avals[v as usize].dtype).collect();
     let fits = |d: &DType| matches!(d, DType::F32 | DType::I32 | DType::Bool);

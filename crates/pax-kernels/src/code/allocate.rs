@@ -1,0 +1,328 @@
+//! From operations to instructions: which vector is in which register. One that finds none free takes that whose value is
+//! needed last (Belady, 1966).
+use super::assembler::{Assembler, General, Map, Place, Vector, RAX, RCX, RDI, RSI, RSP};
+use super::trace::{One, Op, Two, Value};
+use super::Output;
+use crate::chunk::loops::Id;
+
+/// Vector registers for values; the last one holds the mask of the elements that are left at the end.
+const VALUES: usize = 15;
+const MASK: Vector = 15;
+/// Elements and bytes of a vector.
+const LANES: i32 = 8;
+const BYTES: i32 = 32;
+/// Registers for addresses: those that a function may use, then those that it has to give back.
+const ADDRESSES: [General; 11] = [2, 8, 9, 10, 11, 3, 5, 12, 13, 14, 15];
+const FREE: usize = 5;
+
+const MOVE: (Map, u8) = (Map::Plain, 0x28);
+const LOAD: (Map, u8) = (Map::Plain, 0x10);
+const STORE: (Map, u8) = (Map::Plain, 0x11);
+const LOAD_SOME: (Map, u8) = (Map::X66F38, 0x2c);
+const STORE_SOME: (Map, u8) = (Map::X66F38, 0x2e);
+const BLEND: (Map, u8) = (Map::X66F3A, 0x4a);
+
+/// The instruction of an operation on two vectors, its immediate byte, and whether they may change places.
+fn instruction(op: Two) -> ((Map, u8), Option<u8>, bool) {
+    let plain = |opcode| (Map::Plain, opcode);
+    // Comparisons are false with NaN, but that for "not equal".
+    match op {
+        Two::Add => (plain(0x58), None, true),
+        Two::Mul => (plain(0x59), None, true),
+        Two::Sub => (plain(0x5c), None, false),
+        Two::Div => (plain(0x5e), None, false),
+        Two::And => (plain(0x54), None, true),
+        Two::AndNot => (plain(0x55), None, false),
+        Two::Or => (plain(0x56), None, true),
+        Two::Xor => (plain(0x57), None, true),
+        Two::Equal => (plain(0xc2), Some(0x00), true),
+        Two::NotEqual => (plain(0xc2), Some(0x04), true),
+        Two::Less => (plain(0xc2), Some(0x11), false),
+        Two::LessEqual => (plain(0xc2), Some(0x12), false),
+        Two::AddInt => ((Map::X66, 0xfe), None, true),
+        Two::SubInt => ((Map::X66, 0xfa), None, false),
+    }
+}
+
+struct Body<'a> {
+    to: &'a mut Assembler,
+    ops: &'a [Op],
+    /// The table's entries whose addresses are in registers.
+    pinned: &'a [Id],
+    /// Constants by their place.
+    constants: &'a [u32],
+    /// For each value the steps that read it, the next one last.
+    uses: Vec<Vec<usize>>,
+    /// Where values are; where they were put away.
+    register: Vec<Option<Vector>>,
+    put: Vec<Option<usize>>,
+    /// Who is in which register.
+    held: [Option<Value>; VALUES],
+    /// Registers that the present operation reads.
+    busy: u32,
+    slots: usize,
+    free_slots: Vec<usize>,
+    /// It does some elements, which the mask names.
+    some: bool,
+}
+
+impl Body<'_> {
+    /// The register with an entry's address.
+    fn address(&mut self, id: Id) -> General {
+        match self.pinned.iter().position(|&p| p == id) {
+            Some(k) => ADDRESSES[k],
+            None => { self.to.load(RAX, RDI, 8 * i32::from(id)); RAX }
+        }
+    }
+
+    /// A value in memory that nobody has to put there.
+    fn constant(&mut self, v: Value) -> Option<Place> {
+        match self.ops[v as usize] {
+            Op::Constant(bits) => self.constants.iter().position(|&c| c == bits).map(|k| Place::Constant(k * BYTES as usize)),
+            Op::Splat(id) => Some(Place::At(self.address(id), 0)),
+            _ => None,
+        }
+    }
+
+    /// A free register.
+    fn take(&mut self) -> Vector {
+        if let Some(r) = (0..VALUES).find(|&r| self.held[r].is_none() && self.busy & 1 << r == 0) { return r as Vector; }
+        let next = |b: &Self, r: usize| b.held[r].and_then(|v| b.uses[v as usize].last().copied()).unwrap_or(usize::MAX);
+        let r = (0..VALUES).filter(|r| self.busy & 1 << r == 0).max_by_key(|&r| next(self, r)).unwrap_or(0);
+        if let Some(v) = self.held[r].take() {
+            let lies = matches!(self.ops[v as usize], Op::Load(_) | Op::Splat(_) | Op::Constant(_)) || self.put[v as usize].is_some();
+            if !lies {
+                let slot = self.free_slots.pop().unwrap_or_else(|| { self.slots += 1; self.slots - 1 });
+                self.put[v as usize] = Some(slot);
+                self.to.vector(STORE, r as Vector, 0, Place::At(RSP, slot as i32 * BYTES), None);
+            }
+            self.register[v as usize] = None;
+        }
+        r as Vector
+    }
+
+    fn keep(&mut self, v: Value, r: Vector) {
+        self.held[r as usize] = Some(v);
+        self.register[v as usize] = Some(r);
+    }
+
+    /// A value in a register that the present operation may read.
+    fn reg(&mut self, v: Value) -> Vector {
+        let r = match self.register[v as usize] {
+            Some(r) => r,
+            None => {
+                let r = self.take();
+                match (self.ops[v as usize], self.put[v as usize]) {
+                    (_, Some(slot)) => self.to.vector(LOAD, r, 0, Place::At(RSP, slot as i32 * BYTES), None),
+                    (Op::Load(id), None) => {
+                        let from = Place::Indexed(self.address(id));
+                        if self.some { self.to.vector(LOAD_SOME, r, MASK, from, None) } else { self.to.vector(LOAD, r, 0, from, None) }
+                    }
+                    _ => if let Some(from) = self.constant(v) { self.to.vector(LOAD, r, 0, from, None) },
+                }
+                self.keep(v, r);
+                r
+            }
+        };
+        self.busy |= 1 << r;
+        r
+    }
+
+    /// The same, or where it lies.
+    fn place(&mut self, v: Value) -> Place {
+        if self.register[v as usize].is_none() {
+            if let Some(slot) = self.put[v as usize] { return Place::At(RSP, slot as i32 * BYTES); }
+            if let Some(p) = self.constant(v) { return p; }
+        }
+        Place::Register(self.reg(v))
+    }
+
+    fn in_register(&self, v: Value) -> bool { self.register[v as usize].is_some() }
+    /// True for what `place` leaves in memory.
+    fn in_memory(&self, v: Value) -> bool { !self.in_register(v) && (self.put[v as usize].is_some() || matches!(self.ops[v as usize], Op::Constant(_) | Op::Splat(_))) }
+
+    /// A step has read these: registers of values that nobody reads any more are free.
+    fn read(&mut self, step: usize, values: impl Iterator<Item = Value>) {
+        for v in values {
+            let v = v as usize;
+            while self.uses[v].last().is_some_and(|&s| s <= step) { self.uses[v].pop(); }
+            if self.uses[v].is_empty() {
+                if let Some(r) = self.register[v].take() { self.held[r as usize] = None; }
+                if let Some(slot) = self.put[v].take() { self.free_slots.push(slot); }
+            }
+        }
+        self.busy = 0;
+    }
+    fn dies(&self, v: Value, step: usize) -> bool { self.uses[v as usize].iter().all(|&s| s <= step) }
+
+    fn operation(&mut self, step: usize, v: Value) {
+        let op = self.ops[v as usize];
+        let r = match op {
+            Op::Load(_) | Op::Splat(_) | Op::Constant(_) => return,
+            Op::One(one, a) => {
+                let a_ = if matches!(one, One::Shift(_)) { Place::Register(self.reg(a)) } else { self.place(a) };
+                self.read(step, op.values());
+                let r = self.take();
+                match (one, a_) {
+                    (One::Sqrt, a) => self.to.vector((Map::Plain, 0x51), r, 0, a, None),
+                    (One::Floor, a) => self.to.vector((Map::X66F3A, 0x08), r, 0, a, Some(0x09)),
+                    (One::FromInt, a) => self.to.vector((Map::Plain, 0x5b), r, 0, a, None),
+                    // The number of the operation stands where a register does, the result in the prefix.
+                    (One::Shift(n), a) => self.to.vector((Map::X66, 0x72), if n < 0 { 4 } else { 6 }, r, a, Some(n.unsigned_abs())),
+                }
+                r
+            }
+            Op::Two(two, a, b) => {
+                let (code, immediate, commutes) = instruction(two);
+                let (a, b) = if commutes && self.in_memory(a) && !self.in_memory(b) { (b, a) } else { (a, b) };
+                let (a, b) = (self.reg(a), self.place(b));
+                self.read(step, op.values());
+                let r = self.take();
+                self.to.vector(code, r, a, b, immediate);
+                r
+            }
+            Op::Blend(mask, yes, no) => {
+                let (mask, no) = (self.reg(mask), self.reg(no));
+                let yes = self.place(yes);
+                self.read(step, op.values());
+                let r = self.take();
+                self.to.vector(BLEND, r, no, yes, Some(mask << 4));
+                r
+            }
+            Op::Fma { negative, a, b, c } => self.fma(step, op, negative, (a, b, c)),
+        };
+        self.keep(v, r);
+    }
+
+    /// The result of a fused product lies over one of its operands: over one that nobody reads any more, or over a copy.
+    fn fma(&mut self, step: usize, op: Op, negative: bool, (a, b, c): (Value, Value, Value)) -> Vector {
+        let over = |s: &Self, v: Value| s.in_register(v) && s.dies(v, step);
+        let form = |of: u8| (Map::X66F38, of + if negative { 4 } else { 0 });
+        if !over(self, c) {
+            for (x, y) in [(a, b), (b, a)] {
+                if !over(self, x) || x == c || x == y { continue; }
+                let x = self.reg(x);
+                // The last operand may be in memory: the factor, or else the summand.
+                if self.in_memory(y) {
+                    let c = self.reg(c);
+                    let y = self.place(y);
+                    self.to.vector(form(0x98), x, c, y, None);
+                } else {
+                    let y = self.reg(y);
+                    let c = self.place(c);
+                    self.to.vector(form(0xa8), x, y, c, None);
+                }
+                self.read(step, op.values());
+                return x;
+            }
+        }
+        let (a, b) = if self.in_memory(a) && !self.in_memory(b) { (b, a) } else { (a, b) };
+        let r = if over(self, c) && c != a && c != b { self.reg(c) } else {
+            let from = self.place(c);
+            let r = self.take();
+            self.to.vector(if matches!(from, Place::Register(_)) { MOVE } else { LOAD }, r, 0, from, None);
+            self.busy |= 1 << r;
+            r
+        };
+        let (a, b) = (self.reg(a), self.place(b));
+        self.to.vector(form(0xb8), r, a, b, None);
+        self.read(step, op.values());
+        r
+    }
+
+    fn store(&mut self, step: usize, v: Value, id: Id) {
+        let r = self.reg(v);
+        let to = Place::Indexed(self.address(id));
+        if self.some { self.to.vector(STORE_SOME, r, MASK, to, None) } else { self.to.vector(STORE, r, 0, to, None) }
+        self.read(step, [v].into_iter());
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Step { Op(Value), Store(Value, Id) }
+
+/// A function of a table of addresses and a number of elements.
+pub fn code(ops: &[Op], results: &[Output]) -> Vec<u8> {
+    // What no result needs is left out.
+    let mut needed = vec![false; ops.len()];
+    for r in results { needed[r.value as usize] = true; }
+    for (v, op) in ops.iter().enumerate().rev() { if needed[v] { for a in op.values() { needed[a as usize] = true; } } }
+    let mut steps = Vec::new();
+    for v in (0..ops.len()).filter(|&v| needed[v]) {
+        steps.push(Step::Op(v as Value));
+        steps.extend(results.iter().filter(|r| r.value as usize == v && !r.last).map(|r| Step::Store(r.value, r.id)));
+    }
+    steps.extend(results.iter().filter(|r| r.last).map(|r| Step::Store(r.value, r.id)));
+
+    let mut uses = vec![Vec::new(); ops.len()];
+    let (mut pinned, mut constants): (Vec<Id>, Vec<u32>) = (Vec::new(), Vec::new());
+    for (at, step) in steps.iter().enumerate().rev() {
+        match *step {
+            Step::Op(v) => for a in ops[v as usize].values() { uses[a as usize].push(at) },
+            Step::Store(v, id) => { uses[v as usize].push(at); pinned.push(id); }
+        }
+    }
+    for (v, op) in ops.iter().enumerate().filter(|&(v, _)| needed[v]) {
+        match op { Op::Load(id) | Op::Splat(id) => pinned.push(*id), Op::Constant(bits) if !constants.contains(bits) && !uses[v].is_empty() => constants.push(*bits), _ => {} }
+    }
+    pinned.sort_unstable();
+    pinned.dedup();
+    pinned.truncate(ADDRESSES.len());
+
+    let mut to = Assembler::default();
+    for c in &constants { for _ in 0..LANES { to.constants.extend(c.to_le_bytes()); } }
+    // For the elements that are left: as many ones as there are, then zeros.
+    let mask = to.constants.len();
+    to.constants.extend([0xff; BYTES as usize]);
+    to.constants.extend([0; BYTES as usize]);
+
+    let saved: Vec<General> = ADDRESSES[..pinned.len()].iter().skip(FREE).copied().collect();
+    for &r in &saved { to.push(r); }
+    let frame = to.code.len();
+    to.offset(RSP, RSP, 0);
+    for (k, &id) in pinned.iter().enumerate() { to.load(ADDRESSES[k], RDI, 8 * i32::from(id)); }
+    to.clear(RCX);
+
+    let mut slots = 0;
+    let mut body = |to: &mut Assembler, some: bool| {
+        let mut b = Body {
+            to, ops, pinned: &pinned, constants: &constants, uses: uses.clone(), register: vec![None; ops.len()], put: vec![None; ops.len()],
+            held: [None; VALUES], busy: 0, slots: 0, free_slots: Vec::new(), some,
+        };
+        for (at, step) in steps.iter().enumerate() {
+            match *step { Step::Op(v) => b.operation(at, v), Step::Store(v, id) => b.store(at, v, id) }
+        }
+        slots = slots.max(b.slots);
+    };
+    // Whole vectors while there are as many elements.
+    to.offset(RAX, RCX, LANES);
+    to.compare(RAX, RSI);
+    let none = to.jump_if_above();
+    let first = to.code.len();
+    body(&mut to, false);
+    to.offset(RCX, RCX, LANES);
+    to.offset(RAX, RCX, LANES);
+    to.compare(RAX, RSI);
+    let again = to.jump_if_below_or_equal();
+    to.back(&again, first);
+    to.here(&none);
+    // Then the rest.
+    to.compare(RSI, RCX);
+    let whole = to.jump_if_below_or_equal();
+    to.address(RAX, mask + BYTES as usize);
+    to.subtract(RSI, RCX);
+    // Four bytes back for each: RCX is needed where it stands.
+    for _ in 0..4 { to.subtract(RAX, RSI); }
+    to.vector(LOAD, MASK, 0, Place::At(RAX, 0), None);
+    body(&mut to, true);
+    to.here(&whole);
+    to.offset(RSP, RSP, slots as i32 * BYTES);
+    for &r in saved.iter().rev() { to.pop(r); }
+    to.end();
+    // The frame's size is known now.
+    let size = -(slots as i32 * BYTES);
+    let mut enter = Assembler::default();
+    enter.offset(RSP, RSP, size);
+    to.code[frame..frame + enter.code.len()].copy_from_slice(&enter.code);
+    to.finish()
+}

@@ -1,0 +1,112 @@
+//! The few instructions of x86-64 that loops need, on vectors of eight floats (Intel's manual, volume 2: VEX prefixes).
+
+/// A general register by its number.
+pub type General = u8;
+/// A vector register by its number.
+pub type Vector = u8;
+
+pub const RAX: General = 0;
+pub const RCX: General = 1;
+pub const RSP: General = 4;
+pub const RSI: General = 6;
+pub const RDI: General = 7;
+
+/// What may be in a register or in memory.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    Register(Vector),
+    /// At a register's address and so many bytes on.
+    At(General, i32),
+    /// The same, and four times RCX.
+    Indexed(General),
+    /// So many bytes into the constants.
+    Constant(usize),
+}
+
+/// The prefix's `pp` and `mmmmm`.
+#[derive(Clone, Copy)]
+pub enum Map { Plain = 0x001, X66 = 0x101, X66F38 = 0x102, X66F3A = 0x103 }
+
+/// Code, and the constants behind it.
+#[derive(Default)]
+pub struct Assembler { pub code: Vec<u8>, pub constants: Vec<u8>, fixes: Vec<(usize, usize)> }
+
+/// A jump that does not know yet where to.
+pub struct Jump(usize);
+
+impl Assembler {
+    /// `opcode` on a register, the one before it in the prefix (0 where there is none), and the last operand; `immediate` bytes that follow.
+    pub fn vector(&mut self, (map, opcode): (Map, u8), register: Vector, before: Vector, last: Place, immediate: Option<u8>) {
+        let (base, index) = match last { Place::Register(r) | Place::At(r, _) => (r, 0), Place::Indexed(r) => (r, RCX), Place::Constant(_) => (0, 0) };
+        let (pp, mmmmm) = (map as u16 >> 8, map as u16 & 0xff);
+        let high = |r: u8, bit: u8| if r & 8 == 0 { 1 << bit } else { 0 };
+        self.code.extend([0xc4, high(register, 7) | high(index, 6) | high(base, 5) | mmmmm as u8, (!before & 15) << 3 | 1 << 2 | pp as u8, opcode]);
+        self.operand(register, last, usize::from(immediate.is_some()));
+        self.code.extend(immediate);
+    }
+
+    /// The ModRM byte and what follows it; `behind`: bytes of the instruction after that.
+    fn operand(&mut self, register: u8, last: Place, behind: usize) {
+        let register = (register & 7) << 3;
+        match last {
+            Place::Register(r) => self.code.push(0xc0 | register | r & 7),
+            Place::At(base, offset) => {
+                self.code.push(0x80 | register | base & 7);
+                if base & 7 == RSP { self.code.push(0x24); }
+                self.code.extend(offset.to_le_bytes());
+            }
+            Place::Indexed(base) => self.code.extend([0x84 | register, 2 << 6 | RCX << 3 | base & 7, 0, 0, 0, 0]),
+            Place::Constant(at) => {
+                self.code.push(register | 5);
+                // Where the instruction ends is where the distance counts from.
+                self.fixes.push((self.code.len(), at.wrapping_sub(behind)));
+                self.code.extend([0; 4]);
+            }
+        }
+    }
+
+    /// `register = [base + offset]`.
+    pub fn load(&mut self, register: General, base: General, offset: i32) {
+        self.code.extend([0x48 | register >> 3 << 2 | base >> 3, 0x8b]);
+        self.operand(register, Place::At(base, offset), 0);
+    }
+    pub fn push(&mut self, r: General) { self.code.extend([0x40 | r >> 3, 0x50 | r & 7]); }
+    pub fn pop(&mut self, r: General) { self.code.extend([0x40 | r >> 3, 0x58 | r & 7]); }
+    /// `register = &constants[at]`.
+    pub fn address(&mut self, register: General, at: usize) {
+        self.code.extend([0x48 | register >> 3 << 2, 0x8d]);
+        self.operand(register, Place::Constant(at), 0);
+    }
+    /// `register = base + offset`.
+    pub fn offset(&mut self, register: General, base: General, offset: i32) {
+        self.code.extend([0x48 | register >> 3 << 2 | base >> 3, 0x8d]);
+        self.operand(register, Place::At(base, offset), 0);
+    }
+    /// Flags of `a - b`.
+    pub fn compare(&mut self, a: General, b: General) { self.code.extend([0x48 | b >> 3 << 2 | a >> 3, 0x39, 0xc0 | (b & 7) << 3 | a & 7]); }
+    /// `a -= b`.
+    pub fn subtract(&mut self, a: General, b: General) { self.code.extend([0x48 | b >> 3 << 2 | a >> 3, 0x29, 0xc0 | (b & 7) << 3 | a & 7]); }
+    pub fn clear(&mut self, r: General) { self.code.extend([0x48 | r >> 3 << 2 | r >> 3, 0x31, 0xc0 | (r & 7) << 3 | r & 7]); }
+
+    pub fn jump_if_above(&mut self) -> Jump { self.code.extend([0x0f, 0x87, 0, 0, 0, 0]); Jump(self.code.len()) }
+    pub fn jump_if_below_or_equal(&mut self) -> Jump { self.code.extend([0x0f, 0x86, 0, 0, 0, 0]); Jump(self.code.len()) }
+    /// A jump ends here.
+    pub fn here(&mut self, j: &Jump) { self.patch(j.0 - 4, self.code.len()); }
+    /// A jump goes back to a place.
+    pub fn back(&mut self, j: &Jump, to: usize) { self.patch(j.0 - 4, to); }
+    pub fn end(&mut self) { self.code.extend([0xc5, 0xf8, 0x77, 0xc3]); }
+
+    fn patch(&mut self, at: usize, to: usize) {
+        let distance = (to as i64 - at as i64 - 4) as i32;
+        self.code[at..at + 4].copy_from_slice(&distance.to_le_bytes());
+    }
+
+    /// The code with its constants behind it, each vector in a line of its own.
+    pub fn finish(mut self) -> Vec<u8> {
+        let start = self.code.len().next_multiple_of(64);
+        for (at, constant) in std::mem::take(&mut self.fixes) { self.patch(at, start.wrapping_add(constant)); }
+        self.code.resize(start, 0xcc);
+        self.code.extend(&self.constants);
+        self.code
+    }
+}

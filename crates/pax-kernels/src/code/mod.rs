@@ -1,0 +1,46 @@
+//! Machine code for loops: what the functions of a loop do, written down by running them on symbols, on vectors that stay in
+//! registers from the first operation to the last. It does what the functions do, operation by operation, so the bits are theirs.
+//! Where there is no code (another processor, an operation without an instruction, a system that lets no memory be run), the
+//! functions run one after the other over tiles.
+mod allocate;
+mod assembler;
+pub mod trace;
+
+use memmap2::{Mmap, MmapMut};
+
+use crate::chunk::loops::Id;
+use trace::{Op, Value};
+
+/// A result: its value and its entry of the table. `last`: it may lie over an operand, and is written when all is read.
+pub struct Output { pub value: Value, pub id: Id, pub last: bool }
+
+/// A loop over elements: its code, in memory that is not written any more.
+pub struct Code(Mmap);
+
+impl Code {
+    /// `ops` in an order that can be run; none where the system lets no memory be run, or where an operand would be copied to what may
+    /// lie over another.
+    pub fn new(ops: &[Op], results: &[Output]) -> Option<Code> {
+        if results.iter().any(|r| r.last && matches!(ops[r.value as usize], Op::Load(_))) { return None; }
+        let bytes = allocate::code(ops, results);
+        let mut memory = MmapMut::map_anon(bytes.len()).ok()?;
+        memory[..bytes.len()].copy_from_slice(&bytes);
+        memory.make_exec().ok().map(Code)
+    }
+
+    /// # Safety
+    /// The entries of the table that the operations and results name hold `n` elements (those of splats eight), and the machine has AVX2 and
+    /// FMA. A result may lie over an operand where it begins, if it is written last.
+    #[inline]
+    pub unsafe fn run(&self, table: &[*mut f32; 256], n: usize) {
+        // SAFETY: the memory holds a function of this type; the rest is the caller's.
+        unsafe {
+            let f: unsafe extern "sysv64" fn(*const *mut f32, usize) = std::mem::transmute(self.0.as_ptr());
+            f(table.as_ptr(), n);
+        }
+    }
+}
+
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! Element-wise functions as lists of operations on vectors: they run on symbols, and what they do is written down.
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::{Add, BitOr, Div, Mul, Neg, Sub};
+
+use crate::chunk::loops::Id;
+use crate::lanes::{Lanes, HALF_BITS, ROUND_BITS};
+
+/// The number of an operation, and so of its result.
+pub type Value = u32;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Op {
+    /// The elements of an entry of the table.
+    Load(Id),
+    /// The first element of an entry, repeated.
+    Splat(Id),
+    Constant(u32),
+    Two(Two, Value, Value),
+    One(One, Value),
+    /// `a · b + c`, or `c - a · b`.
+    Fma { negative: bool, a: Value, b: Value, c: Value },
+    /// The second where the bits of the first are set, else the third.
+    Blend(Value, Value, Value),
+}
+
+/// `AndNot`: what the second has and the first has not.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Two { Add, Sub, Mul, Div, And, AndNot, Or, Less, LessEqual, Equal, NotEqual, Xor, AddInt, SubInt }
+
+/// `Shift`: of integers, to the right with their sign where it is negative.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum One { Sqrt, Floor, FromInt, Shift(i8) }
+
+impl Op {
+    /// What it reads.
+    pub fn values(self) -> impl Iterator<Item = Value> {
+        let all = match self {
+            Op::Load(_) | Op::Splat(_) | Op::Constant(_) => [None; 3],
+            Op::One(_, a) => [Some(a), None, None],
+            Op::Two(_, a, b) => [Some(a), Some(b), None],
+            Op::Fma { a, b, c, .. } | Op::Blend(a, b, c) => [Some(a), Some(b), Some(c)],
+        };
+        all.into_iter().flatten()
+    }
+}
+
+#[derive(Default)]
+struct Trace { ops: Vec<Op>, known: HashMap<Op, Value>, refused: bool }
+
+thread_local! {
+    static TRACE: RefCell<Trace> = RefCell::default();
+}
+
+/// What `f` does with symbols, each operation once; none if it does what has no operation. `f` makes symbols of loads by `Sym::of`.
+pub fn trace<R>(f: impl FnOnce() -> R) -> Option<(Vec<Op>, R)> {
+    TRACE.with(|t| t.replace(Trace::default()));
+    let result = f();
+    let t = TRACE.with(RefCell::take);
+    (!t.refused).then_some((t.ops, result))
+}
+
+/// A result of an operation; of comparisons, all bits or none.
+#[derive(Clone, Copy)]
+pub struct Sym(pub Value);
+
+impl Sym {
+    pub fn of(op: Op) -> Sym {
+        TRACE.with(|t| {
+            let t = &mut *t.borrow_mut();
+            let next = t.ops.len() as Value;
+            let v = *t.known.entry(op).or_insert(next);
+            if v == next { t.ops.push(op); }
+            Sym(v)
+        })
+    }
+    fn op(self) -> Op { TRACE.with(|t| t.borrow().ops[self.0 as usize]) }
+    fn bits(x: u32) -> Sym { Sym::of(Op::Constant(x)) }
+    fn is_zero(self) -> bool { self.op() == Op::Constant(0) }
+    fn two(op: Two, a: Sym, b: Sym) -> Sym { Sym::of(Op::Two(op, a.0, b.0)) }
+    fn one(op: One, a: Sym) -> Sym { Sym::of(Op::One(op, a.0)) }
+
+    pub fn sqrt(self) -> Sym { Sym::one(One::Sqrt, self) }
+    pub fn floor(self) -> Sym { Sym::one(One::Floor, self) }
+    /// It has no operation.
+    pub fn powf(self, _: Sym) -> Sym {
+        TRACE.with(|t| t.borrow_mut().refused = true);
+        self
+    }
+}
+
+macro_rules! operators { ($($name:ident $f:ident $op:ident;)*) => { $(impl $name for Sym {
+    type Output = Sym;
+    fn $f(self, y: Sym) -> Sym { Sym::two(Two::$op, self, y) }
+})* } }
+operators! { Add add Add; Sub sub Sub; Mul mul Mul; Div div Div; BitOr bitor Or; }
+impl Neg for Sym {
+    type Output = Sym;
+    fn neg(self) -> Sym { Sym::two(Two::Xor, self, Sym::bits(1 << 31)) }
+}
+
+impl Lanes for Sym {
+    type Mask = Sym;
+    fn all(x: f32) -> Sym { Sym::bits(x.to_bits()) }
+    /// Fused, `F` or not: code is made where the instruction set has it.
+    fn fma<const F: bool>(self, b: Sym, c: Sym) -> Sym {
+        if let Op::Two(Two::Xor, a, sign) = self.op() {
+            if Sym(sign).op() == Op::Constant(1 << 31) { return Sym::of(Op::Fma { negative: true, a, b: b.0, c: c.0 }); }
+        }
+        Sym::of(Op::Fma { negative: false, a: self.0, b: b.0, c: c.0 })
+    }
+    fn abs(self) -> Sym { Sym::two(Two::And, self, Sym::bits(i32::MAX as u32)) }
+    fn copysign(self, sign: Sym) -> Sym { Sym::two(Two::Or, self.abs(), Sym::two(Two::And, sign, Sym::bits(1 << 31))) }
+    fn lt(self, y: Sym) -> Sym { Sym::two(Two::Less, self, y) }
+    fn le(self, y: Sym) -> Sym { Sym::two(Two::LessEqual, self, y) }
+    fn is(self, y: Sym) -> Sym { Sym::two(Two::Equal, self, y) }
+    fn is_not(self, y: Sym) -> Sym { Sym::two(Two::NotEqual, self, y) }
+    fn select(mask: Sym, yes: Sym, no: Sym) -> Sym {
+        if no.is_zero() { return Sym::two(Two::And, mask, yes); }
+        if yes.is_zero() { return Sym::two(Two::AndNot, mask, no); }
+        Sym::of(Op::Blend(mask.0, yes.0, no.0))
+    }
+    fn scaled(self, n: Sym) -> Sym {
+        let int = |x: i32| Sym::bits(x as u32);
+        let n = Sym::two(Two::SubInt, n, int(ROUND_BITS));
+        let half = Sym::one(One::Shift(-1), n);
+        let power = |n: Sym| Sym::one(One::Shift(23), Sym::two(Two::AddInt, n, int(127)));
+        self * power(half) * power(Sym::two(Two::SubInt, n, half))
+    }
+    fn parts(self) -> (Sym, Sym) {
+        let int = |x: i32| Sym::bits(x as u32);
+        let shifted = Sym::two(Two::SubInt, self, int(HALF_BITS));
+        let mantissa = Sym::two(Two::AddInt, Sym::two(Two::And, shifted, int(0x007f_ffff)), int(HALF_BITS));
+        (Sym::one(One::FromInt, Sym::one(One::Shift(-23), shifted)), mantissa)
+    }
+}
