@@ -51,6 +51,13 @@ impl Walk {
         Walk { slot, offset, axes: merged, bools, fill }
     }
 
+    /// Where row `row` begins and the elements between rows, for `columns` to a row, if these lie together in each.
+    fn rows(&self, base: *mut u8, row: usize, columns: usize) -> Option<(*mut f32, isize)> {
+        let [outer, inner] = &self.axes[..] else { return None };
+        if self.bools || inner.n != columns || inner.stride != 1 || inner.padded() || outer.padded() { return None; }
+        Some((base.cast::<f32>().wrapping_offset(self.offset + row as isize * outer.stride), outer.stride))
+    }
+
     /// True if every tile from `start` on is the same.
     fn repeats(&self, start: usize) -> bool {
         let Some((inner, outer)) = self.axes.split_last() else { return false };
@@ -199,7 +206,9 @@ pub struct Loop {
     code: Option<Code>,
 }
 
-type Table = [*mut f32; 256];
+/// Registers, then pointers: more than the expressions and loads of a loop can be.
+pub const ENTRIES: usize = 128;
+pub type Table = [*mut f32; ENTRIES];
 
 impl Loop {
     pub fn new(simd: Simd, size: usize, (registers, tiles): (usize, usize), loads: Vec<Load>, instrs: Vec<Instr>, stores: Vec<Store>) -> Loop {
@@ -225,7 +234,7 @@ impl Loop {
     pub unsafe fn range(&self, bases: Bases, from: usize, to: usize) {
         if from >= to { return; }
         let mut room = std::mem::MaybeUninit::<[f32; ROOM * STRIDE]>::uninit();
-        let mut at: Table = [std::ptr::null_mut(); 256];
+        let mut at: Table = [std::ptr::null_mut(); ENTRIES];
         let room = room.as_mut_ptr().cast::<f32>();
         let own = |room: *mut f32, id: Id| room.wrapping_add(id as usize * STRIDE);
         // Operands that every tile sees alike are read once.
@@ -234,9 +243,12 @@ impl Loop {
         // SAFETY: registers are apart from each other and from every buffer; the rest is the caller's.
         unsafe {
             self.begin(bases, &mut at, room, self.registers);
+            // Code that reads and writes memory alone needs no tiles.
+            let whole = self.is_compiled() && !self.loads.iter().any(|l| matches!(l.from, From::Walk(_))) && self.stores.iter().all(|s| self.is_there(s));
+            let step = if whole { to - from } else { TILE };
             let mut start = from;
             while start < to {
-                let n = TILE.min(to - start);
+                let n = step.min(to - start);
                 for l in &self.loads {
                     match &l.from {
                         From::Direct(slot, offset) => at[l.id as usize] = bases.at::<f32>(*slot).wrapping_offset(*offset + start as isize),
@@ -246,7 +258,7 @@ impl Loop {
                     }
                 }
                 for s in &self.stores { if self.is_there(s) { at[s.id as usize] = bases.at::<f32>(s.slot).wrapping_add(start); } }
-                self.tile(&at, n);
+                self.tile(&mut at, n);
                 for s in &self.stores {
                     match s.how {
                         _ if self.is_there(s) => {}
@@ -265,10 +277,12 @@ impl Loop {
     /// As `range`; `room` has `tiles` tiles.
     #[allow(clippy::too_many_arguments)]
     pub unsafe fn block(&self, bases: Bases, (from, to): (usize, usize), (column, width): (usize, usize), columns: usize, tile: *const f32, stride: usize, room: *mut f32) {
-        let mut at: Table = [std::ptr::null_mut(); 256];
+        let mut at: Table = [std::ptr::null_mut(); ENTRIES];
         // SAFETY: as above.
         unsafe {
             self.begin(bases, &mut at, room, self.tiles);
+            #[cfg(target_arch = "x86_64")]
+            if let Some(code) = &self.code { return self.rows(code, bases, (from, to), (column, width), columns, (tile, stride), &mut at); }
             let step = (TILE / width).max(1);
             let mut row = from;
             while row < to {
@@ -287,13 +301,57 @@ impl Loop {
                         _ => {}
                     }
                 }
-                self.tile(&at, rows * width);
+                self.tile(&mut at, rows * width);
                 for s in &self.stores {
                     let src = at[s.id as usize].cast_const();
                     for i in 0..rows {
                         if s.how == How::Bools { to_bools(src.add(i * width), bases.at::<u8>(s.slot).wrapping_add(index(i)), width) }
                         else { copy_few(src.add(i * width), bases.at::<f32>(s.slot).wrapping_add(index(i)), width) }
                     }
+                }
+                row += rows;
+            }
+        }
+    }
+
+    /// What `block` does, by code that reads and writes most operands where they lie.
+    /// # Safety
+    /// As `block`; the table has the registers.
+    #[cfg(target_arch = "x86_64")]
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn rows(&self, code: &Code, bases: Bases, (from, to): (usize, usize), (column, width): (usize, usize), columns: usize, (tile, stride): (*const f32, usize), at: &mut Table) {
+        const FLOAT: isize = size_of::<f32>() as isize;
+        let own = *at;
+        let mut steps = [0isize; ENTRIES];
+        let walks = |w: &Walk| w.rows(bases.at(w.slot), 0, columns);
+        let tiles = self.loads.iter().any(|l| matches!(&l.from, From::Walk(w) if walks(w).is_none())) || self.stores.iter().any(|s| !self.is_there(s));
+        let step = if tiles { (TILE / width).max(1) } else { to - from };
+        // SAFETY: as `block`.
+        unsafe {
+            let mut row = from;
+            while row < to {
+                let rows = step.min(to - row);
+                let first = row * columns + column;
+                for l in &self.loads {
+                    let id = l.id as usize;
+                    (at[id], steps[id]) = match &l.from {
+                        From::Tile => (tile.add((row - from) * stride).cast_mut(), stride as isize),
+                        From::Direct(slot, offset) => (bases.at::<f32>(*slot).wrapping_offset(*offset).wrapping_add(first), columns as isize),
+                        From::Walk(w) => match w.rows(bases.at(w.slot), row, columns) {
+                            Some((p, step)) => (p.wrapping_add(column), step),
+                            None => { w.pieces(bases.at(w.slot), first, columns, (rows, width), own[id]); (own[id], width as isize) }
+                        },
+                        From::Constant(_) | From::Splat(..) | From::Reciprocal(..) => continue,
+                    };
+                    steps[id] *= FLOAT;
+                }
+                for s in &self.stores {
+                    let id = s.id as usize;
+                    (at[id], steps[id]) = if self.is_there(s) { (bases.at::<f32>(s.slot).wrapping_add(first), columns as isize * FLOAT) } else { (own[id], width as isize * FLOAT) };
+                }
+                code.run(at, width, rows, &steps);
+                for s in self.stores.iter().filter(|s| !self.is_there(s)) {
+                    for i in 0..rows { to_bools(own[s.id as usize].add(i * width), bases.at::<u8>(s.slot).wrapping_add(first + i * columns), width); }
                 }
                 row += rows;
             }
@@ -334,11 +392,11 @@ impl Loop {
     fn is_there(&self, s: &Store) -> bool { s.how == How::There || s.how == How::Late && self.is_compiled() }
 
     #[inline]
-    unsafe fn tile(&self, at: &Table, n: usize) {
+    unsafe fn tile(&self, at: &mut Table, n: usize) {
         #[cfg(target_arch = "x86_64")]
         if let Some(code) = &self.code {
             // SAFETY: as below; one number is a vector of them.
-            unsafe { code.run(at, n) };
+            unsafe { code.run(at, n, 1, &[0; ENTRIES]) };
             return;
         }
         for i in &self.instrs {
@@ -354,7 +412,7 @@ impl Loop {
 fn compile(loads: &[Load], instrs: &[Instr], stores: &[Store]) -> Option<Code> {
     use code::trace::{trace, Op, Sym};
     let (ops, outputs) = trace(|| {
-        let mut at = [None; 256];
+        let mut at = [None; ENTRIES];
         for l in loads {
             at[l.id as usize] = Some(Sym::of(match l.from {
                 From::Constant(bits) => Op::Constant(bits),

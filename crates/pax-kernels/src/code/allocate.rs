@@ -1,6 +1,6 @@
 //! From operations to instructions: which vector is in which register. One that finds none free takes that whose value is
 //! needed last (Belady, 1966).
-use super::assembler::{Assembler, General, Map, Place, Vector, RAX, RCX, RDI, RSI, RSP};
+use super::assembler::{Assembler, General, Map, Place, Vector, RAX, RCX, RDI, RDX, RSI, RSP};
 use super::trace::{One, Op, Two, Value};
 use super::Output;
 use crate::chunk::loops::Id;
@@ -14,6 +14,10 @@ const BYTES: i32 = 32;
 /// Registers for addresses: those that a function may use, then those that it has to give back.
 const ADDRESSES: [General; 11] = [2, 8, 9, 10, 11, 3, 5, 12, 13, 14, 15];
 const FREE: usize = 5;
+/// The frame: rows that are left, the table of steps, and from there on values.
+const ROWS: i32 = 0;
+const STEPS: i32 = 8;
+const SLOTS: i32 = 16;
 
 const MOVE: (Map, u8) = (Map::Plain, 0x28);
 const LOAD: (Map, u8) = (Map::Plain, 0x10);
@@ -43,6 +47,8 @@ fn instruction(op: Two) -> ((Map, u8), Option<u8>, bool) {
         Two::SubInt => ((Map::X66, 0xfa), None, false),
     }
 }
+
+fn slot_at(slot: usize) -> Place { Place::At(RSP, SLOTS + slot as i32 * BYTES) }
 
 struct Body<'a> {
     to: &'a mut Assembler,
@@ -94,7 +100,7 @@ impl Body<'_> {
             if !lies {
                 let slot = self.free_slots.pop().unwrap_or_else(|| { self.slots += 1; self.slots - 1 });
                 self.put[v as usize] = Some(slot);
-                self.to.vector(STORE, r as Vector, 0, Place::At(RSP, slot as i32 * BYTES), None);
+                self.to.vector(STORE, r as Vector, 0, slot_at(slot), None);
             }
             self.register[v as usize] = None;
         }
@@ -113,7 +119,7 @@ impl Body<'_> {
             None => {
                 let r = self.take();
                 match (self.ops[v as usize], self.put[v as usize]) {
-                    (_, Some(slot)) => self.to.vector(LOAD, r, 0, Place::At(RSP, slot as i32 * BYTES), None),
+                    (_, Some(slot)) => self.to.vector(LOAD, r, 0, slot_at(slot), None),
                     (Op::Load(id), None) => {
                         let from = Place::Indexed(self.address(id));
                         if self.some { self.to.vector(LOAD_SOME, r, MASK, from, None) } else { self.to.vector(LOAD, r, 0, from, None) }
@@ -131,7 +137,7 @@ impl Body<'_> {
     /// The same, or where it lies.
     fn place(&mut self, v: Value) -> Place {
         if self.register[v as usize].is_none() {
-            if let Some(slot) = self.put[v as usize] { return Place::At(RSP, slot as i32 * BYTES); }
+            if let Some(slot) = self.put[v as usize] { return slot_at(slot); }
             if let Some(p) = self.constant(v) { return p; }
         }
         Place::Register(self.reg(v))
@@ -241,7 +247,7 @@ impl Body<'_> {
 #[derive(Clone, Copy)]
 enum Step { Op(Value), Store(Value, Id) }
 
-/// A function of a table of addresses and a number of elements.
+/// A function of a table of addresses, a number of elements, a number of rows of so many, and a table of the bytes from a row to the next.
 pub fn code(ops: &[Op], results: &[Output]) -> Vec<u8> {
     // What no result needs is left out.
     let mut needed = vec![false; ops.len()];
@@ -267,7 +273,7 @@ pub fn code(ops: &[Op], results: &[Output]) -> Vec<u8> {
     }
     pinned.sort_unstable();
     pinned.dedup();
-    pinned.truncate(ADDRESSES.len());
+    let others = pinned.split_off(ADDRESSES.len().min(pinned.len()));
 
     let mut to = Assembler::default();
     for c in &constants { for _ in 0..LANES { to.constants.extend(c.to_le_bytes()); } }
@@ -280,8 +286,9 @@ pub fn code(ops: &[Op], results: &[Output]) -> Vec<u8> {
     for &r in &saved { to.push(r); }
     let frame = to.code.len();
     to.offset(RSP, RSP, 0);
+    to.save(RCX, RSP, STEPS);
+    to.save(RDX, RSP, ROWS);
     for (k, &id) in pinned.iter().enumerate() { to.load(ADDRESSES[k], RDI, 8 * i32::from(id)); }
-    to.clear(RCX);
 
     let mut slots = 0;
     let mut body = |to: &mut Assembler, some: bool| {
@@ -294,6 +301,8 @@ pub fn code(ops: &[Op], results: &[Output]) -> Vec<u8> {
         }
         slots = slots.max(b.slots);
     };
+    let row = to.code.len();
+    to.clear(RCX);
     // Whole vectors while there are as many elements.
     to.offset(RAX, RCX, LANES);
     to.compare(RAX, RSI);
@@ -313,16 +322,30 @@ pub fn code(ops: &[Op], results: &[Output]) -> Vec<u8> {
     to.subtract(RSI, RCX);
     // Four bytes back for each: RCX is needed where it stands.
     for _ in 0..4 { to.subtract(RAX, RSI); }
+    to.add_register(RSI, RCX);
     to.vector(LOAD, MASK, 0, Place::At(RAX, 0), None);
     body(&mut to, true);
     to.here(&whole);
-    to.offset(RSP, RSP, slots as i32 * BYTES);
+    // The next row: every address goes on by its own step.
+    to.decrement(RSP, ROWS);
+    let done = to.jump_if_equal();
+    to.load(RAX, RSP, STEPS);
+    for (k, &id) in pinned.iter().enumerate() { to.add(ADDRESSES[k], RAX, 8 * i32::from(id)); }
+    for &id in &others {
+        to.load(RCX, RAX, 8 * i32::from(id));
+        to.add(RCX, RDI, 8 * i32::from(id));
+        to.save(RCX, RDI, 8 * i32::from(id));
+    }
+    let next = to.jump();
+    to.back(&next, row);
+    to.here(&done);
+    let size = SLOTS + slots as i32 * BYTES;
+    to.offset(RSP, RSP, size);
     for &r in saved.iter().rev() { to.pop(r); }
     to.end();
     // The frame's size is known now.
-    let size = -(slots as i32 * BYTES);
     let mut enter = Assembler::default();
-    enter.offset(RSP, RSP, size);
+    enter.offset(RSP, RSP, -size);
     to.code[frame..frame + enter.code.len()].copy_from_slice(&enter.code);
     to.finish()
 }

@@ -7,6 +7,7 @@ pub type Vector = u8;
 
 pub const RAX: General = 0;
 pub const RCX: General = 1;
+pub const RDX: General = 2;
 pub const RSP: General = 4;
 pub const RSI: General = 6;
 pub const RDI: General = 7;
@@ -70,6 +71,23 @@ impl Assembler {
         self.code.extend([0x48 | register >> 3 << 2 | base >> 3, 0x8b]);
         self.operand(register, Place::At(base, offset), 0);
     }
+    /// `[base + offset] = register`.
+    pub fn save(&mut self, register: General, base: General, offset: i32) {
+        self.code.extend([0x48 | register >> 3 << 2 | base >> 3, 0x89]);
+        self.operand(register, Place::At(base, offset), 0);
+    }
+    /// `register += [base + offset]`.
+    pub fn add(&mut self, register: General, base: General, offset: i32) {
+        self.code.extend([0x48 | register >> 3 << 2 | base >> 3, 0x03]);
+        self.operand(register, Place::At(base, offset), 0);
+    }
+    /// `register += other`.
+    pub fn add_register(&mut self, register: General, other: General) { self.code.extend([0x48 | other >> 3 << 2 | register >> 3, 0x01, 0xc0 | (other & 7) << 3 | register & 7]); }
+    /// `[base + offset] -= 1`.
+    pub fn decrement(&mut self, base: General, offset: i32) {
+        self.code.extend([0x48 | base >> 3, 0xff]);
+        self.operand(1, Place::At(base, offset), 0);
+    }
     pub fn push(&mut self, r: General) { self.code.extend([0x40 | r >> 3, 0x50 | r & 7]); }
     pub fn pop(&mut self, r: General) { self.code.extend([0x40 | r >> 3, 0x58 | r & 7]); }
     /// `register = &constants[at]`.
@@ -90,6 +108,8 @@ impl Assembler {
 
     pub fn jump_if_above(&mut self) -> Jump { self.code.extend([0x0f, 0x87, 0, 0, 0, 0]); Jump(self.code.len()) }
     pub fn jump_if_below_or_equal(&mut self) -> Jump { self.code.extend([0x0f, 0x86, 0, 0, 0, 0]); Jump(self.code.len()) }
+    pub fn jump_if_equal(&mut self) -> Jump { self.code.extend([0x0f, 0x84, 0, 0, 0, 0]); Jump(self.code.len()) }
+    pub fn jump(&mut self) -> Jump { self.code.extend([0xe9, 0, 0, 0, 0]); Jump(self.code.len()) }
     /// A jump ends here.
     pub fn here(&mut self, j: &Jump) { self.patch(j.0 - 4, self.code.len()); }
     /// A jump goes back to a place.

@@ -8,7 +8,7 @@ pub mod trace;
 
 use memmap2::{Mmap, MmapMut};
 
-use crate::chunk::loops::Id;
+use crate::chunk::loops::{Id, Table, ENTRIES};
 use trace::{Op, Value};
 
 /// A result: its value and its entry of the table. `last`: it may lie over an operand, and is written when all is read.
@@ -28,15 +28,18 @@ impl Code {
         memory.make_exec().ok().map(Code)
     }
 
+    /// Runs over `rows` rows of `n` elements; the entries of the table go on by their bytes in `steps` from row to row.
+    ///
     /// # Safety
-    /// The entries of the table that the operations and results name hold `n` elements (those of splats eight), and the machine has AVX2 and
-    /// FMA. A result may lie over an operand where it begins, if it is written last.
+    /// The entries that the operations and results name hold these elements (those of splats eight), and the machine has AVX2 and
+    /// FMA. A result may lie over an operand where it begins, if it is written last. With more rows than one, the table is changed.
     #[inline]
-    pub unsafe fn run(&self, table: &[*mut f32; 256], n: usize) {
+    pub unsafe fn run(&self, table: &mut Table, n: usize, rows: usize, steps: &[isize; ENTRIES]) {
+        if rows == 0 { return; }
         // SAFETY: the memory holds a function of this type; the rest is the caller's.
         unsafe {
-            let f: unsafe extern "sysv64" fn(*const *mut f32, usize) = std::mem::transmute(self.0.as_ptr());
-            f(table.as_ptr(), n);
+            let f: unsafe extern "sysv64" fn(*mut *mut f32, usize, usize, *const isize) = std::mem::transmute(self.0.as_ptr());
+            f(table.as_mut_ptr(), n, rows, steps.as_ptr());
         }
     }
 }

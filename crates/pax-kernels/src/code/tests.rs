@@ -45,7 +45,7 @@ fn both(simd: Simd, loads: &dyn Fn() -> Vec<Load>, instrs: &dyn Fn() -> Vec<Inst
         let mut bases: Vec<*mut u8> = inputs.iter_mut().map(|x| x.as_mut_ptr().cast()).collect();
         let stores = results.iter().enumerate().map(|(k, &id)| Store { id, slot: if k < over { k } else { inputs.len() + k }, how: if k < over { How::Late } else { How::There } }).collect();
         bases.extend(outputs.iter_mut().map(|x| x.as_mut_ptr().cast::<u8>()));
-        let l = Loop::new(if compiled { simd } else { Simd::Base }, size, (48, 200), loads(), instrs(), stores);
+        let l = Loop::new(if compiled { simd } else { Simd::Base }, size, (48, 128), loads(), instrs(), stores);
         assert_eq!(l.is_compiled(), compiled);
         // SAFETY: every slot has a base of the loop's size.
         unsafe { l.range(Bases(&bases), from, to) };
