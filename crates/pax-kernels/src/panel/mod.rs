@@ -33,6 +33,8 @@ pub struct Piece { pub from: usize, pub to: usize, pub column: usize, pub width:
 
 /// Longer sums are made in parts, so that a part of a panel stays in the second cache.
 pub const DEPTH: usize = 512;
+/// Fewer rows have fewer sums than a multiply-add takes to finish.
+const FEW: usize = 4;
 /// Rows that are read again for each strip of a panel.
 const ROWS: usize = 48;
 
@@ -212,7 +214,9 @@ macro_rules! kernel {
                             let (panel, out) = (panel.wrapping_add(strip * apart + l * ldb), out.wrapping_add(column));
                             let mut i = from;
                             while i < to {
-                                let n = $last.min(to - i);
+                                // A tile of few rows waits for its own sums: the last two share what is left.
+                                let rest = to - i;
+                                let n = if rest > $last && rest < $last + FEW && !tiled { rest.div_ceil(2) } else { $last.min(rest) };
                                 let left = if tiled { a.data.wrapping_add(i * p.depth + l * $last) } else { a.at(i, l) };
                                 let to = out.wrapping_add(i * stride);
                                 macro_rules! by_rows { ($nv:literal, $part:literal) => { match n {
