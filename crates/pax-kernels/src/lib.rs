@@ -18,3 +18,6 @@ pub mod tile_int;
 pub use dtype::DType;
 
 pub type Dims = smallvec::SmallVec<[usize; 6]>;
+
+/// The greatest common divisor; that of 0 and a number is the number.
+pub fn gcd(a: usize, b: usize) -> usize { if b == 0 { a } else { gcd(b, a % b) } }

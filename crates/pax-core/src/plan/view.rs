@@ -1,4 +1,5 @@
 //! How values lie in buffers, and how they divide into units.
+pub use pax_kernels::gcd;
 use smallvec::SmallVec;
 
 use crate::array::row_major;
@@ -52,7 +53,7 @@ impl View {
 #[derive(Clone, Debug)]
 pub enum Place { View(View), Constant { value: f64, dtype: DType, shape: Dims } }
 
-pub fn gcd(a: usize, b: usize) -> usize { if b == 0 { a } else { gcd(b, a % b) } }
+
 
 #[cfg(test)]
 mod tests {

@@ -2,9 +2,9 @@
 //! It runs over a range of the result, or over a block of rows and columns behind a product.
 use smallvec::SmallVec;
 
-use super::{Bases, Slot};
 #[cfg(target_arch = "x86_64")]
-use crate::code::{self, Code};
+use super::coded::Coded;
+use super::{Bases, Slot};
 use crate::tile::{copy_few, Function, Simd};
 
 /// Elements of a tile.
@@ -51,11 +51,35 @@ impl Walk {
         Walk { slot, offset, axes: merged, bools, fill }
     }
 
-    /// Where row `row` begins and the elements between rows, for `columns` to a row, if these lie together in each.
-    fn rows(&self, base: *mut u8, row: usize, columns: usize) -> Option<(*mut f32, isize)> {
-        let [outer, inner] = &self.axes[..] else { return None };
-        if self.bools || inner.n != columns || inner.stride != 1 || inner.padded() || outer.padded() { return None; }
-        Some((base.cast::<f32>().wrapping_offset(self.offset + row as isize * outer.stride), outer.stride))
+    /// True if its elements lie together, or are one, within rows of so many.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn is_of_rows(&self, row: usize) -> bool {
+        let Some((inner, outer)) = self.axes.split_last() else { return false };
+        !self.bools && matches!(inner.stride, 0 | 1) && row > 0 && inner.n.is_multiple_of(row) && !inner.padded() && outer.iter().all(|a| !a.padded())
+    }
+
+    /// The elements of its last axis, and whether they are one.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn inner(&self) -> (usize, bool) { self.axes.last().map_or((0, false), |a| (a.n, a.stride == 0)) }
+
+    /// True if it is the same in each of its last axis.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn is_same(&self) -> bool { self.axes.iter().rev().skip(1).all(|a| a.stride == 0) }
+
+    /// Of rows of `row` elements: where the element at `start` lies, the elements to the next row, and for how many rows that holds.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn row_at(&self, base: *mut u8, start: usize, row: usize) -> (*mut f32, isize, usize) {
+        let Some((inner, outer)) = self.axes.split_last() else { return (base.cast(), 0, 1) };
+        let (at, mut rest) = (start % inner.n, start / inner.n);
+        let mut offset = self.offset + at as isize * inner.stride;
+        let (mut step, mut rows) = (row as isize * inner.stride, (inner.n - at).div_ceil(row));
+        for (k, a) in outer.iter().rev().enumerate() {
+            let i = rest % a.n;
+            rest /= a.n;
+            offset += i as isize * a.stride;
+            if k == 0 && inner.n == row { (step, rows) = (a.stride, a.n - i); }
+        }
+        (base.cast::<f32>().wrapping_offset(offset), step, rows)
     }
 
     /// True if every tile from `start` on is the same.
@@ -105,7 +129,7 @@ impl Walk {
     /// Copies `rows` pieces of `n` elements, whose linear indices begin `step` apart, one behind the other.
     /// # Safety
     /// As `copy`.
-    unsafe fn pieces(&self, base: *const u8, start: usize, step: usize, (rows, n): (usize, usize), dst: *mut f32) {
+    pub(super) unsafe fn pieces(&self, base: *const u8, start: usize, step: usize, (rows, n): (usize, usize), dst: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
             if let Some((inner, outer)) = self.axes.split_last().filter(|(inner, _)| inner.n == step && !inner.padded()) {
@@ -203,7 +227,7 @@ pub struct Store { pub id: Id, pub slot: Slot, pub how: How }
 pub struct Loop {
     pub size: usize, pub registers: usize, pub tiles: usize, pub loads: Vec<Load>, pub instrs: Vec<Instr>, pub stores: Vec<Store>,
     #[cfg(target_arch = "x86_64")]
-    code: Option<Code>,
+    code: Option<Coded>,
 }
 
 /// Registers, then pointers: more than the expressions and loads of a loop can be.
@@ -211,12 +235,13 @@ pub const ENTRIES: usize = 128;
 pub type Table = [*mut f32; ENTRIES];
 
 impl Loop {
-    pub fn new(simd: Simd, size: usize, (registers, tiles): (usize, usize), loads: Vec<Load>, instrs: Vec<Instr>, stores: Vec<Store>) -> Loop {
+    /// `columns`: those of the product that it comes behind.
+    pub fn new(simd: Simd, size: usize, columns: Option<usize>, (registers, tiles): (usize, usize), loads: Vec<Load>, instrs: Vec<Instr>, stores: Vec<Store>) -> Loop {
         #[cfg(not(target_arch = "x86_64"))]
-        let _ = simd;
+        let _ = (simd, columns);
         Loop {
             #[cfg(target_arch = "x86_64")]
-            code: if simd >= Simd::Avx2 && size >= COMPILED { compile(&loads, &instrs, &stores) } else { None },
+            code: if simd >= Simd::Avx2 && size >= COMPILED { Coded::new(columns, &loads, &instrs, &stores) } else { None },
             size, registers, tiles, loads, instrs, stores,
         }
     }
@@ -243,12 +268,11 @@ impl Loop {
         // SAFETY: registers are apart from each other and from every buffer; the rest is the caller's.
         unsafe {
             self.begin(bases, &mut at, room, self.registers);
-            // Code that reads and writes memory alone needs no tiles.
-            let whole = self.is_compiled() && !self.loads.iter().any(|l| matches!(l.from, From::Walk(_))) && self.stores.iter().all(|s| self.is_there(s));
-            let step = if whole { to - from } else { TILE };
+            #[cfg(target_arch = "x86_64")]
+            if let Some(code) = self.code.as_ref().filter(|c| c.row > 0) { return code.range(self, bases, (from, to), &mut at); }
             let mut start = from;
             while start < to {
-                let n = step.min(to - start);
+                let n = TILE.min(to - start);
                 for l in &self.loads {
                     match &l.from {
                         From::Direct(slot, offset) => at[l.id as usize] = bases.at::<f32>(*slot).wrapping_offset(*offset + start as isize),
@@ -282,7 +306,7 @@ impl Loop {
         unsafe {
             self.begin(bases, &mut at, room, self.tiles);
             #[cfg(target_arch = "x86_64")]
-            if let Some(code) = &self.code { return self.rows(code, bases, (from, to), (column, width), columns, (tile, stride), &mut at); }
+            if let Some(code) = &self.code { return code.block(self, bases, (from, to), (column, width), columns, (tile, stride), &mut at); }
             let step = (TILE / width).max(1);
             let mut row = from;
             while row < to {
@@ -308,50 +332,6 @@ impl Loop {
                         if s.how == How::Bools { to_bools(src.add(i * width), bases.at::<u8>(s.slot).wrapping_add(index(i)), width) }
                         else { copy_few(src.add(i * width), bases.at::<f32>(s.slot).wrapping_add(index(i)), width) }
                     }
-                }
-                row += rows;
-            }
-        }
-    }
-
-    /// What `block` does, by code that reads and writes most operands where they lie.
-    /// # Safety
-    /// As `block`; the table has the registers.
-    #[cfg(target_arch = "x86_64")]
-    #[allow(clippy::too_many_arguments)]
-    unsafe fn rows(&self, code: &Code, bases: Bases, (from, to): (usize, usize), (column, width): (usize, usize), columns: usize, (tile, stride): (*const f32, usize), at: &mut Table) {
-        const FLOAT: isize = size_of::<f32>() as isize;
-        let own = *at;
-        let mut steps = [0isize; ENTRIES];
-        let walks = |w: &Walk| w.rows(bases.at(w.slot), 0, columns);
-        let tiles = self.loads.iter().any(|l| matches!(&l.from, From::Walk(w) if walks(w).is_none())) || self.stores.iter().any(|s| !self.is_there(s));
-        let step = if tiles { (TILE / width).max(1) } else { to - from };
-        // SAFETY: as `block`.
-        unsafe {
-            let mut row = from;
-            while row < to {
-                let rows = step.min(to - row);
-                let first = row * columns + column;
-                for l in &self.loads {
-                    let id = l.id as usize;
-                    (at[id], steps[id]) = match &l.from {
-                        From::Tile => (tile.add((row - from) * stride).cast_mut(), stride as isize),
-                        From::Direct(slot, offset) => (bases.at::<f32>(*slot).wrapping_offset(*offset).wrapping_add(first), columns as isize),
-                        From::Walk(w) => match w.rows(bases.at(w.slot), row, columns) {
-                            Some((p, step)) => (p.wrapping_add(column), step),
-                            None => { w.pieces(bases.at(w.slot), first, columns, (rows, width), own[id]); (own[id], width as isize) }
-                        },
-                        From::Constant(_) | From::Splat(..) | From::Reciprocal(..) => continue,
-                    };
-                    steps[id] *= FLOAT;
-                }
-                for s in &self.stores {
-                    let id = s.id as usize;
-                    (at[id], steps[id]) = if self.is_there(s) { (bases.at::<f32>(s.slot).wrapping_add(first), columns as isize * FLOAT) } else { (own[id], width as isize * FLOAT) };
-                }
-                code.run(at, width, rows, &steps);
-                for s in self.stores.iter().filter(|s| !self.is_there(s)) {
-                    for i in 0..rows { to_bools(own[s.id as usize].add(i * width), bases.at::<u8>(s.slot).wrapping_add(first + i * columns), width); }
                 }
                 row += rows;
             }
@@ -389,14 +369,14 @@ impl Loop {
     }
 
     /// True if a range makes the result where it lies: code writes it when it has read its operands.
-    fn is_there(&self, s: &Store) -> bool { s.how == How::There || s.how == How::Late && self.is_compiled() }
+    pub(super) fn is_there(&self, s: &Store) -> bool { s.how == How::There || s.how == How::Late && self.is_compiled() }
 
     #[inline]
     unsafe fn tile(&self, at: &mut Table, n: usize) {
         #[cfg(target_arch = "x86_64")]
         if let Some(code) = &self.code {
             // SAFETY: as below; one number is a vector of them.
-            unsafe { code.run(at, n, 1, &[0; ENTRIES]) };
+            unsafe { code.tile(at, n) };
             return;
         }
         for i in &self.instrs {
@@ -405,29 +385,6 @@ impl Loop {
             unsafe { (i.f.run)(at[i.dst as usize], at[a as usize], at[b as usize], at[c as usize], n) };
         }
     }
-}
-
-/// What the functions do one after the other, as one function.
-#[cfg(target_arch = "x86_64")]
-fn compile(loads: &[Load], instrs: &[Instr], stores: &[Store]) -> Option<Code> {
-    use code::trace::{trace, Op, Sym};
-    let (ops, outputs) = trace(|| {
-        let mut at = [None; ENTRIES];
-        for l in loads {
-            at[l.id as usize] = Some(Sym::of(match l.from {
-                From::Constant(bits) => Op::Constant(bits),
-                From::Splat(..) | From::Reciprocal(..) => Op::Splat(l.id),
-                From::Direct(..) | From::Walk(_) | From::Tile => Op::Load(l.id),
-            }));
-        }
-        for i in instrs {
-            // Operands that a function does not have are not read.
-            let args = i.src.map(|s| at[s as usize].unwrap_or(Sym(0)));
-            at[i.dst as usize] = Some((i.f.trace?)(args));
-        }
-        stores.iter().map(|s| Some(code::Output { value: at[s.id as usize]?.0, id: s.id, last: s.how == How::Late })).collect::<Option<Vec<_>>>()
-    })?;
-    Code::new(&ops, &outputs?)
 }
 
 /// Brings a line nearer; any address will do.
@@ -442,7 +399,7 @@ fn prefetch(p: *const f32) {
 
 /// # Safety
 /// Both hold `n` elements.
-unsafe fn to_bools(src: *const f32, dst: *mut u8, n: usize) {
+pub(super) unsafe fn to_bools(src: *const f32, dst: *mut u8, n: usize) {
     // SAFETY: the caller's.
     unsafe { for i in 0..n { *dst.add(i) = u8::from(*src.add(i) != 0.0); } }
 }

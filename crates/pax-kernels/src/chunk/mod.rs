@@ -1,5 +1,7 @@
 //! What the chunks of a phase run: kernels without allocation, on bases that the plan gives. Each takes a range of units:
 //! equal parts of its result. See `docs/engine.md`.
+#[cfg(target_arch = "x86_64")]
+mod coded;
 pub mod conv;
 pub mod dot;
 pub mod index;

@@ -23,6 +23,7 @@ const MOVE: (Map, u8) = (Map::Plain, 0x28);
 const LOAD: (Map, u8) = (Map::Plain, 0x10);
 const STORE: (Map, u8) = (Map::Plain, 0x11);
 const LOAD_SOME: (Map, u8) = (Map::X66F38, 0x2c);
+const REPEAT: (Map, u8) = (Map::X66F38, 0x18);
 const STORE_SOME: (Map, u8) = (Map::X66F38, 0x2e);
 const BLEND: (Map, u8) = (Map::X66F3A, 0x4a);
 
@@ -96,7 +97,7 @@ impl Body<'_> {
         let next = |b: &Self, r: usize| b.held[r].and_then(|v| b.uses[v as usize].last().copied()).unwrap_or(usize::MAX);
         let r = (0..VALUES).filter(|r| self.busy & 1 << r == 0).max_by_key(|&r| next(self, r)).unwrap_or(0);
         if let Some(v) = self.held[r].take() {
-            let lies = matches!(self.ops[v as usize], Op::Load(_) | Op::Splat(_) | Op::Constant(_)) || self.put[v as usize].is_some();
+            let lies = matches!(self.ops[v as usize], Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_)) || self.put[v as usize].is_some();
             if !lies {
                 let slot = self.free_slots.pop().unwrap_or_else(|| { self.slots += 1; self.slots - 1 });
                 self.put[v as usize] = Some(slot);
@@ -124,6 +125,7 @@ impl Body<'_> {
                         let from = Place::Indexed(self.address(id));
                         if self.some { self.to.vector(LOAD_SOME, r, MASK, from, None) } else { self.to.vector(LOAD, r, 0, from, None) }
                     }
+                    (Op::Repeat(id), None) => { let from = Place::At(self.address(id), 0); self.to.vector(REPEAT, r, 0, from, None) }
                     _ => if let Some(from) = self.constant(v) { self.to.vector(LOAD, r, 0, from, None) },
                 }
                 self.keep(v, r);
@@ -164,7 +166,7 @@ impl Body<'_> {
     fn operation(&mut self, step: usize, v: Value) {
         let op = self.ops[v as usize];
         let r = match op {
-            Op::Load(_) | Op::Splat(_) | Op::Constant(_) => return,
+            Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) => return,
             Op::One(one, a) => {
                 let a_ = if matches!(one, One::Shift(_)) { Place::Register(self.reg(a)) } else { self.place(a) };
                 self.read(step, op.values());
@@ -269,7 +271,7 @@ pub fn code(ops: &[Op], results: &[Output]) -> Vec<u8> {
         }
     }
     for (v, op) in ops.iter().enumerate().filter(|&(v, _)| needed[v]) {
-        match op { Op::Load(id) | Op::Splat(id) => pinned.push(*id), Op::Constant(bits) if !constants.contains(bits) && !uses[v].is_empty() => constants.push(*bits), _ => {} }
+        match op { Op::Load(id) | Op::Splat(id) | Op::Repeat(id) => pinned.push(*id), Op::Constant(bits) if !constants.contains(bits) && !uses[v].is_empty() => constants.push(*bits), _ => {} }
     }
     pinned.sort_unstable();
     pinned.dedup();

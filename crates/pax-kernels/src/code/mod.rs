@@ -21,7 +21,7 @@ impl Code {
     /// `ops` in an order that can be run; none where the system lets no memory be run, or where an operand would be copied to what may
     /// lie over another.
     pub fn new(ops: &[Op], results: &[Output]) -> Option<Code> {
-        if results.iter().any(|r| r.last && matches!(ops[r.value as usize], Op::Load(_))) { return None; }
+        if results.iter().any(|r| r.last && matches!(ops[r.value as usize], Op::Load(_) | Op::Repeat(_))) { return None; }
         let bytes = allocate::code(ops, results);
         let mut memory = MmapMut::map_anon(bytes.len()).ok()?;
         memory[..bytes.len()].copy_from_slice(&bytes);

@@ -1,5 +1,5 @@
 //! Code against the functions that it was made from, bit by bit.
-use crate::chunk::loops::{From, How, Instr, Load, Loop, Store};
+use crate::chunk::loops::{Axis, From, How, Instr, Load, Loop, Store, Walk, STRIDE};
 use crate::chunk::Bases;
 use crate::threefry::threefry2x32;
 use crate::tile::{self, Function, Simd};
@@ -37,20 +37,13 @@ impl Random {
 
 fn bits(x: &[f32]) -> Vec<u32> { x.iter().map(|x| if x.is_nan() { u32::MAX } else { x.to_bits() }).collect() }
 
-/// Runs a loop on the inputs, with and without code, from `from` on; the first `over` results lie over as many inputs.
-fn both(simd: Simd, loads: &dyn Fn() -> Vec<Load>, instrs: &dyn Fn() -> Vec<Instr>, results: &[u8], inputs: &[Vec<f32>], over: usize, (from, to): (usize, usize)) -> [Vec<Vec<u32>>; 2] {
-    [true, false].map(|compiled| {
-        let (mut inputs, size) = (inputs.to_vec(), inputs[0].len());
-        let mut outputs = vec![vec![7.0f32; size]; results.len()];
-        let mut bases: Vec<*mut u8> = inputs.iter_mut().map(|x| x.as_mut_ptr().cast()).collect();
-        let stores = results.iter().enumerate().map(|(k, &id)| Store { id, slot: if k < over { k } else { inputs.len() + k }, how: if k < over { How::Late } else { How::There } }).collect();
-        bases.extend(outputs.iter_mut().map(|x| x.as_mut_ptr().cast::<u8>()));
-        let l = Loop::new(if compiled { simd } else { Simd::Base }, size, (48, 128), loads(), instrs(), stores);
-        assert_eq!(l.is_compiled(), compiled);
-        // SAFETY: every slot has a base of the loop's size.
-        unsafe { l.range(Bases(&bases), from, to) };
-        inputs.iter().chain(&outputs).map(|x| bits(x)).collect()
-    })
+/// Operands: four in the loop's order, one number, and walks over five rows: the same row, a number a row, rows of a larger matrix.
+fn loads(constant: f32, row: usize, tile: bool) -> Vec<Load> {
+    let mut l: Vec<Load> = (0..4).map(|k| Load { id: 48 + k as u8, from: if tile && k == 0 { From::Tile } else { From::Direct(k, 0) } }).collect();
+    let walk = |stride: isize, inner: isize| From::Walk(Walk::new(4, 3, [Axis::whole(5, stride), Axis::whole(row, inner)].into_iter(), false, 0));
+    let walks = [From::Splat(4, 1), From::Constant(constant.to_bits()), From::Reciprocal(4, 0), walk(0, 1), walk(1, 0), walk(row as isize + 3, 1)];
+    l.extend(walks.into_iter().enumerate().map(|(id, from)| Load { id: id as u8, from }));
+    l
 }
 
 #[test]
@@ -59,34 +52,47 @@ fn code_does_what_the_functions_do() {
     if simd < Simd::Avx2 { return; }
     let mut random = Random(0);
     // Each by itself, then many of them that read what came before, so that there are more values than registers.
-    for case in 0..600 {
-        let (alone, size) = (case < 3 * FUNCTIONS.len(), 16 + random.below(90));
-        let inputs: Vec<Vec<f32>> = (0..5).map(|_| (0..size).map(|_| random.float()).collect()).collect();
+    for case in 0..900 {
+        let (alone, row) = (case < 3 * FUNCTIONS.len(), 16 + random.below(30));
+        let size = 5 * row;
+        let inputs: Vec<Vec<f32>> = (0..5).map(|k| (0..size + if k == 4 { 30 } else { 0 }).map(|_| random.float()).collect()).collect();
         let constant = random.float();
-        let loads = || {
-            let mut l: Vec<Load> = (0..4).map(|k| Load { id: 48 + k as u8, from: From::Direct(k, 0) }).collect();
-            l.push(Load { id: 0, from: From::Splat(4, 1) });
-            l.push(Load { id: 1, from: From::Constant(constant.to_bits()) });
-            l.push(Load { id: 2, from: From::Reciprocal(4, 0) });
-            l
-        };
-        let count = if alone { 1 } else { 1 + random.below(40) };
+        let count = if alone { 1 } else { 1 + random.below(35) };
         let functions: Vec<usize> = (0..count).map(|_| if alone { case % FUNCTIONS.len() } else { random.below(FUNCTIONS.len()) }).collect();
         // The last ones are results; those that may lie over an operand stay in registers till the end.
         let results = (1 + random.below(9)).min(count);
         let over = random.below(results.min(4) + 1);
         let over = if functions[count - over..].contains(&0) { 0 } else { over };
-        let id = |k: usize| (if k >= count - results && k < count - over { 60 + k } else { 3 + k }) as u8;
+        let id = |k: usize| (if k >= count - results && k < count - over { 60 + k } else { 6 + k }) as u8;
+        // Without walks a range is one row; with tiles it is a block behind a product.
+        let (walks, tile) = (random.below(2) == 1, random.below(3) == 0);
         let mut known: Vec<u8> = vec![48, 49, 50, 51, 0, 1, 2];
+        if walks { known.extend([3, 4, 5]); }
         let chain: Vec<(usize, u8, [u8; 3])> = functions.iter().enumerate().map(|(k, &f)| {
             let src = [0; 3].map(|_| known[random.below(known.len())]);
             known.push(id(k));
             (f, id(k), src)
         }).collect();
-        let instrs = || chain.iter().map(|&(f, dst, src)| Instr { f: FUNCTIONS[f](simd), dst, src }).collect();
-        let results: Vec<u8> = (count - results..count).rev().map(id).collect();
-        let from = random.below(size);
-        let [code, functions] = both(simd, &loads, &instrs, &results, &inputs, over, (from, from + random.below(size - from + 1)));
-        assert_eq!(code, functions, "{case}: {chain:?} of {size}");
+        let part = if tile { (random.below(5), random.below(row)) } else { (random.below(size), 0) };
+        let end = if tile { (part.0 + 1 + random.below(5 - part.0), 1 + random.below(row - part.1)) } else { (part.0 + random.below(size - part.0 + 1), 0) };
+        let [code, plain] = [simd, Simd::Base].map(|level| {
+            let mut inputs = inputs.clone();
+            let mut outputs = vec![vec![7.0f32; size]; results];
+            let mut bases: Vec<*mut u8> = inputs.iter_mut().chain(&mut outputs).map(|x| x.as_mut_ptr().cast()).collect();
+            let stores = (0..results).map(|k| Store { id: id(count - 1 - k), slot: if k < over { k } else { inputs.len() + k }, how: if k < over { How::Late } else { How::There } }).collect();
+            // A product's part comes from a place of its own, which results do not lie over.
+            let product = inputs[0].clone();
+            if tile { bases[0] = outputs[0].as_mut_ptr().cast(); }
+            let instrs = chain.iter().map(|&(f, dst, src)| Instr { f: FUNCTIONS[f](simd), dst, src }).collect();
+            let l = Loop::new(level, size, tile.then_some(row), (48, 128), loads(constant, row, tile).into_iter().filter(|l| walks || !(3..6).contains(&l.id)).collect(), instrs, stores);
+            assert_eq!(l.is_compiled(), level > Simd::Base);
+            let mut room = vec![0.0; 128 * STRIDE];
+            // SAFETY: every slot has a base of the loop's size.
+            unsafe {
+                if tile { l.block(Bases(&bases), (part.0, end.0), (part.1, end.1), row, product.as_ptr(), row, room.as_mut_ptr()) } else { l.range(Bases(&bases), part.0, end.0) }
+            }
+            inputs.iter().chain(&outputs).map(|x| bits(x)).collect::<Vec<_>>()
+        });
+        assert_eq!(code, plain, "{case}: {chain:?} of five rows of {row}, {part:?} to {end:?}");
     }
 }

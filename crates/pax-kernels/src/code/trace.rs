@@ -13,8 +13,10 @@ pub type Value = u32;
 pub enum Op {
     /// The elements of an entry of the table.
     Load(Id),
-    /// The first element of an entry, repeated.
+    /// The first eight elements of an entry, which are one number.
     Splat(Id),
+    /// The first element of an entry in this row, repeated.
+    Repeat(Id),
     Constant(u32),
     Two(Two, Value, Value),
     One(One, Value),
@@ -36,7 +38,7 @@ impl Op {
     /// What it reads.
     pub fn values(self) -> impl Iterator<Item = Value> {
         let all = match self {
-            Op::Load(_) | Op::Splat(_) | Op::Constant(_) => [None; 3],
+            Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) => [None; 3],
             Op::One(_, a) => [Some(a), None, None],
             Op::Two(_, a, b) => [Some(a), Some(b), None],
             Op::Fma { a, b, c, .. } | Op::Blend(a, b, c) => [Some(a), Some(b), Some(c)],

@@ -334,8 +334,8 @@ fn join_products(exprs: &mut Vec<Expr>, simd: Simd) {
 }
 
 /// Gives registers to a group's values, each as long as it is read.
-/// `over`: results that may lie over an operand.
-pub(super) fn finish(group: Group, simd: Simd, over: &[Slot]) -> Loop {
+/// `over`: results that may lie over an operand; `columns`: those of the product before it.
+pub(super) fn finish(group: Group, simd: Simd, over: &[Slot], columns: Option<usize>) -> Loop {
     let Group { shape, mut exprs, tile, .. } = group;
     if shape.iter().product::<usize>() >= DIVIDED { multiply(&mut exprs, simd); }
     join_products(&mut exprs, simd);
@@ -378,5 +378,5 @@ pub(super) fn finish(group: Group, simd: Simd, over: &[Slot]) -> Loop {
             if dies && (ids[k] as usize) < ROOM && x.slot.is_none() && !free.contains(&ids[k]) { free.push(ids[k]); }
         }
     }
-    Loop::new(simd, shape.iter().product(), (registers, pointers), loads, instrs, stores)
+    Loop::new(simd, shape.iter().product(), columns, (registers, pointers), loads, instrs, stores)
 }

@@ -150,12 +150,13 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
             match d.body {
                 Body::Row(call) => row = Some(call),
                 Body::Kernel(k) => kernels.push(*k),
-                Body::Loop(g) => kernels.push(Kernel::Loop(fuse::finish(g, simd, &laid_over))),
+                Body::Loop(g) => kernels.push(Kernel::Loop(fuse::finish(g, simd, &laid_over, None))),
                 Body::Product(dot, g) => {
                     let only = g.only_tile();
                     let dot_draft = *dot;
                     let dot = Dot { out: only.unwrap_or(0), ..dot_draft.dot };
-                    kernels.push(Kernel::Product(Product { dot, strips: dot_draft.strips, behind: only.is_none().then(|| fuse::finish(g, simd, &laid_over)) }));
+                    let columns = Some(dot.n);
+                    kernels.push(Kernel::Product(Product { dot, strips: dot_draft.strips, behind: only.is_none().then(|| fuse::finish(g, simd, &laid_over, columns)) }));
                 }
                 Body::Across { mut partial, phase } => {
                     partial.over[0].0 = chunks[phase];
