@@ -85,7 +85,7 @@ pub trait Pool {
     fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync));
 }
 
-/// A slot that each chunk has for itself: where its units lie in the chunk's memory, and bytes of one.
+/// A slot that each chunk has for itself: where the units of a step lie in the chunk's memory, and bytes of one.
 pub struct Local { pub slot: Slot, pub offset: usize, pub unit: usize }
 
 /// Kernels that each chunk runs one after the other on its own units, `step` at a time, so that what they make stays in the cache.
@@ -123,19 +123,15 @@ impl Chunks {
                 if cfg!(debug_assertions) { memory[..floats].fill(f32::NAN); }
                 let (from, to) = (part(self.units, c, self.chunks), part(self.units, c + 1, self.chunks));
                 let own = aligned(memory);
-                let mut bases = bases.0;
-                if !self.locals.is_empty() {
-                    table.clear();
-                    table.extend_from_slice(bases);
-                    for l in &self.locals { table[l.slot] = own.wrapping_add(l.offset).wrapping_sub(from * l.unit); }
-                    bases = table;
-                }
+                table.clear();
+                table.extend_from_slice(bases.0);
                 let room = own.wrapping_add(self.scratch).cast::<f32>();
                 let mut at = from;
                 while at < to {
                     let end = to.min(at + self.step);
+                    for l in &self.locals { table[l.slot] = own.wrapping_add(l.offset).wrapping_sub(at * l.unit); }
                     // SAFETY: the plan gives every slot that these kernels name a base with its size, and chunks share no unit.
-                    for k in &self.kernels { unsafe { k.run(Bases(bases), (at, end, self.units), (c, at > from), room) } }
+                    for k in &self.kernels { unsafe { k.run(Bases(table), (at, end, self.units), (c, at > from), room) } }
                     at = end;
                 }
             });

@@ -127,7 +127,12 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
         let per = units.div_ceil(chunks[p]);
         let (mut locals, mut local, mut kernels, mut room, mut makes) = (Vec::new(), Ranges::default(), Vec::new(), 0, SmallVec::<[(Slot, Option<Slot>); 2]>::new());
         let mut local_ends: Vec<(usize, Slot, usize, usize)> = Vec::new();
-        let (mut row, mut label, mut moved) = (None, Vec::new(), 0);
+        // Where nothing prepares or shares anything, a few units go through all kernels, in memory that the next few use again.
+        let parts = || order[p].iter().filter_map(|&i| drafts[i].as_ref());
+        let divided = order[p].len() > 1 && parts().all(|d| d.body.divides());
+        let made_here = parts().flat_map(|d| &d.writes).fold(0, |n: usize, &s| n.saturating_add(bytes(s)));
+        let step = if divided { (CACHE / made_here.div_ceil(units).max(1)).clamp(1, per) } else { per };
+        let (mut row, mut label) = (None, Vec::new());
         for &i in &order[p] {
             let Some(d) = drafts[i].take() else { continue };
             for &s in &d.writes {
@@ -139,13 +144,12 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
                     ends.get_mut(last[s].map_or(p, |l| l.0)).into_iter().for_each(|e| e.push(s));
                 } else if last[s].is_some() || matches!(d.body, Body::Kernel(_)) {
                     let unit = bytes(s) / units;
-                    let at = local.take(unit.saturating_mul(per));
+                    let at = local.take(unit.saturating_mul(step));
                     homes[s] = Home::Chunk;
                     locals.push(Local { slot: s, offset: at, unit });
-                    local_ends.push((last[s].map_or(i, |l| l.1), s, at, unit.saturating_mul(per)));
+                    local_ends.push((last[s].map_or(i, |l| l.1), s, at, unit.saturating_mul(step)));
                 }
             }
-            moved = d.writes.iter().fold(moved, |n: usize, &s| n.saturating_add(bytes(s)));
             label.push(d.body.label());
             match d.body {
                 Body::Row(call) => row = Some(call),
@@ -170,10 +174,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
         for &s in &drops { if let Home::Arena(at) = homes[s] { arena.give(at, bytes(s)); } }
         let step = match row {
             Some(call) => Step::Row(call),
-            None => {
-                let step = if kernels.len() > 1 && kernels.iter().all(Kernel::divides) { (CACHE / moved.div_ceil(units).max(1)).clamp(1, per) } else { per };
-                Step::Chunks { chunks: Chunks { units, chunks: chunks[p], step, kernels, locals, scratch: local.end, room }, makes }
-            }
+            None => Step::Chunks { chunks: Chunks { units, chunks: chunks[p], step, kernels, locals, scratch: local.end, room }, makes },
         };
         let drops = drops.into_iter().filter(|&s| matches!(homes[s], Home::Array)).collect();
         steps.push(Phase { step, drops, label: label.join("; "), fixed: is_fixed[p] });

@@ -42,6 +42,15 @@ enum Body {
 impl Body {
     fn kernel(k: Kernel) -> Body { Body::Kernel(Box::new(k)) }
 
+    /// True if its kernel may run a few units at a time.
+    fn divides(&self) -> bool {
+        match self {
+            Body::Loop(_) | Body::Across { .. } => true,
+            Body::Kernel(k) => k.divides(),
+            Body::Product(..) | Body::Row(_) => false,
+        }
+    }
+
     /// What it does, for people.
     fn label(&self) -> String {
         match self {
