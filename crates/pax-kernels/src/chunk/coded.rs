@@ -14,6 +14,7 @@ pub struct Coded { code: Code, pub row: usize }
 impl Coded {
     /// What the functions do one after the other, as one function. `columns`: those of the product before the loop.
     pub fn new(columns: Option<usize>, loads: &[Load], instrs: &[Instr], stores: &[Store]) -> Option<Coded> {
+        debug_assert!(stores.iter().all(|s| loads.iter().all(|l| l.id != s.id)), "an entry of the table is an operand or a result");
         let row = columns.unwrap_or_else(|| row_of(loads));
         let (ops, outputs) = trace(|| {
             let mut at = [None; ENTRIES];

@@ -360,13 +360,14 @@ pub(super) fn finish(group: Group, simd: Simd, over: &[Slot], columns: Option<us
     let mut ids: Vec<Id> = vec![0; exprs.len()];
     let (mut instrs, mut stores) = (Vec::new(), Vec::new());
     for (i, e) in exprs.iter().enumerate() {
+        let mut src: [Id; 3] = [0; 3];
         if tile && i == 0 {
             pointers += 1;
-            ids[0] = (pointers - 1) as Id;
-            loads.push(Load { id: ids[0], from: From::Tile });
-        } else {
-            let mut src: [Id; 3] = [0; 3];
-            for (k, a) in e.args.iter().enumerate() { src[k] = match a { Arg::Expr(x) => ids[*x], Arg::Source(_) => source_ids[&(i, k)] }; }
+            src[0] = (pointers - 1) as Id;
+            loads.push(Load { id: src[0], from: From::Tile });
+        }
+        for (k, a) in e.args.iter().enumerate() { src[k] = match a { Arg::Expr(x) => ids[*x], Arg::Source(_) => source_ids[&(i, k)] }; }
+        if tile && i == 0 && e.slot.is_none() { ids[0] = src[0]; } else {
             let stored = e.slot.is_some_and(|s| !over.contains(&s)) && e.dtype != DType::Bool;
             ids[i] = if stored { pointers += 1; (pointers - 1) as Id } else { free.pop().unwrap_or_else(|| { registers += 1; (registers - 1) as Id }) };
             instrs.push(Instr { f: e.f, dst: ids[i], src });
