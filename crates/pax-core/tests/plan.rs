@@ -93,3 +93,47 @@ fn large_loops() -> Result<()> {
     }
     Ok(())
 }
+
+/// Products that are cut into panels, with what a loop may read and make behind them: the product itself, rows and columns of
+/// numbers, bools, sums, and a result that is given back.
+#[test]
+fn products_with_loops_behind() -> Result<()> {
+    let mut rng = Rng(9);
+    for seed in 0..60 {
+        let cx = Cx::default();
+        let [m, k, n] = [rng.int(20, 140), rng.int(40, 90), rng.int(17, 100)].map(|n| n as usize);
+        let xs = [[m, k].as_slice(), &[k, n], &[n], &[m], &[m, n], &[n, m]].map(|s| cx.from_f64(DType::F32, &rng.normals(s.iter().product()), s));
+        let choices: Vec<i64> = (0..8).map(|_| rng.int(0, 7)).collect();
+        let f = |t: &[Tensor]| -> Result<Vec<Tensor>> {
+            let product = cx.scale(&cx.dot(&t[0], &t[1], [&[], &[]], [&[1], &[0]])?, 1.0)?;
+            let plain = cx.dot(&t[0], &t[1], [&[], &[]], [&[1], &[0]])?;
+            let (row_, column) = (cx.broadcast(&t[2], &[m, n], &[1])?, cx.broadcast(&t[3], &[m, n], &[0])?);
+            let mut pool = vec![plain, product];
+            let small = |t: &Tensor| cx.one(row("tanh").unwrap(), [], &[t]);
+            for &c in &choices {
+                let x = pool[pool.len() - 1].clone();
+                pool.push(match c {
+                    0 => cx.add(&x, &row_)?,
+                    1 => cx.mul(&small(&x)?, &column)?,
+                    2 => cx.add(&small(&x)?, &t[4])?,
+                    3 => cx.mul(&x, &cx.transpose(&t[5], &[1, 0])?)?,
+                    4 => { let less = cx.one(row("less").unwrap(), [] as [Value; 0], &[&x, &pool[0]])?; cx.select(&less, &x, &row_)? }
+                    5 => cx.add(&x, &pool[0])?,
+                    _ => small(&x)?,
+                });
+            }
+            let less = cx.one(row("less").unwrap(), [] as [Value; 0], &[&pool[2], &t[4]])?;
+            let last = pool[pool.len() - 1].clone();
+            let sums = cx.reduce_sum(&last, &[(choices[0] % 2) as usize])?;
+            let mut outs = vec![last, sums, less, pool[3].clone()];
+            if choices[1] % 2 == 0 { outs.push(pool[0].clone()); }
+            Ok(outs)
+        };
+        let want = f(&xs)?;
+        let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
+        let outs = f(&ts)?;
+        let program = Rc::new(cx.end_abstract(&outs)?);
+        for (i, (got, want)) in cx.call(&program, &xs)?.iter().zip(&want).enumerate() { near(&format!("seed {seed}, {m}×{k}×{n}, {choices:?}, result {i}"), &values(&cx, got)?, &values(&cx, want)?, 1e-4, 1e-4).unwrap(); }
+    }
+    Ok(())
+}
