@@ -12,6 +12,7 @@ pub const TILE: usize = 512;
 /// Floats from one tile to the next: not a part of a page, or the same elements of all tiles would want the same places in the cache.
 pub const STRIDE: usize = TILE + 16;
 /// Elements of a loop that is worth machine code of its own.
+#[cfg(target_arch = "x86_64")]
 const COMPILED: usize = 16;
 /// Floats of an operand that is one number: a vector for code, a tile for functions.
 const VECTOR: usize = 8;

@@ -49,16 +49,63 @@ fn instruction(op: Two) -> ((Map, u8), Option<u8>, bool) {
     }
 }
 
+#[derive(Clone, Copy)]
+enum Step { Op(Value), Store(Value, Id) }
+
+/// What is to be done in which order, and what for.
+struct List<'a> {
+    ops: &'a [Op],
+    steps: Vec<Step>,
+    /// For each value the steps that read it, the next one last.
+    uses: Vec<Vec<usize>>,
+    /// The table's entries whose addresses are in registers, and those that are read from the table.
+    pinned: Vec<Id>,
+    others: Vec<Id>,
+    /// Constants by their place.
+    constants: Vec<u32>,
+}
+
+impl List<'_> {
+    fn new<'a>(ops: &'a [Op], results: &[Output]) -> List<'a> {
+        // What no result needs is left out.
+        let mut needed = vec![false; ops.len()];
+        for r in results { needed[r.value as usize] = true; }
+        for (v, op) in ops.iter().enumerate().rev() { if needed[v] { for a in op.values() { needed[a as usize] = true; } } }
+        let mut steps = Vec::new();
+        for v in (0..ops.len()).filter(|&v| needed[v]) {
+            steps.push(Step::Op(v as Value));
+            steps.extend(results.iter().filter(|r| r.value as usize == v && !r.last).map(|r| Step::Store(r.value, r.id)));
+        }
+        steps.extend(results.iter().filter(|r| r.last).map(|r| Step::Store(r.value, r.id)));
+
+        let mut uses = vec![Vec::new(); ops.len()];
+        let (mut pinned, mut constants): (Vec<Id>, Vec<u32>) = (Vec::new(), Vec::new());
+        for (at, step) in steps.iter().enumerate().rev() {
+            match *step {
+                Step::Op(v) => for a in ops[v as usize].values() { uses[a as usize].push(at) },
+                Step::Store(v, id) => { uses[v as usize].push(at); pinned.push(id); }
+            }
+        }
+        for (_, op) in ops.iter().enumerate().filter(|&(v, _)| needed[v]) {
+            match op {
+                Op::Load(id) | Op::Splat(id) | Op::Repeat(id) => pinned.push(*id),
+                Op::Constant(bits) if !constants.contains(bits) => constants.push(*bits),
+                _ => {}
+            }
+        }
+        pinned.sort_unstable();
+        pinned.dedup();
+        let others = pinned.split_off(ADDRESSES.len().min(pinned.len()));
+        List { ops, steps, uses, pinned, others, constants }
+    }
+}
+
 fn slot_at(slot: usize) -> Place { Place::At(RSP, SLOTS + slot as i32 * BYTES) }
 
 struct Body<'a> {
     to: &'a mut Assembler,
-    ops: &'a [Op],
-    /// The table's entries whose addresses are in registers.
-    pinned: &'a [Id],
-    /// Constants by their place.
-    constants: &'a [u32],
-    /// For each value the steps that read it, the next one last.
+    list: &'a List<'a>,
+    /// The steps to come that read each value.
     uses: Vec<Vec<usize>>,
     /// Where values are; where they were put away.
     register: Vec<Option<Vector>>,
@@ -76,7 +123,7 @@ struct Body<'a> {
 impl Body<'_> {
     /// The register with an entry's address.
     fn address(&mut self, id: Id) -> General {
-        match self.pinned.iter().position(|&p| p == id) {
+        match self.list.pinned.iter().position(|&p| p == id) {
             Some(k) => ADDRESSES[k],
             None => { self.to.load(RAX, RDI, 8 * i32::from(id)); RAX }
         }
@@ -84,8 +131,8 @@ impl Body<'_> {
 
     /// A value in memory that nobody has to put there.
     fn constant(&mut self, v: Value) -> Option<Place> {
-        match self.ops[v as usize] {
-            Op::Constant(bits) => self.constants.iter().position(|&c| c == bits).map(|k| Place::Constant(k * BYTES as usize)),
+        match self.list.ops[v as usize] {
+            Op::Constant(bits) => self.list.constants.iter().position(|&c| c == bits).map(|k| Place::Constant(k * BYTES as usize)),
             Op::Splat(id) => Some(Place::At(self.address(id), 0)),
             _ => None,
         }
@@ -97,7 +144,7 @@ impl Body<'_> {
         let next = |b: &Self, r: usize| b.held[r].and_then(|v| b.uses[v as usize].last().copied()).unwrap_or(usize::MAX);
         let r = (0..VALUES).filter(|r| self.busy & 1 << r == 0).max_by_key(|&r| next(self, r)).unwrap_or(0);
         if let Some(v) = self.held[r].take() {
-            let lies = matches!(self.ops[v as usize], Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_)) || self.put[v as usize].is_some();
+            let lies = matches!(self.list.ops[v as usize], Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_)) || self.put[v as usize].is_some();
             if !lies {
                 let slot = self.free_slots.pop().unwrap_or_else(|| { self.slots += 1; self.slots - 1 });
                 self.put[v as usize] = Some(slot);
@@ -119,7 +166,7 @@ impl Body<'_> {
             Some(r) => r,
             None => {
                 let r = self.take();
-                match (self.ops[v as usize], self.put[v as usize]) {
+                match (self.list.ops[v as usize], self.put[v as usize]) {
                     (_, Some(slot)) => self.to.vector(LOAD, r, 0, slot_at(slot), None),
                     (Op::Load(id), None) => {
                         let from = Place::Indexed(self.address(id));
@@ -147,7 +194,7 @@ impl Body<'_> {
 
     fn in_register(&self, v: Value) -> bool { self.register[v as usize].is_some() }
     /// True for what `place` leaves in memory.
-    fn in_memory(&self, v: Value) -> bool { !self.in_register(v) && (self.put[v as usize].is_some() || matches!(self.ops[v as usize], Op::Constant(_) | Op::Splat(_))) }
+    fn in_memory(&self, v: Value) -> bool { !self.in_register(v) && (self.put[v as usize].is_some() || matches!(self.list.ops[v as usize], Op::Constant(_) | Op::Splat(_))) }
 
     /// A step has read these: registers of values that nobody reads any more are free.
     fn read(&mut self, step: usize, values: impl Iterator<Item = Value>) {
@@ -164,7 +211,7 @@ impl Body<'_> {
     fn dies(&self, v: Value, step: usize) -> bool { self.uses[v as usize].iter().all(|&s| s <= step) }
 
     fn operation(&mut self, step: usize, v: Value) {
-        let op = self.ops[v as usize];
+        let op = self.list.ops[v as usize];
         let r = match op {
             Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) => return,
             Op::One(one, a) => {
@@ -246,59 +293,29 @@ impl Body<'_> {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Step { Op(Value), Store(Value, Id) }
-
 /// A function of a table of addresses, a number of elements, a number of rows of so many, and a table of the bytes from a row to the next.
 pub fn code(ops: &[Op], results: &[Output]) -> Vec<u8> {
-    // What no result needs is left out.
-    let mut needed = vec![false; ops.len()];
-    for r in results { needed[r.value as usize] = true; }
-    for (v, op) in ops.iter().enumerate().rev() { if needed[v] { for a in op.values() { needed[a as usize] = true; } } }
-    let mut steps = Vec::new();
-    for v in (0..ops.len()).filter(|&v| needed[v]) {
-        steps.push(Step::Op(v as Value));
-        steps.extend(results.iter().filter(|r| r.value as usize == v && !r.last).map(|r| Step::Store(r.value, r.id)));
-    }
-    steps.extend(results.iter().filter(|r| r.last).map(|r| Step::Store(r.value, r.id)));
-
-    let mut uses = vec![Vec::new(); ops.len()];
-    let (mut pinned, mut constants): (Vec<Id>, Vec<u32>) = (Vec::new(), Vec::new());
-    for (at, step) in steps.iter().enumerate().rev() {
-        match *step {
-            Step::Op(v) => for a in ops[v as usize].values() { uses[a as usize].push(at) },
-            Step::Store(v, id) => { uses[v as usize].push(at); pinned.push(id); }
-        }
-    }
-    for (v, op) in ops.iter().enumerate().filter(|&(v, _)| needed[v]) {
-        match op { Op::Load(id) | Op::Splat(id) | Op::Repeat(id) => pinned.push(*id), Op::Constant(bits) if !constants.contains(bits) && !uses[v].is_empty() => constants.push(*bits), _ => {} }
-    }
-    pinned.sort_unstable();
-    pinned.dedup();
-    let others = pinned.split_off(ADDRESSES.len().min(pinned.len()));
-
+    let list = List::new(ops, results);
     let mut to = Assembler::default();
-    for c in &constants { for _ in 0..LANES { to.constants.extend(c.to_le_bytes()); } }
+    for c in &list.constants { for _ in 0..LANES { to.constants.extend(c.to_le_bytes()); } }
     // For the elements that are left: as many ones as there are, then zeros.
     let mask = to.constants.len();
     to.constants.extend([0xff; BYTES as usize]);
     to.constants.extend([0; BYTES as usize]);
 
-    let saved: Vec<General> = ADDRESSES[..pinned.len()].iter().skip(FREE).copied().collect();
+    let saved: Vec<General> = ADDRESSES[..list.pinned.len()].iter().skip(FREE).copied().collect();
     for &r in &saved { to.push(r); }
     let frame = to.code.len();
     to.offset(RSP, RSP, 0);
     to.save(RCX, RSP, STEPS);
     to.save(RDX, RSP, ROWS);
-    for (k, &id) in pinned.iter().enumerate() { to.load(ADDRESSES[k], RDI, 8 * i32::from(id)); }
+    for (k, &id) in list.pinned.iter().enumerate() { to.load(ADDRESSES[k], RDI, 8 * i32::from(id)); }
 
     let mut slots = 0;
     let mut body = |to: &mut Assembler, some: bool| {
-        let mut b = Body {
-            to, ops, pinned: &pinned, constants: &constants, uses: uses.clone(), register: vec![None; ops.len()], put: vec![None; ops.len()],
-            held: [None; VALUES], busy: 0, slots: 0, free_slots: Vec::new(), some,
-        };
-        for (at, step) in steps.iter().enumerate() {
+        let none = ops.len();
+        let mut b = Body { to, list: &list, uses: list.uses.clone(), register: vec![None; none], put: vec![None; none], held: [None; VALUES], busy: 0, slots: 0, free_slots: Vec::new(), some };
+        for (at, step) in list.steps.iter().enumerate() {
             match *step { Step::Op(v) => b.operation(at, v), Step::Store(v, id) => b.store(at, v, id) }
         }
         slots = slots.max(b.slots);
@@ -332,8 +349,8 @@ pub fn code(ops: &[Op], results: &[Output]) -> Vec<u8> {
     to.decrement(RSP, ROWS);
     let done = to.jump_if_equal();
     to.load(RAX, RSP, STEPS);
-    for (k, &id) in pinned.iter().enumerate() { to.add(ADDRESSES[k], RAX, 8 * i32::from(id)); }
-    for &id in &others {
+    for (k, &id) in list.pinned.iter().enumerate() { to.add(ADDRESSES[k], RAX, 8 * i32::from(id)); }
+    for &id in &list.others {
         to.load(RCX, RAX, 8 * i32::from(id));
         to.add(RCX, RDI, 8 * i32::from(id));
         to.save(RCX, RDI, 8 * i32::from(id));
