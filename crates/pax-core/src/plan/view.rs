@@ -53,8 +53,6 @@ impl View {
 #[derive(Clone, Debug)]
 pub enum Place { View(View), Constant { value: f64, dtype: DType, shape: Dims } }
 
-
-
 #[cfg(test)]
 mod tests {
     use super::*;

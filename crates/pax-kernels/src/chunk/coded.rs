@@ -1,5 +1,5 @@
 //! Loops with machine code of their own: it reads and writes most operands where they lie, row by row.
-use super::loops::{to_bools, From, How, Instr, Load, Loop, Store, Table, ENTRIES, TILE};
+use super::loops::{own, to_bools, From, How, Id, Instr, Load, Loop, Store, Table, ENTRIES, TILE};
 use super::Bases;
 use crate::code::trace::{trace, Op, Sym};
 use crate::code::{Code, Output};
@@ -43,78 +43,74 @@ impl Coded {
         unsafe { self.code.run(at, n, 1, &[0; ENTRIES]) }
     }
 
+    /// Where the row that begins at element `first` lies in all that is read and made in place, and the bytes to the next; `line` elements
+    /// lie between rows in the loop's own order, `width` in a tile. Gives the rows for which that holds.
+    #[allow(clippy::too_many_arguments)]
+    fn places(&self, l: &Loop, bases: Bases, (first, line, width): (usize, usize, usize), room: *mut f32, at: &mut Table, steps: &mut [isize; ENTRIES]) -> usize {
+        let mut rows = usize::MAX;
+        let mut place = |id: Id, (p, step): (*mut f32, isize)| (at[id as usize], steps[id as usize]) = (p, step * FLOAT);
+        for load in &l.loads {
+            match &load.from {
+                From::Direct(slot, offset) => place(load.id, (bases.at::<f32>(*slot).wrapping_offset(*offset).wrapping_add(first), line as isize)),
+                From::Walk(w) if w.is_of_rows(self.row) => {
+                    let (p, step, same) = w.row_at(bases.at(w.slot), first, self.row);
+                    rows = rows.min(same);
+                    place(load.id, (p, step));
+                }
+                From::Walk(_) | From::Constant(_) | From::Splat(..) | From::Reciprocal(..) | From::Tile => {}
+            }
+        }
+        for s in &l.stores { place(s.id, if l.is_there(s) { (bases.at::<f32>(s.slot).wrapping_add(first), line as isize) } else { (own(room, s.id), width as isize) }); }
+        rows
+    }
+
     /// What `Loop::range` does, through rows.
     /// # Safety
-    /// As it; the table has the registers.
-    pub unsafe fn range(&self, l: &Loop, bases: Bases, (from, to): (usize, usize), at: &mut Table) {
-        let own = *at;
+    /// As it; the table has the registers, whose tiles are in the room.
+    pub unsafe fn range(&self, l: &Loop, bases: Bases, (from, to): (usize, usize), room: *mut f32, at: &mut Table) {
         let mut steps = [0isize; ENTRIES];
         // Bools are made in tiles.
         let most = if l.stores.iter().all(|s| l.is_there(s)) { usize::MAX } else { TILE };
         let mut start = from;
         while start < to {
             let n = (self.row - start % self.row).min(to - start).min(most);
-            let mut rows = if n == self.row { ((to - start) / n).min(most / n).max(1) } else { 1 };
-            for load in &l.loads {
-                let id = load.id as usize;
-                let (p, step) = match &load.from {
-                    From::Direct(slot, offset) => (bases.at::<f32>(*slot).wrapping_offset(*offset).wrapping_add(start), n as isize),
-                    From::Walk(w) => {
-                        let (p, step, same) = w.row_at(bases.at(w.slot), start, self.row);
-                        rows = rows.min(same);
-                        (p, step)
-                    }
-                    From::Constant(_) | From::Splat(..) | From::Reciprocal(..) | From::Tile => continue,
-                };
-                (at[id], steps[id]) = (p, step * FLOAT);
-            }
-            for s in &l.stores {
-                let id = s.id as usize;
-                (at[id], steps[id]) = (if l.is_there(s) { bases.at::<f32>(s.slot).wrapping_add(start) } else { own[id] }, n as isize * FLOAT);
-            }
+            let same = self.places(l, bases, (start, n, n), room, at, &mut steps);
+            let rows = if n == self.row { ((to - start) / n).min(most / n).max(1).min(same) } else { 1 };
             // SAFETY: operands lie as their views say, and a tile has room for what is put into it.
             unsafe {
                 self.code.run(at, n, rows, &steps);
-                for s in l.stores.iter().filter(|s| !l.is_there(s)) { to_bools(own[s.id as usize], bases.at::<u8>(s.slot).wrapping_add(start), n * rows); }
+                for s in l.stores.iter().filter(|s| !l.is_there(s)) { to_bools(own(room, s.id), bases.at::<u8>(s.slot).wrapping_add(start), n * rows); }
             }
             start += n * rows;
         }
     }
 
-    /// What `Loop::block` does.
+    /// What `Loop::block` does; its columns are the row's.
     /// # Safety
-    /// As it; the table has the registers.
+    /// As it; the table has the registers, whose tiles are in the room.
     #[allow(clippy::too_many_arguments)]
-    pub unsafe fn block(&self, l: &Loop, bases: Bases, (from, to): (usize, usize), (column, width): (usize, usize), columns: usize, (tile, stride): (*const f32, usize), at: &mut Table) {
-        let own = *at;
+    pub unsafe fn block(&self, l: &Loop, bases: Bases, (from, to): (usize, usize), (column, width): (usize, usize), (tile, stride): (*const f32, usize), room: *mut f32, at: &mut Table) {
+        let columns = self.row;
         let mut steps = [0isize; ENTRIES];
-        let tiles = l.loads.iter().any(|l| matches!(&l.from, From::Walk(w) if !w.is_of_rows(columns))) || l.stores.iter().any(|s| !l.is_there(s));
+        let gathered = || l.loads.iter().filter_map(|l| match &l.from { From::Walk(w) if !w.is_of_rows(columns) => Some((l.id, w)), _ => None });
+        let tiles = gathered().next().is_some() || l.stores.iter().any(|s| !l.is_there(s));
         let step = if tiles { (TILE / width).max(1) } else { to - from };
         // SAFETY: as `block`.
         unsafe {
             let mut row = from;
             while row < to {
-                let mut rows = step.min(to - row);
                 let first = row * columns + column;
-                for load in &l.loads { if let From::Walk(w) = &load.from { if w.is_of_rows(columns) { rows = rows.min(w.row_at(bases.at(w.slot), first, columns).2); } } }
-                for load in &l.loads {
-                    let id = load.id as usize;
-                    let (p, step) = match &load.from {
-                        From::Tile => (tile.add((row - from) * stride).cast_mut(), stride as isize),
-                        From::Direct(slot, offset) => (bases.at::<f32>(*slot).wrapping_offset(*offset).wrapping_add(first), columns as isize),
-                        From::Walk(w) if w.is_of_rows(columns) => { let (p, step, _) = w.row_at(bases.at(w.slot), first, columns); (p, step) }
-                        From::Walk(w) => { w.pieces(bases.at(w.slot), first, columns, (rows, width), own[id]); (own[id], width as isize) }
-                        From::Constant(_) | From::Splat(..) | From::Reciprocal(..) => continue,
-                    };
-                    (at[id], steps[id]) = (p, step * FLOAT);
+                let rows = self.places(l, bases, (first, columns, width), room, at, &mut steps).min(step).min(to - row);
+                for load in l.loads.iter().filter(|l| l.from == From::Tile) {
+                    (at[load.id as usize], steps[load.id as usize]) = (tile.add((row - from) * stride).cast_mut(), stride as isize * FLOAT);
                 }
-                for s in &l.stores {
-                    let id = s.id as usize;
-                    (at[id], steps[id]) = if l.is_there(s) { (bases.at::<f32>(s.slot).wrapping_add(first), columns as isize * FLOAT) } else { (own[id], width as isize * FLOAT) };
+                for (id, w) in gathered() {
+                    w.pieces(bases.at(w.slot), first, columns, (rows, width), own(room, id));
+                    (at[id as usize], steps[id as usize]) = (own(room, id), width as isize * FLOAT);
                 }
                 self.code.run(at, width, rows, &steps);
                 for s in l.stores.iter().filter(|s| !l.is_there(s)) {
-                    for i in 0..rows { to_bools(own[s.id as usize].add(i * width), bases.at::<u8>(s.slot).wrapping_add(first + i * columns), width); }
+                    for i in 0..rows { to_bools(own(room, s.id).add(i * width), bases.at::<u8>(s.slot).wrapping_add(first + i * columns), width); }
                 }
                 row += rows;
             }

@@ -235,6 +235,9 @@ pub struct Loop {
 pub const ENTRIES: usize = 128;
 pub type Table = [*mut f32; ENTRIES];
 
+/// A register's tile.
+pub(super) fn own(room: *mut f32, id: Id) -> *mut f32 { room.wrapping_add(id as usize * STRIDE) }
+
 impl Loop {
     /// `columns`: those of the product that it comes behind.
     pub fn new(simd: Simd, size: usize, columns: Option<usize>, (registers, tiles): (usize, usize), loads: Vec<Load>, instrs: Vec<Instr>, stores: Vec<Store>) -> Loop {
@@ -262,7 +265,6 @@ impl Loop {
         let mut room = std::mem::MaybeUninit::<[f32; ROOM * STRIDE]>::uninit();
         let mut at: Table = [std::ptr::null_mut(); ENTRIES];
         let room = room.as_mut_ptr().cast::<f32>();
-        let own = |room: *mut f32, id: Id| room.wrapping_add(id as usize * STRIDE);
         // Operands that every tile sees alike are read once.
         let mut repeats = [false; ROOM];
         for l in &self.loads { if let From::Walk(w) = &l.from { repeats[l.id as usize] = w.repeats(from); } }
@@ -270,7 +272,7 @@ impl Loop {
         unsafe {
             self.begin(bases, &mut at, room, self.registers);
             #[cfg(target_arch = "x86_64")]
-            if let Some(code) = self.code.as_ref().filter(|c| c.row > 0) { return code.range(self, bases, (from, to), &mut at); }
+            if let Some(code) = self.code.as_ref().filter(|c| c.row > 0) { return code.range(self, bases, (from, to), room, &mut at); }
             let mut start = from;
             while start < to {
                 let n = TILE.min(to - start);
@@ -284,9 +286,8 @@ impl Loop {
                 }
                 for s in &self.stores { if self.is_there(s) { at[s.id as usize] = bases.at::<f32>(s.slot).wrapping_add(start); } }
                 self.tile(&mut at, n);
-                for s in &self.stores {
+                for s in self.stores.iter().filter(|s| !self.is_there(s)) {
                     match s.how {
-                        _ if self.is_there(s) => {}
                         How::There | How::Late => std::ptr::copy_nonoverlapping(at[s.id as usize].cast_const(), bases.at::<f32>(s.slot).wrapping_add(start), n),
                         How::Bools => to_bools(at[s.id as usize], bases.at::<u8>(s.slot).wrapping_add(start), n),
                     }
@@ -307,7 +308,7 @@ impl Loop {
         unsafe {
             self.begin(bases, &mut at, room, self.tiles);
             #[cfg(target_arch = "x86_64")]
-            if let Some(code) = &self.code { return code.block(self, bases, (from, to), (column, width), columns, (tile, stride), &mut at); }
+            if let Some(code) = &self.code { return code.block(self, bases, (from, to), (column, width), (tile, stride), room, &mut at); }
             let step = (TILE / width).max(1);
             let mut row = from;
             while row < to {
@@ -356,7 +357,7 @@ impl Loop {
     unsafe fn begin(&self, bases: Bases, at: &mut Table, room: *mut f32, tiles: usize) {
         // SAFETY: the room has so many tiles.
         unsafe {
-            for (r, p) in at.iter_mut().enumerate().take(tiles) { *p = room.add(r * STRIDE); }
+            for (r, p) in at.iter_mut().enumerate().take(tiles) { *p = own(room, r as Id); }
             for l in &self.loads {
                 let value = match &l.from {
                     From::Constant(bits) => f32::from_bits(*bits),

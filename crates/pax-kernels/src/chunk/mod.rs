@@ -124,14 +124,15 @@ impl Chunks {
                 let (from, to) = (part(self.units, c, self.chunks), part(self.units, c + 1, self.chunks));
                 let own = aligned(memory);
                 table.clear();
-                table.extend_from_slice(bases.0);
+                if !self.locals.is_empty() { table.extend_from_slice(bases.0); }
                 let room = own.wrapping_add(self.scratch).cast::<f32>();
                 let mut at = from;
                 while at < to {
                     let end = to.min(at + self.step);
                     for l in &self.locals { table[l.slot] = own.wrapping_add(l.offset).wrapping_sub(at * l.unit); }
+                    let bases = if self.locals.is_empty() { bases.0 } else { table.as_slice() };
                     // SAFETY: the plan gives every slot that these kernels name a base with its size, and chunks share no unit.
-                    for k in &self.kernels { unsafe { k.run(Bases(table), (at, end, self.units), (c, at > from), room) } }
+                    for k in &self.kernels { unsafe { k.run(Bases(bases), (at, end, self.units), (c, at > from), room) } }
                     at = end;
                 }
             });

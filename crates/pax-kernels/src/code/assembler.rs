@@ -66,52 +66,50 @@ impl Assembler {
         }
     }
 
+    /// `opcode` on a general register and what lies at another's address.
+    fn memory(&mut self, opcode: u8, register: General, base: General, offset: i32) {
+        self.code.extend([0x48 | register >> 3 << 2 | base >> 3, opcode]);
+        self.operand(register, Place::At(base, offset), 0);
+    }
+    /// `opcode` on two general registers, the first of which it changes.
+    fn registers(&mut self, opcode: u8, a: General, b: General) { self.code.extend([0x48 | b >> 3 << 2 | a >> 3, opcode, 0xc0 | (b & 7) << 3 | a & 7]); }
+
     /// `register = [base + offset]`.
-    pub fn load(&mut self, register: General, base: General, offset: i32) {
-        self.code.extend([0x48 | register >> 3 << 2 | base >> 3, 0x8b]);
-        self.operand(register, Place::At(base, offset), 0);
-    }
+    pub fn load(&mut self, register: General, base: General, offset: i32) { self.memory(0x8b, register, base, offset); }
     /// `[base + offset] = register`.
-    pub fn save(&mut self, register: General, base: General, offset: i32) {
-        self.code.extend([0x48 | register >> 3 << 2 | base >> 3, 0x89]);
-        self.operand(register, Place::At(base, offset), 0);
-    }
+    pub fn save(&mut self, register: General, base: General, offset: i32) { self.memory(0x89, register, base, offset); }
     /// `register += [base + offset]`.
-    pub fn add(&mut self, register: General, base: General, offset: i32) {
-        self.code.extend([0x48 | register >> 3 << 2 | base >> 3, 0x03]);
-        self.operand(register, Place::At(base, offset), 0);
-    }
-    /// `register += other`.
-    pub fn add_register(&mut self, register: General, other: General) { self.code.extend([0x48 | other >> 3 << 2 | register >> 3, 0x01, 0xc0 | (other & 7) << 3 | register & 7]); }
+    pub fn add(&mut self, register: General, base: General, offset: i32) { self.memory(0x03, register, base, offset); }
+    /// `register = base + offset`.
+    pub fn offset(&mut self, register: General, base: General, offset: i32) { self.memory(0x8d, register, base, offset); }
     /// `[base + offset] -= 1`.
-    pub fn decrement(&mut self, base: General, offset: i32) {
-        self.code.extend([0x48 | base >> 3, 0xff]);
-        self.operand(1, Place::At(base, offset), 0);
-    }
-    pub fn push(&mut self, r: General) { self.code.extend([0x40 | r >> 3, 0x50 | r & 7]); }
-    pub fn pop(&mut self, r: General) { self.code.extend([0x40 | r >> 3, 0x58 | r & 7]); }
+    pub fn decrement(&mut self, base: General, offset: i32) { self.memory(0xff, 1, base, offset); }
     /// `register = &constants[at]`.
     pub fn address(&mut self, register: General, at: usize) {
         self.code.extend([0x48 | register >> 3 << 2, 0x8d]);
         self.operand(register, Place::Constant(at), 0);
     }
-    /// `register = base + offset`.
-    pub fn offset(&mut self, register: General, base: General, offset: i32) {
-        self.code.extend([0x48 | register >> 3 << 2 | base >> 3, 0x8d]);
-        self.operand(register, Place::At(base, offset), 0);
-    }
-    /// Flags of `a - b`.
-    pub fn compare(&mut self, a: General, b: General) { self.code.extend([0x48 | b >> 3 << 2 | a >> 3, 0x39, 0xc0 | (b & 7) << 3 | a & 7]); }
+    /// `a += b`.
+    pub fn add_register(&mut self, a: General, b: General) { self.registers(0x01, a, b); }
     /// `a -= b`.
-    pub fn subtract(&mut self, a: General, b: General) { self.code.extend([0x48 | b >> 3 << 2 | a >> 3, 0x29, 0xc0 | (b & 7) << 3 | a & 7]); }
-    pub fn clear(&mut self, r: General) { self.code.extend([0x48 | r >> 3 << 2 | r >> 3, 0x31, 0xc0 | (r & 7) << 3 | r & 7]); }
+    pub fn subtract(&mut self, a: General, b: General) { self.registers(0x29, a, b); }
+    /// Flags of `a - b`.
+    pub fn compare(&mut self, a: General, b: General) { self.registers(0x39, a, b); }
+    pub fn clear(&mut self, r: General) { self.registers(0x31, r, r); }
+    pub fn push(&mut self, r: General) { self.code.extend([0x40 | r >> 3, 0x50 | r & 7]); }
+    pub fn pop(&mut self, r: General) { self.code.extend([0x40 | r >> 3, 0x58 | r & 7]); }
 
-    pub fn jump_if_above(&mut self) -> Jump { self.code.extend([0x0f, 0x87, 0, 0, 0, 0]); Jump(self.code.len()) }
-    pub fn jump_if_below_or_equal(&mut self) -> Jump { self.code.extend([0x0f, 0x86, 0, 0, 0, 0]); Jump(self.code.len()) }
-    pub fn jump_if_equal(&mut self) -> Jump { self.code.extend([0x0f, 0x84, 0, 0, 0, 0]); Jump(self.code.len()) }
-    pub fn jump(&mut self) -> Jump { self.code.extend([0xe9, 0, 0, 0, 0]); Jump(self.code.len()) }
+    fn jump_by(&mut self, opcode: &[u8]) -> Jump {
+        self.code.extend(opcode);
+        self.code.extend([0; 4]);
+        Jump(self.code.len())
+    }
+    pub fn jump_if_above(&mut self) -> Jump { self.jump_by(&[0x0f, 0x87]) }
+    pub fn jump_if_below_or_equal(&mut self) -> Jump { self.jump_by(&[0x0f, 0x86]) }
+    pub fn jump_if_equal(&mut self) -> Jump { self.jump_by(&[0x0f, 0x84]) }
+    pub fn jump(&mut self) -> Jump { self.jump_by(&[0xe9]) }
     /// A jump ends here.
-    pub fn here(&mut self, j: &Jump) { self.patch(j.0 - 4, self.code.len()); }
+    pub fn here(&mut self, j: &Jump) { self.back(j, self.code.len()); }
     /// A jump goes back to a place.
     pub fn back(&mut self, j: &Jump, to: usize) { self.patch(j.0 - 4, to); }
     pub fn end(&mut self) { self.code.extend([0xc5, 0xf8, 0x77, 0xc3]); }

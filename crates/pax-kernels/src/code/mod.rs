@@ -44,6 +44,5 @@ impl Code {
     }
 }
 
-
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use crate::array::Walk;
 use crate::dtype::Element;
-use crate::exec::cpu::tile::{Simd, Function};
+use crate::exec::cpu::tile::{Function, Simd};
 use crate::exec::Exec;
 use crate::{dispatch_size, Array, DType, Result};
 

@@ -4,7 +4,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use half::{bf16, f16};
 
 use crate::exec::cpu::map::{map1, map2, tiled};
-use crate::exec::cpu::tile::{Simd, Function};
+use crate::exec::cpu::tile::{Function, Simd};
 use crate::exec::Exec;
 use crate::dtype::Element;
 use crate::{dispatch_wide, Array, DType, Error, Result};

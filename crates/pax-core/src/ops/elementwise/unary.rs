@@ -2,7 +2,7 @@
 use crate::dtype::Element;
 use crate::exec::cpu::map::{map1, tiled};
 use crate::exec::cpu::math::{halves, real1, Map1, Real};
-use crate::exec::cpu::tile::{self, Simd, Function};
+use crate::exec::cpu::tile::{self, Function, Simd};
 use crate::exec::Exec;
 use crate::ops::elementwise::{float, number};
 use crate::ops::samples::{elementwise, Domain};

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::tiles::{cost, tile_of};
 use super::{gcd, Body, Builder, Kind, Value, UNITS};
-use crate::exec::cpu::tile::{self, Simd, Function};
+use crate::exec::cpu::tile::{self, Function, Simd};
 use crate::plan::kernels::loops::{Axis, From, How, Id, Instr, Load, Loop, Store, Walk, ROOM};
 use crate::plan::view::{Place, Slot, View};
 use crate::program::Equation;

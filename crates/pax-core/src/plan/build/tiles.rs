@@ -1,5 +1,5 @@
 //! Which function of loops computes an equation, and what an element costs.
-use crate::exec::cpu::tile::{self, Simd, Function};
+use crate::exec::cpu::tile::{self, Function, Simd};
 use crate::exec::cpu::tile_int;
 use crate::program::Equation;
 use crate::{Aval, DType};
