@@ -15,7 +15,13 @@ pub trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = S
     fn is(self, y: Self) -> Self::Mask;
     fn is_not(self, y: Self) -> Self::Mask;
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
-    /// `self · 2^n`, where `n + ROUND` is given; in two factors, so that neither leaves the range where the result does not.
+    /// The lesser of both; NaN if `self` is.
+    fn at_most(self, y: Self) -> Self;
+    /// The greater of both; NaN if `self` is.
+    fn at_least(self, y: Self) -> Self;
+    /// `2^n`, where `self` is `n + ROUND` and `n` in -126..=128 (infinity).
+    fn power(self) -> Self;
+    /// `self · 2^n`, where `n + ROUND` is given and `self` near 1; in two factors, so that neither leaves the range where the result does not.
     fn scaled(self, n: Self) -> Self;
     /// Exponent, and mantissa between sqrt(1/2) and sqrt(2), of a number that is normal.
     fn parts(self) -> (Self, Self);
@@ -31,9 +37,10 @@ pub trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = S
     fn bools(mask: Self::Mask) -> Self { Self::select(mask, Self::all(1.0), Self::all(0.0)) }
 }
 
-/// Adding it rounds to a whole number in the low bits of the mantissa.
+/// Adding it rounds to a whole number in the low bits of the mantissa; nothing is left of its own bits where those are moved to the exponent.
 const ROUND: f32 = 12_582_912.0;
-pub(crate) const ROUND_BITS: i32 = ROUND.to_bits() as i32;
+pub(crate) const EXPONENT: u32 = 23;
+pub(crate) const ONE_BITS: i32 = 1f32.to_bits() as i32;
 /// Of sqrt(1/2).
 pub(crate) const HALF_BITS: i32 = 0x3f35_04f3;
 
@@ -59,11 +66,16 @@ impl Lanes for f32 {
     #[inline(always)]
     fn select(mask: bool, yes: f32, no: f32) -> f32 { std::hint::select_unpredictable(mask, yes, no) }
     #[inline(always)]
+    fn at_most(self, y: f32) -> f32 { f32::select(y < self, y, self) }
+    #[inline(always)]
+    fn at_least(self, y: f32) -> f32 { f32::select(y > self, y, self) }
+    #[inline(always)]
+    fn power(self) -> f32 { f32::from_bits((self.to_bits() << EXPONENT).wrapping_add(ONE_BITS as u32)) }
+    #[inline(always)]
     fn scaled(self, n: f32) -> f32 {
-        let n = (n.to_bits() as i32).wrapping_sub(ROUND_BITS);
-        let half = n >> 1;
-        let power = |n: i32| f32::from_bits((n.wrapping_add(127) << 23) as u32);
-        self * power(half) * power(n.wrapping_sub(half))
+        let n = n.to_bits();
+        let half = (n >> 1) << EXPONENT;
+        f32::from_bits(self.to_bits().wrapping_add(half)) * f32::from_bits((n << EXPONENT).wrapping_sub(half).wrapping_add(ONE_BITS as u32))
     }
     #[inline(always)]
     fn parts(self) -> (f32, f32) {
@@ -72,31 +84,37 @@ impl Lanes for f32 {
     }
 }
 
+/// `n + ROUND` and `e^r - 1` of `x = n ln 2 + r`, where `n` is whole and `r` within ln 2 / 2 (the coefficients are Cephes').
+#[inline(always)]
+fn parts_of_exp<T: Lanes, const F: bool>(x: T) -> (T, T) {
+    let c = T::all;
+    let t = x.fma::<F>(c(std::f32::consts::LOG2_E), c(ROUND));
+    let whole = t - c(ROUND);
+    let r = whole.fma::<F>(c(-1.428_606_8e-6), whole.fma::<F>(c(-0.693_145_75), x));
+    // In pairs: what waits for what is half as long.
+    let s = r * r;
+    let p = r.fma::<F>(c(1.987_569_1e-4), c(1.398_199_9e-3));
+    let p = p.fma::<F>(s, r.fma::<F>(c(8.333_452e-3), c(4.166_579_6e-2))).fma::<F>(s, r.fma::<F>(c(1.666_666_5e-1), c(0.5)));
+    (t, p.fma::<F>(s, r))
+}
+
 /// e^x within 1.3 units in the last place, denormals included; NaN stays NaN.
 #[inline(always)]
 pub fn exp<T: Lanes, const F: bool>(x: T) -> T {
-    let c = T::all;
-    let y = T::select(x.lt(c(-104.0)), c(-104.0), x);
-    let x_ = T::select(y.gt(c(89.0)), c(89.0), y);
-    let t = x_.fma::<F>(c(std::f32::consts::LOG2_E), c(ROUND));
-    let whole = t - c(ROUND);
-    let r = whole.fma::<F>(c(-1.428_606_8e-6), whole.fma::<F>(c(-0.693_145_75), x_));
-    let p = r.fma::<F>(c(1.987_569_1e-4), c(1.398_199_9e-3));
-    let p = p.fma::<F>(r, c(8.333_452e-3)).fma::<F>(r, c(4.166_579_6e-2)).fma::<F>(r, c(1.666_666_5e-1)).fma::<F>(r, c(0.5));
-    let y = (p.fma::<F>(r * r, r) + c(1.0)).scaled(t);
-    // Relaxed vectors may take a bound for NaN.
-    if cfg!(target_feature = "relaxed-simd") { T::select(x.is_nan(), x, y) } else { y }
+    let (n, p) = parts_of_exp::<T, F>(x.at_least(T::all(-104.0)).at_most(T::all(89.0)));
+    (p + T::all(1.0)).scaled(n)
 }
 
-/// By its series near 0, else from e^2x (the coefficients are Cephes').
+/// `e / (e + 2)` of `e = e^2|x| - 1`, which loses nothing near 0.
 #[inline(always)]
 pub fn tanh<T: Lanes, const F: bool>(x: T) -> T {
-    let (c, s) = (T::all, x * x);
-    let p = s.fma::<F>(c(-5.704_988_7e-3), c(2.063_908_9e-2)).fma::<F>(s, c(-5.373_971_6e-2)).fma::<F>(s, c(1.333_144_2e-1)).fma::<F>(s, c(-3.333_328_2e-1));
-    let near = (x * s).fma::<F>(p, x);
-    let e = exp::<T, F>(c(2.0) * x.abs());
-    let far = (c(1.0) - c(2.0) / (e + c(1.0))).copysign(x);
-    T::select(x.abs().lt(c(0.625)), near, far)
+    let c = T::all;
+    // From 9.02 on it is 1.
+    let a = x.abs().at_most(c(10.0));
+    let (n, p) = parts_of_exp::<T, F>(a + a);
+    let power = n.power();
+    let e = p.fma::<F>(power, power - c(1.0));
+    (e / (e + c(2.0))).copysign(x)
 }
 
 /// The natural logarithm (the coefficients are Cephes'); -inf at 0, NaN below.
@@ -117,8 +135,13 @@ pub fn log<T: Lanes, const F: bool>(x: T) -> T {
     T::select(x.is(c(f32::INFINITY)) | x.is_nan(), x, y)
 }
 
+/// `1 / (1 + e^-x)`; 0 below -88.4.
 #[inline(always)]
-pub fn sigmoid<T: Lanes, const F: bool>(x: T) -> T { T::all(1.0) / (T::all(1.0) + exp::<T, F>(-x)) }
+pub fn sigmoid<T: Lanes, const F: bool>(x: T) -> T {
+    let c = T::all;
+    let (n, p) = parts_of_exp::<T, F>((-x).at_least(c(-87.0)).at_most(c(89.0)));
+    c(1.0) / (p + c(1.0)).fma::<F>(n.power(), c(1.0))
+}
 
 #[cfg(target_feature = "simd128")]
 pub use vector::V;
@@ -192,11 +215,16 @@ mod vector {
         #[inline(always)]
         fn select(mask: V, yes: V, no: V) -> V { V(v128_bitselect(yes.0, no.0, mask.0)) }
         #[inline(always)]
+        fn at_most(self, y: V) -> V { V(f32x4_pmin(self.0, y.0)) }
+        #[inline(always)]
+        fn at_least(self, y: V) -> V { V(f32x4_pmax(self.0, y.0)) }
+        #[inline(always)]
+        fn power(self) -> V { V(i32x4_add(i32x4_shl(self.0, EXPONENT), i32x4_splat(ONE_BITS))) }
+        #[inline(always)]
         fn scaled(self, n: V) -> V {
-            let n = i32x4_sub(n.0, i32x4_splat(ROUND_BITS));
-            let half = i32x4_shr(n, 1);
-            let power = |n: v128| V(i32x4_shl(i32x4_add(n, i32x4_splat(127)), 23));
-            self * power(half) * power(i32x4_sub(n, half))
+            let half = i32x4_shl(u32x4_shr(n.0, 1), EXPONENT);
+            let other = i32x4_add(i32x4_sub(i32x4_shl(n.0, EXPONENT), half), i32x4_splat(ONE_BITS));
+            V(i32x4_add(self.0, half)) * V(other)
         }
         #[inline(always)]
         fn parts(self) -> (V, V) {

@@ -40,6 +40,8 @@ fn instruction(op: Two) -> ((Map, u8), Option<u8>, bool) {
         Two::AndNot => (plain(0x55), None, false),
         Two::Or => (plain(0x56), None, true),
         Two::Xor => (plain(0x57), None, true),
+        Two::Min => (plain(0x5d), None, false),
+        Two::Max => (plain(0x5f), None, false),
         Two::Equal => (plain(0xc2), Some(0x00), true),
         Two::NotEqual => (plain(0xc2), Some(0x04), true),
         Two::Less => (plain(0xc2), Some(0x11), false),

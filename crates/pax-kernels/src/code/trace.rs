@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::{Add, BitOr, Div, Mul, Neg, Sub};
 
 use crate::chunk::loops::Id;
-use crate::lanes::{Lanes, HALF_BITS, ROUND_BITS};
+use crate::lanes::{Lanes, EXPONENT, HALF_BITS, ONE_BITS};
 
 /// The number of an operation, and so of its result.
 pub type Value = u32;
@@ -26,9 +26,9 @@ pub enum Op {
     Blend(Value, Value, Value),
 }
 
-/// `AndNot`: what the second has and the first has not.
+/// `AndNot`: what the second has and the first has not. `Min`, `Max`: the second where either is NaN.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Two { Add, Sub, Mul, Div, And, AndNot, Or, Less, LessEqual, Equal, NotEqual, Xor, AddInt, SubInt }
+pub enum Two { Add, Sub, Mul, Div, And, AndNot, Or, Min, Max, Less, LessEqual, Equal, NotEqual, Xor, AddInt, SubInt }
 
 /// `Shift`: of integers, to the right with their sign where it is negative.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -122,12 +122,14 @@ impl Lanes for Sym {
         if yes.is_zero() { return Sym::two(Two::AndNot, mask, no); }
         Sym::of(Op::Blend(mask.0, yes.0, no.0))
     }
+    fn at_most(self, y: Sym) -> Sym { Sym::two(Two::Min, y, self) }
+    fn at_least(self, y: Sym) -> Sym { Sym::two(Two::Max, y, self) }
+    fn power(self) -> Sym { Sym::two(Two::AddInt, Sym::one(One::Shift(EXPONENT as i8), self), Sym::bits(ONE_BITS as u32)) }
     fn scaled(self, n: Sym) -> Sym {
-        let int = |x: i32| Sym::bits(x as u32);
-        let n = Sym::two(Two::SubInt, n, int(ROUND_BITS));
-        let half = Sym::one(One::Shift(-1), n);
-        let power = |n: Sym| Sym::one(One::Shift(23), Sym::two(Two::AddInt, n, int(127)));
-        self * power(half) * power(Sym::two(Two::SubInt, n, half))
+        let up = |n: Sym| Sym::one(One::Shift(EXPONENT as i8), n);
+        let half = up(Sym::one(One::Shift(-1), n));
+        let other = Sym::two(Two::AddInt, Sym::two(Two::SubInt, up(n), half), Sym::bits(ONE_BITS as u32));
+        Sym::two(Two::AddInt, self, half) * other
     }
     fn parts(self) -> (Sym, Sym) {
         let int = |x: i32| Sym::bits(x as u32);

@@ -1,5 +1,5 @@
 //! Element-wise composites: `clamp` and the activations of `jax.nn`.
-use std::f64::consts::{FRAC_1_SQRT_2, PI};
+use std::f64::consts::FRAC_1_SQRT_2;
 
 use crate::exec::cpu::math::{real1, Map1, Real};
 use crate::ops::elementwise::float;
@@ -36,15 +36,11 @@ pub static CLAMP: Row = Row {
     samples: || elementwise(&[WIDE, Domain::Range(-1.5, -0.6), Domain::Range(0.6, 1.5)]),
 };
 
-const CUBE: f64 = 0.044715;
+/// `(1 + tanh(u)) / 2` is `sigmoid(2u)`, which keeps the left tail; `2u` is `x (LINEAR + CUBIC x²)`.
+const LINEAR: f64 = 1.5957691216057308;
+const CUBIC: f64 = 0.044715 * LINEAR;
 struct GeluTanh;
-impl Map1 for GeluTanh {
-    #[inline(always)]
-    fn f<R: Real>(&self, x: R) -> R {
-        let inner = (x + x * x * x * R::c(CUBE)) * R::c((2.0 / PI).sqrt());
-        (inner.tanh() + R::c(1.0)) * (x * R::c(0.5))
-    }
-}
+impl Map1 for GeluTanh { #[inline(always)] fn f<R: Real>(&self, x: R) -> R { x * (x * (x * x * R::c(CUBIC) + R::c(LINEAR))).sigmoid() } }
 struct GeluErf;
 impl Map1 for GeluErf { #[inline(always)] fn f<R: Real>(&self, x: R) -> R { (x * R::c(-FRAC_1_SQRT_2)).erfc() * (x * R::c(0.5)) } }
 
@@ -52,12 +48,10 @@ pub static GELU: Row = unary("gelu", "`x` times the normal distribution's share 
     &[p("approximate", Kind::Bool)],
     |cx, p, xs| {
         let x = &xs[0];
-        let half = cx.scale(x, 0.5)?;
         // erfc keeps the left tail that 1 + erf would round away.
-        if !p.bool("approximate")? { return Ok(smallvec![cx.mul(&cx.erfc(&cx.scale(x, -FRAC_1_SQRT_2)?)?, &half)?]); }
-        let cube = cx.scale(&cx.mul(&cx.mul(x, x)?, x)?, CUBE)?;
-        let t = cx.tanh(&cx.scale(&cx.add(x, &cube)?, (2.0 / PI).sqrt())?)?;
-        Ok(smallvec![cx.mul(&cx.shift(&t, 1.0)?, &half)?])
+        if !p.bool("approximate")? { return Ok(smallvec![cx.mul(&cx.erfc(&cx.scale(x, -FRAC_1_SQRT_2)?)?, &cx.scale(x, 0.5)?)?]); }
+        let slope = cx.shift(&cx.scale(&cx.mul(x, x)?, CUBIC)?, LINEAR)?;
+        Ok(smallvec![cx.mul(x, &cx.sigmoid(&cx.mul(x, &slope)?)?)?])
     },
     Some(|exec, p, xs| Ok(smallvec![if p.bool("approximate")? { real1(exec, &xs[0], GeluTanh)? } else { real1(exec, &xs[0], GeluErf)? }])),
     || samples(&[vec![Value::Bool(true)], vec![Value::Bool(false)]]));
