@@ -44,6 +44,27 @@ test("a training step crosses once, and once for the loss; it is traced once", (
   assert.is(traces(), 1);
   assert.ok(last < first, `the loss went from ${first} to ${last}`);
 });
+test("without jit, too, an optimizer's moments are one call from its second step on", () => {
+  const model = new nn.Sequential(new nn.Linear(4, 8), nn.relu, new nn.Linear(8, 3));
+  const adam = optax.scaleByAdam();
+  const params = model.parameters();
+  const grads = pax.tree.map((p) => p.mul(0.5), params);
+  let [, state] = adam.update(grads, adam.init(params), params);
+  const crossings = (): number => {
+    const before = stats().crossings;
+    [, state] = adam.update(grads, state, params);
+    return stats().crossings - before - 1;
+  };
+  crossings();
+  assert.is(crossings(), 1);
+  assert.is(state.count.item(), 3);
+  // A transformation that is made anew for each step is not compiled in each.
+  const injected = optax.injectHyperparams(optax.adam)((count: T) => count.astype("float32").mul(0.1));
+  let inner = injected.init(params);
+  const recorded = stats().recorded;
+  for (let i = 0; i < 4; i++) [, inner] = injected.update(grads, inner, params);
+  assert.is(stats().recorded, recorded);
+});
 test("10,000 steps leave as many tensors and bytes as ten", () => {
   const { run, traces } = training();
   const steps = (n: number): void => { for (let i = 0; i < n; i++) run().dispose(); };

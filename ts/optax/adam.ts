@@ -2,7 +2,7 @@
 import * as rows from "../ops/generated/rows.js";
 import type { DType, Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
-import { castTo, counter, each, needParams, oneMinus, safeIncrement, scalar, sumOfSquares, type GradientTransformation } from "./transform.js";
+import { castTo, counter, each, needParams, oneMinus, safeIncrement, scalar, sumOfSquares, swept, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** The count of steps (int32), and the averages of updates and of their squares. */
@@ -17,7 +17,7 @@ const start = (muDtype?: DType) => (params: TensorTree): ScaleByAdamState =>
 /** A transformation with that state: `step` gives the updates and both averages after `count` steps. */
 const withMoments = (
   init: (params: TensorTree) => ScaleByAdamState, step: <P extends TensorTree>(updates: P, state: ScaleByAdamState, count: Tensor) => readonly [updates: P, mu: TensorTree, nu: TensorTree],
-): GradientTransformation<ScaleByAdamState> => ({
+): GradientTransformation<ScaleByAdamState> => swept({
   init,
   update(updates, state) {
     const count = safeIncrement(state.count);
@@ -52,7 +52,7 @@ export type AmsgradOptions = Roots & { readonly muDtype?: DType; readonly biasCo
 /** Adam with the greatest second moment so far (Reddi et al. 2018). */
 export const scaleByAmsgrad = (
   { b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, muDtype, biasCorrectionMu = true, biasCorrectionNu = true }: AmsgradOptions = {},
-): GradientTransformation<ScaleByAmsgradState> => ({
+): GradientTransformation<ScaleByAmsgradState> => swept({
   init: (params) => ({ ...start(muDtype)(params), nuMax: tree.zerosLike(params) }),
   update(updates, state) {
     const mu = tree.updateMoment(updates, state.mu, b1, 1);
@@ -126,7 +126,7 @@ export type ScaleByAdanState = { readonly m: TensorTree; readonly v: TensorTree;
 /** Rates and constants of `scaleByAdan`: `b1`, `b2` and `b3` belong to m, v and n. */
 export type AdanOptions = Roots & { readonly b3?: TensorLike };
 /** Nesterov's momentum by the differences of gradients (Xie et al. 2022); `g` in the state is the gradient before. */
-export const scaleByAdan = ({ b1 = 0.98, b2 = 0.92, b3 = 0.99, eps = 1e-8, epsRoot = 0 }: AdanOptions = {}): GradientTransformation<ScaleByAdanState> => ({
+export const scaleByAdan = ({ b1 = 0.98, b2 = 0.92, b3 = 0.99, eps = 1e-8, epsRoot = 0 }: AdanOptions = {}): GradientTransformation<ScaleByAdanState> => swept({
   init: (params) => ({ m: tree.zerosLike(params), v: tree.zerosLike(params), n: tree.zerosLike(params), g: tree.zerosLike(params), t: counter() }),
   update(g, state) {
     const first = rows.equal(state.t, 0);

@@ -5,7 +5,7 @@ import { max, mean } from "../ops/reduce.js";
 import { expandDims } from "../ops/shape.js";
 import type { Shape, Tensor, TensorLike } from "../tensor.js";
 import { flatten, unflatten, zip, type TensorTree } from "../tree/index.js";
-import { castTo, counter, each, needParams, oneMinus, safeIncrement, scalar, tensors, type GradientTransformation } from "./transform.js";
+import { castTo, counter, each, needParams, oneMinus, safeIncrement, scalar, swept, tensors, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** `x / sqrt(square + eps)`, 0 where the square is 0. */
@@ -15,7 +15,7 @@ const overRoot = (x: Tensor, square: Tensor, eps: Tensor): Tensor =>
 /** The sum of the squares of all updates so far. */
 export type ScaleByRssState = { readonly sumOfSquares: TensorTree };
 /** Updates over the root of the sum of all squares so far (Duchi et al. 2011). */
-export const scaleByRss = ({ initialAccumulatorValue = 0.1, eps = 1e-7 }: { readonly initialAccumulatorValue?: TensorLike; readonly eps?: TensorLike } = {}): GradientTransformation<ScaleByRssState> => ({
+export const scaleByRss = ({ initialAccumulatorValue = 0.1, eps = 1e-7 }: { readonly initialAccumulatorValue?: TensorLike; readonly eps?: TensorLike } = {}): GradientTransformation<ScaleByRssState> => swept({
   init: (params) => ({ sumOfSquares: tree.fullLike(params, initialAccumulatorValue) }),
   update(updates, state) {
     const more = scalar(eps);
@@ -41,7 +41,7 @@ function inverseRoot(eps: TensorLike, inside: boolean): (square: Tensor) => Tens
   return (square) => (inside ? rows.rsqrt(rows.add(square, more(square))) : rows.reciprocal(rows.add(rows.sqrt(square), more(square))));
 }
 /** Updates over the root of the average of their squares (Hinton 2012). */
-export const scaleByRms = ({ decay = 0.9, eps = 1e-8, initialScale = 0, epsInSqrt = true, biasCorrection = false }: RmsOptions = {}): GradientTransformation<ScaleByRmsState> => ({
+export const scaleByRms = ({ decay = 0.9, eps = 1e-8, initialScale = 0, epsInSqrt = true, biasCorrection = false }: RmsOptions = {}): GradientTransformation<ScaleByRmsState> => swept({
   init: (params) => ({ nu: tree.fullLike(params, initialScale), ...(biasCorrection ? { count: counter() } : {}) }),
   update(updates, state) {
     const nu = tree.castLike(tree.updateMoment(updates, state.nu, decay, 2), state.nu);
@@ -52,7 +52,7 @@ export const scaleByRms = ({ decay = 0.9, eps = 1e-8, initialScale = 0, epsInSqr
   },
 });
 /** Updates over their standard deviation: RMSProp centred (Graves 2013). */
-export const scaleByStddev = ({ decay = 0.9, eps = 1e-8, initialScale = 0, epsInSqrt = true, biasCorrection = false }: RmsOptions = {}): GradientTransformation<ScaleByStddevState> => ({
+export const scaleByStddev = ({ decay = 0.9, eps = 1e-8, initialScale = 0, epsInSqrt = true, biasCorrection = false }: RmsOptions = {}): GradientTransformation<ScaleByStddevState> => swept({
   init: (params) => ({ mu: tree.zerosLike(params), nu: tree.fullLike(params, initialScale), ...(biasCorrection ? { count: counter() } : {}) }),
   update(updates, state) {
     const mu = tree.castLike(tree.updateMoment(updates, state.mu, decay, 1), state.mu);
@@ -67,7 +67,7 @@ export const scaleByStddev = ({ decay = 0.9, eps = 1e-8, initialScale = 0, epsIn
 /** The averages of the squares of gradients (`eG`) and of steps (`eX`). */
 export type ScaleByAdadeltaState = { readonly eG: TensorTree; readonly eX: TensorTree };
 /** Updates over the root of the average of their squares, times that of the steps before (Zeiler 2012). */
-export const scaleByAdadelta = ({ rho = 0.9, eps = 1e-6 }: { readonly rho?: TensorLike; readonly eps?: TensorLike } = {}): GradientTransformation<ScaleByAdadeltaState> => ({
+export const scaleByAdadelta = ({ rho = 0.9, eps = 1e-6 }: { readonly rho?: TensorLike; readonly eps?: TensorLike } = {}): GradientTransformation<ScaleByAdadeltaState> => swept({
   init: (params) => ({ eG: tree.zerosLike(params), eX: tree.zerosLike(params) }),
   update(updates, state) {
     const more = scalar(eps);
@@ -84,7 +84,7 @@ export type ScaleBySm3State = { readonly mu: TensorTree; readonly nu: TensorTree
  * Squares are kept per row of each axis, not per element (Anil et al. 2019): `mu` has an array of vectors, one an axis, in the place of each leaf
  * (a scalar's has one number); `nu` is the momentum of the updates.
  */
-export const scaleBySm3 = ({ b1 = 0.9, b2 = 1, eps = 1e-8 }: { readonly b1?: TensorLike; readonly b2?: number; readonly eps?: TensorLike } = {}): GradientTransformation<ScaleBySm3State> => ({
+export const scaleBySm3 = ({ b1 = 0.9, b2 = 1, eps = 1e-8 }: { readonly b1?: TensorLike; readonly b2?: number; readonly eps?: TensorLike } = {}): GradientTransformation<ScaleBySm3State> => swept({
   init: (params) => ({
     mu: each((p) => (p.ndim === 0 ? [rows.full([], p.dtype, 0)] : p.shape.map((n) => rows.full([n], p.dtype, 0))), params),
     nu: tree.zerosLike(params),

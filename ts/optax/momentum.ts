@@ -3,7 +3,7 @@ import { opError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import type { DType, Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
-import { counter, each, safeIncrement, scalar, type GradientTransformation } from "./transform.js";
+import { counter, each, safeIncrement, scalar, swept, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** The dtype of an average in the state; without it the parameters'. */
@@ -12,7 +12,7 @@ type Accumulator = { readonly accumulatorDtype?: DType };
 /** The momentum. */
 export type TraceState = { readonly trace: TensorTree };
 /** `t = g + decay * t`, and with Nesterov's look ahead `g + decay * t` of the new t (Sutskever et al. 2013). */
-export const trace = (decay: TensorLike, { nesterov = false, accumulatorDtype }: Accumulator & { readonly nesterov?: boolean } = {}): GradientTransformation<TraceState> => ({
+export const trace = (decay: TensorLike, { nesterov = false, accumulatorDtype }: Accumulator & { readonly nesterov?: boolean } = {}): GradientTransformation<TraceState> => swept({
   init: (params) => ({ trace: tree.zerosLike(params, { dtype: accumulatorDtype }) }),
   update(updates, state) {
     const by = scalar(decay);
@@ -25,7 +25,7 @@ export const trace = (decay: TensorLike, { nesterov = false, accumulatorDtype }:
 /** The count of updates (int32) and their average. */
 export type EmaState = { readonly count: Tensor; readonly ema: TensorTree };
 /** The exponential moving average of the updates, without its bias to 0 if `debias`. */
-export const ema = (decay: TensorLike, { debias = true, accumulatorDtype }: Accumulator & { readonly debias?: boolean } = {}): GradientTransformation<EmaState> => ({
+export const ema = (decay: TensorLike, { debias = true, accumulatorDtype }: Accumulator & { readonly debias?: boolean } = {}): GradientTransformation<EmaState> => swept({
   init: (params) => ({ count: counter(), ema: tree.zerosLike(params, { dtype: accumulatorDtype }) }),
   update(updates, state) {
     const next = tree.updateMoment(updates, state.ema, decay, 1);
@@ -51,13 +51,13 @@ export function scaleByLion({ b1 = 0.9, b2 = 0.99, muDtype, mode = "hard", smoot
   };
   const shape = modes[mode];
   if (shape === undefined) throw opError("value", "scaleByLion", `mode is "hard", "smooth" or "refined", not ${String(mode)}`);
-  return {
+  return swept({
     init: (params) => ({ count: counter(), mu: tree.zerosLike(params, { dtype: muDtype }) }),
     update: (updates, state) => [
       each(shape, tree.updateMoment(updates, state.mu, b1, 1)),
       { count: safeIncrement(state.count), mu: tree.castLike(tree.updateMoment(updates, state.mu, b2, 1), state.mu) },
     ],
-  };
+  });
 }
 
 /** The size of each element's step, and the last step. */
@@ -68,7 +68,7 @@ export type RpropOptions = { readonly etaMinus?: TensorLike; readonly etaPlus?: 
  * Resilient propagation: only signs count; a step grows while its sign stays and shrinks where it turns (Riedmiller and Braun 1993).
  * As in optax, each update is the step that the gradient before called for, so the first one is 0.
  */
-export const scaleByRprop = (learningRate: TensorLike, { etaMinus = 0.5, etaPlus = 1.2, minStepSize = 1e-6, maxStepSize = 50 }: RpropOptions = {}): GradientTransformation<ScaleByRpropState> => ({
+export const scaleByRprop = (learningRate: TensorLike, { etaMinus = 0.5, etaPlus = 1.2, minStepSize = 1e-6, maxStepSize = 50 }: RpropOptions = {}): GradientTransformation<ScaleByRpropState> => swept({
   init: (params) => ({ stepSizes: tree.fullLike(params, learningRate), prevUpdates: tree.zerosLike(params) }),
   update(updates, state) {
     const [grow, shrink, least, most] = [scalar(etaPlus), scalar(etaMinus), scalar(minStepSize), scalar(maxStepSize)];

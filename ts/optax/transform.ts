@@ -4,6 +4,7 @@ import type { Module } from "../module/index.js";
 import * as rows from "../ops/generated/rows.js";
 import { sum } from "../ops/reduce.js";
 import { asTensor, isFloatDType, Tensor, type DType, type TensorLike } from "../tensor.js";
+import { compiled } from "../transforms/jit.js";
 import { leaves, map, type TensorTree } from "../tree/index.js";
 
 /** What an update may take beside the parameters, as `{ value: loss }`; each transformation reads the names it knows. */
@@ -89,6 +90,12 @@ export function needExtra(op: string, extra: ExtraArgs | undefined, name: string
   const found = extra?.[name];
   if (typeof found === "number" || found instanceof Tensor) return found;
   throw new PaxError("value", `${op} needs \`${name}\`: call update(updates, state, params, { ${name} }) or step(grads, model, { ${name} })`, { op });
+}
+
+/** The transformation with an update that is compiled, so that outside of `jit`, too, it is one sweep over the leaves. It calls no function of users. */
+export function swept<S>({ init, update }: GradientTransformation<S>): GradientTransformation<S> {
+  const sweep = compiled(<P extends TensorTree>(updates: P, state: S) => update(updates, state));
+  return { init, update: (updates, state) => sweep(updates, state) };
 }
 
 /** A transformation without state from a function of updates and parameters. */

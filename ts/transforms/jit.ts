@@ -58,13 +58,18 @@ export function jit<A extends Args = Tensor[], const R = unknown, const S extend
   fn: (...args: A) => R & TreeOfTensors,
   options: { readonly staticArgnums?: S & Argnums<A>; readonly donateArgnums?: Argnums<A> } = {},
 ): (...args: LooseBut<A, S>) => R {
-  const statics = list(options.staticArgnums as number | readonly number[] | undefined);
-  const donated = list(options.donateArgnums as number | readonly number[] | undefined);
   const name = fn.name || "a jitted function";
+  const log = new TraceLog(name);
+  const jitted = compile(fn as AnyFn, name, log, list(options.staticArgnums as number | readonly number[] | undefined), list(options.donateArgnums as number | readonly number[] | undefined));
+  log.of(jitted);
+  return jitted as (...args: LooseBut<A, S>) => R;
+}
+
+/** What `jit` gives. */
+function compile(fn: AnyFn, name: string, log: TraceLog | null, statics: readonly number[], donated: readonly number[]): (...args: unknown[]) => unknown {
   const programs = new Map<string, Kept>();
   /** Keys of programs that made room for others. */
   const dropped = new Set<string>();
-  const log = new TraceLog(name);
   let warned = false;
   let recent: Kept | null = null;
   let born = epoch;
@@ -81,7 +86,7 @@ export function jit<A extends Args = Tensor[], const R = unknown, const S extend
     let reads: ReadonlyMap<object, string> | null = null;
     const traced = ((...inner: never[]) => {
       reads = currentFrame()?.reads ?? null;
-      return (fn as AnyFn)(...inner);
+      return fn(...inner);
     }) as AnyFn;
     const program = trace("jit", traced, specs, rebuilder(flats, args));
     if (!warned && reads !== null) warned = warnOfCaptured(name, program, reads);
@@ -108,10 +113,10 @@ export function jit<A extends Args = Tensor[], const R = unknown, const S extend
       const donates = flats.flatMap((f, i) => f?.leaves.map(() => donated.includes(i)) ?? []).flatMap((given, i) => (given && !results.has(i) ? [i] : []));
       kept = { ...now, program, donates };
       if (!program.lasting) {
-        log.add(`it uses a tensor of \`${frame!.name}\`, inside which it is called, so its program is not kept`, false);
+        log?.add(`it uses a tensor of \`${frame!.name}\`, inside which it is called, so its program is not kept`, false);
         return { kept, leaves };
       }
-      log.add(why(now, key), recent !== null && recent.specs.length === leaves.length && recent.specs.every((s, i) => sameSpec(s, now.specs[i]!)));
+      log?.add(why(now, key), recent !== null && recent.specs.length === leaves.length && recent.specs.every((s, i) => sameSpec(s, now.specs[i]!)));
       dropped.delete(key);
     } else programs.delete(key);
     programs.set(key, kept);
@@ -133,8 +138,24 @@ export function jit<A extends Args = Tensor[], const R = unknown, const S extend
     return run(name, found.kept, found.leaves);
   };
   Object.defineProperty(jitted, "name", { value: fn.name });
-  log.of(jitted);
-  return jitted as (...args: LooseBut<A, S>) => R;
+  return jitted;
+}
+
+/**
+ * A pure function of the library's own, compiled where it is called again outside of every transformation: a first call, and a function
+ * that is made for one call, never pay for that. Of many structures it may be traced many times: nobody is told.
+ */
+export function compiled<F extends AnyFn>(fn: F): F {
+  let called = false;
+  let run: ((...args: unknown[]) => unknown) | null = null;
+  return ((...args: never[]) => {
+    if (frame !== null || !called) {
+      called = true;
+      return fn(...args);
+    }
+    run ??= compile(fn, fn.name, null, [], []);
+    return run(...args);
+  }) as F;
 }
 
 /** Runs a kept program, in one call of the engine. Donated leaves that nothing else holds are freed, and remember where they went. */

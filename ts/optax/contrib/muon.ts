@@ -8,7 +8,7 @@ import { adamw } from "../aliases.js";
 import { chain, partition } from "../combine.js";
 import { addDecayedWeights, scaleByLearningRate } from "../scale.js";
 import {
-  counter, each, safeIncrement, scalar, statelessWithTreeMap, sumOfSquares,
+  counter, each, safeIncrement, scalar, statelessWithTreeMap, sumOfSquares, swept,
   type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,
 } from "../transform.js";
 import * as tree from "../tree.js";
@@ -58,7 +58,7 @@ export type MuonOptions = OrthogonalizeOptions & {
   readonly adaptive?: boolean;
 };
 /** Momentum of matrices, made orthogonal (Jordan et al. 2024). @throws PaxError `shape` for a leaf that is no matrix */
-export const scaleByMuon = ({ beta = 0.95, muDtype, nesterov = true, adaptive = false, ...options }: MuonOptions = {}): GradientTransformation<ScaleByMuonState> => ({
+export const scaleByMuon = ({ beta = 0.95, muDtype, nesterov = true, adaptive = false, ...options }: MuonOptions = {}): GradientTransformation<ScaleByMuonState> => swept({
   init: (params) => ({ count: counter(), mu: tree.zerosLike(params, { dtype: muDtype }) }),
   update(updates, state) {
     const mu = tree.updateMoment(updates, state.mu, beta, 1);
