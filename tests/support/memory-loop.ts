@@ -1,5 +1,5 @@
 /** Trains a 784-64-10 network eagerly and prints how much memory grew: `memory-loop.js sync|throws|await|workers [steps]`. */
-import { Worker, isMainThread, parentPort } from "node:worker_threads";
+import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
 import * as pax from "paxjs";
 import { stats } from "paxjs/internal";
 
@@ -11,6 +11,12 @@ export interface Measured {
   readonly version: string;
   /** The last loss: the same bits whatever the collector does. */
   readonly loss: number;
+}
+
+/** Waits until all workers are here: what one of them begins with is no growth of another. */
+function meet({ arrived, workers }: { arrived: Int32Array; workers: number }): void {
+  if (Atomics.add(arrived, 0, 1) + 1 === workers) Atomics.notify(arrived, 0);
+  for (let n = Atomics.load(arrived, 0); n < workers; n = Atomics.load(arrived, 0)) Atomics.wait(arrived, 0, n);
 }
 
 async function train(mode: string, steps: number): Promise<Measured> {
@@ -27,7 +33,10 @@ async function train(mode: string, steps: number): Promise<Measured> {
   };
   let [base, most] = [0, 0];
   for (step = 0; step < steps; step++) {
-    if (step === 100) base = process.memoryUsage.rss();
+    if (step === 100) {
+      if (!isMainThread) meet(workerData as Parameters<typeof meet>[0]);
+      base = process.memoryUsage.rss();
+    }
     try {
       const grads = pax.grad(loss)(params);
       params = pax.tree.map((p: pax.Tensor, g: pax.Tensor) => p.sub(g.mul(0.01)), params, grads);
@@ -44,8 +53,9 @@ async function train(mode: string, steps: number): Promise<Measured> {
 
 const [mode = "sync", steps = "5000"] = process.argv.slice(2);
 if (mode === "workers") {
+  const arrived = new Int32Array(new SharedArrayBuffer(4));
   const run = (): Promise<Measured> => new Promise((resolve, reject) => {
-    new Worker(new URL(import.meta.url), { argv: ["sync", steps] }).once("message", resolve).once("error", reject);
+    new Worker(new URL(import.meta.url), { argv: ["sync", steps], workerData: { arrived, workers: 2 } }).once("message", resolve).once("error", reject);
   });
   const results = await Promise.all([run(), run()]);
   console.log(JSON.stringify({ ...results[0], growth: Math.max(...results.map((r) => r.growth)), most: Math.max(...results.map((r) => r.most)) }));

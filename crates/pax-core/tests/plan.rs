@@ -30,7 +30,7 @@ fn operation(cx: &Cx, rng: &mut Rng, pool: &[Tensor]) -> Result<Tensor> {
             let (a, b) = (alike(rng, &x)?, alike(rng, &x)?);
             let c = cx.one(name(rng, &COMPARE), [], &[&x, &a])?;
             let c = if rng.int(0, 2) == 0 { cx.one(row("logical_not").unwrap(), [], &[&c])? } else { c };
-            if rng.int(0, 3) == 0 { cx.cast(&c, DType::F32) } else { cx.select(&c, &x, &b) }
+            if rng.int(0, 3) == 0 { cx.cast(&c, x.dtype()) } else { cx.select(&c, &x, &b) }
         }
         8 => cx.scale(&x, rng.uniform(-2.0, 2.0)),
         9 => { let order: Vec<usize> = (0..x.ndim()).rev().collect(); cx.transpose(&x, &order) }
@@ -72,13 +72,44 @@ fn plans_give_what_the_operations_give() -> Result<()> {
     Ok(())
 }
 
-/// Loops of many chunks and odd sizes, strided and broadcast operands, bools in and out.
+/// Half floats, which loops and kernels compute as float32: each operation is rounded as it is by itself, so that only sums of another
+/// order differ, by some units in the last place.
+#[test]
+fn half_floats_are_rounded_after_each_operation() -> Result<()> {
+    let shapes: [&[usize]; 5] = [&[], &[7], &[3, 5], &[33, 20], &[300]];
+    for seed in 0..300 {
+        let cx = Cx::default();
+        let mut rng = Rng(seed * 5 + 2);
+        let (dtype, unit) = if seed % 2 == 0 { (DType::BF16, 0.0079) } else { (DType::F16, 0.00098) };
+        let inputs: Vec<Tensor> = (0..3).map(|_| { let s = shapes[rng.int(0, 5) as usize]; cx.from_f64(dtype, &rng.normals(s.iter().product()), s) }).collect();
+        let f = |xs: &[Tensor]| -> Result<Vec<Tensor>> {
+            let mut outs = random(&cx, seed, xs)?;
+            let wide = cx.one(row("exp").unwrap(), [], &[&cx.cast(&outs[0], DType::F32)?])?;
+            outs.push(cx.cast(&wide, if dtype == DType::BF16 { DType::F16 } else { DType::BF16 })?);
+            outs.push(wide);
+            Ok(outs)
+        };
+        let want = f(&inputs)?;
+        let ts = cx.begin_abstract(&inputs.iter().map(|t| t.aval().clone()).collect::<Vec<_>>());
+        let outs = f(&ts)?;
+        let program = Rc::new(cx.end_abstract(&outs)?);
+        let sums = program.to_string();
+        let unit = if sums.contains("reduce_sum") || sums.contains("dot(") { 16.0 * unit } else { 0.0 };
+        for (k, (got, want)) in cx.call(&program, &inputs)?.iter().zip(&want).enumerate() {
+            assert_eq!((got.shape(), got.dtype()), (want.shape(), want.dtype()));
+            near(&format!("seed {seed}, result {k}: {program}"), &values(&cx, got)?, &values(&cx, want)?, unit, unit).unwrap();
+        }
+    }
+    Ok(())
+}
+
+/// Loops of many chunks and odd sizes, strided and broadcast operands, half floats and bools in and out.
 #[test]
 fn large_loops() -> Result<()> {
     let cx = Cx::default();
     let mut rng = Rng(4);
-    for (m, n) in [(1, 70_001), (257, 129), (1000, 33)] {
-        let xs = [cx.from_f64(DType::F32, &rng.normals(m * n), &[m, n]), cx.from_f64(DType::F32, &rng.normals(m * n), &[n, m]), cx.from_f64(DType::F32, &rng.normals(n), &[n]), cx.from_f64(DType::Bool, &vec![1.0; m], &[m])];
+    for (m, n, dtype) in [DType::F32, DType::BF16].into_iter().flat_map(|d| [(1, 70_001, d), (257, 129, d), (1000, 33, d)]) {
+        let xs = [cx.from_f64(dtype, &rng.normals(m * n), &[m, n]), cx.from_f64(dtype, &rng.normals(m * n), &[n, m]), cx.from_f64(dtype, &rng.normals(n), &[n]), cx.from_f64(DType::Bool, &vec![1.0; m], &[m])];
         let f = |t: &[Tensor]| -> Result<Vec<Tensor>> {
             let (row, flags) = (cx.broadcast(&t[2], &[m, n], &[1])?, cx.broadcast(&t[3], &[m, n], &[0])?);
             let y = cx.mul(&cx.add(&t[0], &cx.transpose(&t[1], &[1, 0])?)?, &row)?;

@@ -19,6 +19,8 @@ pub trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = S
     fn at_most(self, y: Self) -> Self;
     /// The greater of both; NaN if `self` is.
     fn at_least(self, y: Self) -> Self;
+    /// Without the last `bits` bits of the mantissa, rounded to even; NaN is any number.
+    fn rounded(self, bits: u32) -> Self;
     /// `2^n`, where `self` is `n + ROUND` and `n` in -126..=128 (infinity).
     fn power(self) -> Self;
     /// `self · 2^n`, where `n + ROUND` is given and `self` near 1; in two factors, so that neither leaves the range where the result does not.
@@ -69,6 +71,11 @@ impl Lanes for f32 {
     fn at_most(self, y: f32) -> f32 { f32::select(y < self, y, self) }
     #[inline(always)]
     fn at_least(self, y: f32) -> f32 { f32::select(y > self, y, self) }
+    #[inline(always)]
+    fn rounded(self, bits: u32) -> f32 {
+        let x = self.to_bits();
+        f32::from_bits(x.wrapping_add((1 << (bits - 1)) - 1 + (x >> bits & 1)) & (u32::MAX << bits))
+    }
     #[inline(always)]
     fn power(self) -> f32 { f32::from_bits((self.to_bits() << EXPONENT).wrapping_add(ONE_BITS as u32)) }
     #[inline(always)]
@@ -141,6 +148,21 @@ pub fn sigmoid<T: Lanes, const F: bool>(x: T) -> T {
     let c = T::all;
     let (n, p) = parts_of_exp::<T, F>((-x).at_least(c(-87.0)).at_most(c(89.0)));
     c(1.0) / (p + c(1.0)).fma::<F>(n.power(), c(1.0))
+}
+
+/// The bfloat16 next to it, of two the even one.
+#[inline(always)]
+pub fn to_bf16<T: Lanes>(x: T) -> T { T::select(x.is_nan(), T::all(f32::NAN), x.rounded(16)) }
+
+/// The float16 next to it, of two the even one; infinity from 65520 on.
+#[inline(always)]
+pub fn to_f16<T: Lanes>(x: T) -> T {
+    let (c, a) = (T::all, x.abs());
+    let normal = a.rounded(13);
+    let normal = T::select(normal.ge(c(65536.0)), c(f32::INFINITY), normal);
+    // Below 2^-14 numbers are 2^-24 apart, as float32s between 1/2 and 1 are.
+    let near = T::select(a.lt(c(6.103_515_6e-5)), (a + c(0.5)) - c(0.5), normal);
+    T::select(x.is_nan(), c(f32::NAN), near.copysign(x))
 }
 
 #[cfg(target_feature = "simd128")]
@@ -218,6 +240,11 @@ mod vector {
         fn at_most(self, y: V) -> V { V(f32x4_pmin(self.0, y.0)) }
         #[inline(always)]
         fn at_least(self, y: V) -> V { V(f32x4_pmax(self.0, y.0)) }
+        #[inline(always)]
+        fn rounded(self, bits: u32) -> V {
+            let up = i32x4_add(i32x4_splat((1 << (bits - 1)) - 1), v128_and(u32x4_shr(self.0, bits), i32x4_splat(1)));
+            V(v128_and(i32x4_add(self.0, up), i32x4_splat(-1 << bits)))
+        }
         #[inline(always)]
         fn power(self) -> V { V(i32x4_add(i32x4_shl(self.0, EXPONENT), i32x4_splat(ONE_BITS))) }
         #[inline(always)]

@@ -1,5 +1,5 @@
 //! Element-wise functions over tiles of f32: what fused loops run, compiled for each level of vector instructions.
-//! Bools are 0 and 1 in a tile.
+//! Bools are 0 and 1 in a tile, half floats the float32s that they are.
 use std::sync::OnceLock;
 
 #[cfg(target_arch = "x86_64")]
@@ -177,6 +177,8 @@ tiles! { 4:
     logical_or(x, y) = T::select(x.is_not(T::all(0.0)), T::all(1.0), y);
     logical_not(x) = T::all(1.0) - x;
     select(p, x, y) = T::select(p.is_not(T::all(0.0)), x, y);
+    to_bf16(x) = lanes::to_bf16(x);
+    to_f16(x) = lanes::to_f16(x);
     // A product added to, or taken from, the third: rounded once where the instruction set can.
     add_product(x, y, z) = x.fma::<F>(y, z);
     sub_product(x, y, z) = (-x).fma::<F>(y, z);
@@ -221,6 +223,24 @@ mod tests {
                 for (x, y) in x.iter().zip(run(f, simd, &x)) {
                     let want = exact(*x as f64);
                     assert!(ulps(y, want) <= most, "{simd:?}: f({x}) is {y}, not {want}: {} ulp", ulps(y, want));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn half_floats_are_rounded_as_they_are_stored() {
+        use crate::dtype::{bf16, f16};
+        let edges = [0.0, -0.0, f32::NAN, f32::INFINITY, f32::MAX, 65504.0, 65519.99, 65520.0, 65536.0, 6.1e-5, 6.103_515_6e-5, 5.96e-8, 2.98e-8, 2.99e-8, 1e-9, 1e-42];
+        let steps = (0..200_000u32).map(|i| f32::from_bits(i.wrapping_mul(2_654_435_761)));
+        // Halves between two neighbours.
+        let ties = (0..60_000u32).flat_map(|i| [f32::from_bits((i << 16) + 0x8000), f32::from_bits((i << 13) + 0x3800_1000)]);
+        let x: Vec<f32> = edges.into_iter().flat_map(|v| [v, -v]).chain(steps).chain(ties).collect();
+        for simd in Simd::levels() {
+            for (f, exact) in [(to_bf16 as fn(Simd) -> Function, (|x| bf16::from_f32(x).to_f32()) as fn(f32) -> f32), (to_f16, |x| f16::from_f32(x).to_f32())] {
+                for (&x, y) in x.iter().zip(run(f, simd, &x)) {
+                    let want = exact(x);
+                    assert!(y.to_bits() == want.to_bits() || (y.is_nan() && want.is_nan()), "{simd:?}: {x:e} is {y:e}, not {want:e}");
                 }
             }
         }

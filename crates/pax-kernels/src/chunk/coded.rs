@@ -1,5 +1,5 @@
 //! Loops with machine code of their own: it reads and writes most operands where they lie, row by row.
-use super::loops::{own, to_bools, From, How, Id, Instr, Load, Loop, Store, Table, ENTRIES, TILE};
+use super::loops::{narrow, own, From, How, Id, Instr, Load, Loop, Store, Table, ENTRIES, TILE};
 use super::Bases;
 use crate::code::trace::{trace, Op, Sym};
 use crate::code::{Code, Output};
@@ -69,7 +69,7 @@ impl Coded {
     /// As it; the table has the registers, whose tiles are in the room.
     pub unsafe fn range(&self, l: &Loop, bases: Bases, (from, to): (usize, usize), room: *mut f32, at: &mut Table) {
         let mut steps = [0isize; ENTRIES];
-        // Bools are made in tiles.
+        // What is narrow is made in tiles.
         let most = if l.stores.iter().all(|s| l.is_there(s)) { usize::MAX } else { TILE };
         let mut start = from;
         while start < to {
@@ -79,7 +79,7 @@ impl Coded {
             // SAFETY: operands lie as their views say, and a tile has room for what is put into it.
             unsafe {
                 self.code.run(at, n, rows, &steps);
-                for s in l.stores.iter().filter(|s| !l.is_there(s)) { to_bools(own(room, s.id), bases.at::<u8>(s.slot).wrapping_add(start), n * rows); }
+                for s in &l.stores { if let How::Narrow(dtype) = s.how { narrow(dtype, own(room, s.id), bases.at(s.slot), start, n * rows); } }
             }
             start += n * rows;
         }
@@ -109,8 +109,9 @@ impl Coded {
                     (at[id as usize], steps[id as usize]) = (own(room, id), width as isize * FLOAT);
                 }
                 self.code.run(at, width, rows, &steps);
-                for s in l.stores.iter().filter(|s| !l.is_there(s)) {
-                    for i in 0..rows { to_bools(own(room, s.id).add(i * width), bases.at::<u8>(s.slot).wrapping_add(first + i * columns), width); }
+                for s in &l.stores {
+                    let How::Narrow(dtype) = s.how else { continue };
+                    for i in 0..rows { narrow(dtype, own(room, s.id).add(i * width), bases.at(s.slot), first + i * columns, width); }
                 }
                 row += rows;
             }

@@ -6,6 +6,9 @@ use smallvec::SmallVec;
 use super::coded::Coded;
 use super::{Bases, Slot};
 use crate::tile::{copy_few, Function, Simd};
+use crate::dtype::{bf16, f16};
+use half::slice::HalfFloatSliceExt;
+use crate::DType;
 
 /// Elements of a tile.
 pub const TILE: usize = 512;
@@ -36,12 +39,15 @@ impl Axis {
     fn at(&self, i: usize) -> isize { (i.wrapping_sub(self.low) as isize).wrapping_mul(self.stride) }
 }
 
-/// A source in any layout: four-byte elements, or bools, with one value around it where it is padded.
+/// Bools and half floats are narrow: they have four bytes in a tile and fewer in memory.
+pub fn is_narrow(dtype: DType) -> bool { matches!(dtype, DType::Bool | DType::F16 | DType::BF16) }
+
+/// A source in any layout: four-byte elements or narrow ones, with one value around it where it is padded.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Walk { pub slot: Slot, pub offset: isize, axes: SmallVec<[Axis; 4]>, pub bools: bool, fill: u32 }
+pub struct Walk { pub slot: Slot, pub offset: isize, axes: SmallVec<[Axis; 4]>, pub dtype: DType, fill: u32 }
 
 impl Walk {
-    pub fn new(slot: Slot, offset: isize, axes: impl Iterator<Item = Axis>, bools: bool, fill: u32) -> Walk {
+    pub fn new(slot: Slot, offset: isize, axes: impl Iterator<Item = Axis>, dtype: DType, fill: u32) -> Walk {
         let mut merged: SmallVec<[Axis; 4]> = SmallVec::new();
         for a in axes.filter(|a| a.n != 1 || a.padded()) {
             match merged.last_mut() {
@@ -49,14 +55,14 @@ impl Walk {
                 _ => merged.push(a),
             }
         }
-        Walk { slot, offset, axes: merged, bools, fill }
+        Walk { slot, offset, axes: merged, dtype, fill }
     }
 
     /// True if its elements lie together, or are one, within rows of so many.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn is_of_rows(&self, row: usize) -> bool {
         let Some((inner, outer)) = self.axes.split_last() else { return false };
-        !self.bools && matches!(inner.stride, 0 | 1) && row > 0 && inner.n.is_multiple_of(row) && !inner.padded() && outer.iter().all(|a| !a.padded())
+        !is_narrow(self.dtype) && matches!(inner.stride, 0 | 1) && row > 0 && inner.n.is_multiple_of(row) && !inner.padded() && outer.iter().all(|a| !a.padded())
     }
 
     /// The elements of its last axis, and whether they are one.
@@ -94,7 +100,7 @@ impl Walk {
     fn there(&self, base: *mut u8, start: usize, n: usize) -> Option<*mut f32> {
         let (inner, outer) = self.axes.split_last()?;
         let at = start % inner.n;
-        if self.bools || inner.stride != 1 || inner.padded() || at + n > inner.n { return None; }
+        if is_narrow(self.dtype) || inner.stride != 1 || inner.padded() || at + n > inner.n { return None; }
         let (mut rest, mut offset) = (start / inner.n, self.offset + at as isize);
         for a in outer.iter().rev() {
             if a.padded() { return None; }
@@ -154,10 +160,13 @@ impl Walk {
     unsafe fn run(&self, base: *const u8, offset: isize, stride: isize, n: usize, dst: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
-            if self.bools {
-                let src = base.wrapping_offset(offset);
-                for i in 0..n { *dst.add(i) = f32::from(*src.offset(i as isize * stride)); }
-                return;
+            match self.dtype {
+                DType::Bool => return widen::<u8>(base, offset, stride, n, dst, f32::from),
+                // Many at once: one by one they take four times as long.
+                DType::F16 if stride == 1 => return std::slice::from_raw_parts(base.cast::<f16>().wrapping_offset(offset), n).convert_to_f32_slice(std::slice::from_raw_parts_mut(dst, n)),
+                DType::F16 => return widen(base, offset, stride, n, dst, f16::to_f32),
+                DType::BF16 => return widen(base, offset, stride, n, dst, bf16::to_f32),
+                _ => {}
             }
             let src = base.cast::<f32>().wrapping_offset(offset);
             match stride {
@@ -166,6 +175,19 @@ impl Walk {
                 s => for i in 0..n { *dst.add(i) = *src.offset(i as isize * s) },
             }
         }
+    }
+}
+
+/// # Safety
+/// `n` elements lie there, `stride` apart, and `dst` has room for them.
+#[inline(always)]
+unsafe fn widen<T: Copy>(base: *const u8, offset: isize, stride: isize, n: usize, dst: *mut f32, f: impl Fn(T) -> f32) {
+    // SAFETY: the caller's.
+    unsafe {
+        let src = base.cast::<T>().wrapping_offset(offset);
+        let dst = std::slice::from_raw_parts_mut(dst, n);
+        if stride == 1 { for (y, &x) in dst.iter_mut().zip(std::slice::from_raw_parts(src, n)) { *y = f(x); } return; }
+        for (i, y) in dst.iter_mut().enumerate() { *y = f(*src.offset(i as isize * stride)); }
     }
 }
 
@@ -219,8 +241,8 @@ pub enum How {
     There,
     /// Copied when the tile is done: it may lie over an operand.
     Late,
-    /// 0 and 1 in a tile, bytes in memory.
-    Bools,
+    /// Copied when the tile is done, to elements of fewer bytes, which hold its numbers as they are.
+    Narrow(DType),
 }
 pub struct Store { pub id: Id, pub slot: Slot, pub how: How }
 
@@ -289,7 +311,7 @@ impl Loop {
                 for s in self.stores.iter().filter(|s| !self.is_there(s)) {
                     match s.how {
                         How::There | How::Late => std::ptr::copy_nonoverlapping(at[s.id as usize].cast_const(), bases.at::<f32>(s.slot).wrapping_add(start), n),
-                        How::Bools => to_bools(at[s.id as usize], bases.at::<u8>(s.slot).wrapping_add(start), n),
+                        How::Narrow(dtype) => narrow(dtype, at[s.id as usize], bases.at(s.slot), start, n),
                     }
                 }
                 start += n;
@@ -331,7 +353,7 @@ impl Loop {
                 for s in &self.stores {
                     let src = at[s.id as usize].cast_const();
                     for i in 0..rows {
-                        if s.how == How::Bools { to_bools(src.add(i * width), bases.at::<u8>(s.slot).wrapping_add(index(i)), width) }
+                        if let How::Narrow(dtype) = s.how { narrow(dtype, src.add(i * width), bases.at(s.slot), index(i), width) }
                         else { copy_few(src.add(i * width), bases.at::<f32>(s.slot).wrapping_add(index(i)), width) }
                     }
                 }
@@ -399,9 +421,27 @@ fn prefetch(p: *const f32) {
     let _ = p;
 }
 
+/// Puts `n` elements of a tile at the place `at` of narrow ones.
 /// # Safety
-/// Both hold `n` elements.
-pub(super) unsafe fn to_bools(src: *const f32, dst: *mut u8, n: usize) {
+/// Both hold them.
+pub(super) unsafe fn narrow(dtype: DType, src: *const f32, base: *mut u8, at: usize, n: usize) {
     // SAFETY: the caller's.
-    unsafe { for i in 0..n { *dst.add(i) = u8::from(*src.add(i) != 0.0); } }
+    unsafe {
+        let src = std::slice::from_raw_parts(src, n);
+        match dtype {
+            DType::F16 => std::slice::from_raw_parts_mut(base.cast::<f16>().wrapping_add(at), n).convert_from_f32_slice(src),
+            // Its last bits are 0: they were rounded away.
+            DType::BF16 => each(src, base, at, |x| bf16::from_bits((x.to_bits() >> 16) as u16)),
+            _ => each(src, base, at, |x| u8::from(x != 0.0)),
+        }
+    }
+}
+
+/// # Safety
+/// As `narrow`.
+#[inline(always)]
+unsafe fn each<T>(src: &[f32], base: *mut u8, at: usize, f: impl Fn(f32) -> T) {
+    // SAFETY: the caller's.
+    let dst = unsafe { std::slice::from_raw_parts_mut(base.cast::<T>().wrapping_add(at), src.len()) };
+    for (y, &x) in dst.iter_mut().zip(src) { *y = f(x); }
 }

@@ -5,8 +5,8 @@ use crate::threefry::threefry2x32;
 use crate::tile::{self, Function, Simd};
 
 /// `copy` is the first: what it makes is an operand itself.
-const FUNCTIONS: [fn(Simd) -> Function; 31] = [
-    tile::copy, tile::neg, tile::abs, tile::square, tile::relu, tile::sqrt, tile::rsqrt, tile::reciprocal, tile::floor,
+const FUNCTIONS: [fn(Simd) -> Function; 33] = [
+    tile::copy, tile::neg, tile::abs, tile::square, tile::relu, tile::sqrt, tile::rsqrt, tile::reciprocal, tile::floor, tile::to_f16, tile::to_bf16,
     tile::logical_not, tile::exp_, tile::log_, tile::tanh_, tile::sigmoid_, tile::add, tile::sub, tile::mul, tile::div,
     tile::maximum, tile::minimum, tile::equal, tile::not_equal, tile::less, tile::less_equal, tile::greater, tile::greater_equal,
     tile::logical_and, tile::logical_or, tile::select, tile::add_product, tile::sub_product,
@@ -40,7 +40,7 @@ fn bits(x: &[f32]) -> Vec<u32> { x.iter().map(|x| if x.is_nan() { u32::MAX } els
 /// Operands: four in the loop's order, one number, and walks over five rows: the same row, a number a row, rows of a larger matrix.
 fn loads(constant: f32, row: usize, tile: bool) -> Vec<Load> {
     let mut l: Vec<Load> = (0..4).map(|k| Load { id: 48 + k as u8, from: if tile && k == 0 { From::Tile } else { From::Direct(k, 0) } }).collect();
-    let walk = |stride: isize, inner: isize| From::Walk(Walk::new(4, 3, [Axis::whole(5, stride), Axis::whole(row, inner)].into_iter(), false, 0));
+    let walk = |stride: isize, inner: isize| From::Walk(Walk::new(4, 3, [Axis::whole(5, stride), Axis::whole(row, inner)].into_iter(), crate::DType::F32, 0));
     let walks = [From::Splat(4, 1), From::Constant(constant.to_bits()), From::Reciprocal(4, 0), walk(0, 1), walk(1, 0), walk(row as isize + 3, 1)];
     l.extend(walks.into_iter().enumerate().map(|(id, from)| Load { id: id as u8, from }));
     l

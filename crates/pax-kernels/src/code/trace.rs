@@ -124,6 +124,11 @@ impl Lanes for Sym {
     }
     fn at_most(self, y: Sym) -> Sym { Sym::two(Two::Min, y, self) }
     fn at_least(self, y: Sym) -> Sym { Sym::two(Two::Max, y, self) }
+    fn rounded(self, bits: u32) -> Sym {
+        let bit = Sym::two(Two::And, Sym::one(One::Shift(-(bits as i8)), self), Sym::bits(1));
+        let up = Sym::two(Two::AddInt, self, Sym::two(Two::AddInt, bit, Sym::bits((1 << (bits - 1)) - 1)));
+        Sym::two(Two::And, up, Sym::bits(u32::MAX << bits))
+    }
     fn power(self) -> Sym { Sym::two(Two::AddInt, Sym::one(One::Shift(EXPONENT as i8), self), Sym::bits(ONE_BITS as u32)) }
     fn scaled(self, n: Sym) -> Sym {
         let up = |n: Sym| Sym::one(One::Shift(EXPONENT as i8), n);

@@ -4,13 +4,14 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 
-use super::tiles::{cost, tile_of};
+use super::tiles::{cost, fits, is_exact, rounding, tile_of};
 use super::{gcd, Body, Builder, Kind, Value, UNITS};
 use crate::exec::cpu::tile::{self, Function, Simd};
-use crate::plan::kernels::loops::{Axis, From, How, Id, Instr, Load, Loop, Store, Walk, ROOM};
+use crate::plan::kernels::loops::{is_narrow, Axis, From, How, Id, Instr, Load, Loop, Store, Walk, ROOM};
 use crate::plan::view::{Place, Slot, View};
 use crate::program::Equation;
-use crate::{DType, Dims, Result};
+use crate::dtype::{bf16, f16};
+use crate::{DType, Dims, Result, Var};
 
 /// An operand outside of the loop, with zeros (or `fill`) around it where it is padded. `Reciprocal`: of one float, repeated.
 #[derive(Clone)]
@@ -74,13 +75,41 @@ impl Builder<'_> {
             return Ok(true);
         }
         let Some(f) = tile_of(e, &self.avals, self.simd) else { return Ok(false) };
-        let args = e.inputs.iter().map(|&v| match self.values[v as usize].clone() {
-            Some(Value::Expr { draft, index }) => Operand::Expr { draft, index },
-            Some(Value::Floating(i)) => Operand::Floating(i),
-            _ => { let dtype = self.aval(v).dtype; let place = self.place(v); Operand::Source(Rc::new(self.as_floats(place, dtype))) }
-        }).collect();
-        self.values[out as usize] = Some(self.express(e.row.name, f, args, dtype, &shape));
+        let args = e.inputs.iter().map(|&v| self.operand(v)).collect();
+        self.values[out as usize] = Some(match rounding(dtype, self.simd).filter(|_| !is_exact(e, &self.avals)) {
+            None => self.express(e.row.name, f, args, dtype, &shape),
+            Some(round) => {
+                let wide = self.express(e.row.name, f, args, DType::F32, &shape);
+                let wide = self.operand_of(wide, DType::F32);
+                self.express("round", round, smallvec::smallvec![wide], dtype, &shape)
+            }
+        });
         Ok(true)
+    }
+
+    /// A value as an operand of a loop.
+    fn operand(&mut self, v: Var) -> Operand {
+        let dtype = self.aval(v).dtype;
+        let value = match self.values[v as usize].clone() { Some(value) => value, None => Value::Place(self.place(v)) };
+        self.operand_of(value, dtype)
+    }
+    fn operand_of(&mut self, value: Value, dtype: DType) -> Operand {
+        match value {
+            Value::Expr { draft, index } => Operand::Expr { draft, index },
+            Value::Floating(i) => Operand::Floating(i),
+            Value::Place(place) => Operand::Source(Rc::new(self.as_floats(place, dtype))),
+        }
+    }
+
+    /// A half float as the float32 that it is.
+    pub(super) fn widened(&mut self, v: Var) -> Value {
+        let (x, shape) = (self.operand(v), self.aval(v).shape.clone());
+        self.express("cast", tile::copy(self.simd), smallvec::smallvec![x], DType::F32, &shape)
+    }
+    /// A float32 as a half float of this dtype.
+    pub(super) fn rounded(&mut self, v: Var, dtype: DType) -> Option<Value> {
+        let (round, x, shape) = (rounding(dtype, self.simd)?, self.operand(v), self.aval(v).shape.clone());
+        Some(self.express("round", round, smallvec::smallvec![x], dtype, &shape))
     }
 
     /// Constant bools as the floats that tiles have for them.
@@ -95,19 +124,19 @@ impl Builder<'_> {
         Source::Place(place, dtype)
     }
 
-    /// Padding on the outside only, of four-byte elements or bools.
+    /// Padding on the outside only, of elements that fit into tiles.
     fn padded(&mut self, e: &Equation) -> Result<Option<Source>> {
         let (low, high, interior) = (e.params.ints("low")?, e.params.ints("high")?, e.params.ints("interior")?);
         let dtype = self.aval(e.inputs[0]).dtype;
         let Place::Constant { value, .. } = self.place(e.inputs[1]) else { return Ok(None) };
-        if !matches!(dtype, DType::F32 | DType::I32 | DType::Bool) || low.iter().chain(high).any(|&v| v < 0) || interior.iter().any(|&v| v != 0) { return Ok(None); }
+        if !fits(dtype) || low.iter().chain(high).any(|&v| v < 0) || interior.iter().any(|&v| v != 0) { return Ok(None); }
         let (low, shape) = (e.params.dims("low")?, self.aval(e.outputs[0]).shape.clone());
         Ok(Some(Source::Padded { view: self.view_of(e.inputs[0])?, shape, low, dtype, fill: bits(value, dtype) }))
     }
 
-    /// A copy in row-major order, of four-byte elements or bools.
+    /// A copy in row-major order, of elements that fit into tiles.
     pub(super) fn copied(&mut self, x: &View, dtype: DType) -> Option<View> {
-        if !matches!(dtype, DType::F32 | DType::I32 | DType::Bool) { return None; }
+        if !fits(dtype) { return None; }
         let source = Operand::Source(Rc::new(Source::Place(Place::View(x.clone()), dtype)));
         let v = self.join("copy", tile::copy(self.simd), smallvec::smallvec![source], dtype, &x.shape);
         Some(self.stored(v.0, v.1))
@@ -271,8 +300,15 @@ impl Builder<'_> {
     }
 }
 
-/// The four bytes of a number.
-fn bits(value: f64, dtype: DType) -> u32 { if dtype == DType::I32 { value as i32 as u32 } else { (value as f32).to_bits() } }
+/// The four bytes of a number in a tile.
+fn bits(value: f64, dtype: DType) -> u32 {
+    match dtype {
+        DType::I32 => value as i32 as u32,
+        DType::F16 => f16::from_f64(value).to_f32().to_bits(),
+        DType::BF16 => bf16::from_f64(value).to_f32().to_bits(),
+        _ => (value as f32).to_bits(),
+    }
+}
 
 fn load(s: &Source) -> From {
     match s {
@@ -280,14 +316,14 @@ fn load(s: &Source) -> From {
         Source::Reciprocal(Place::View(v)) => From::Reciprocal(v.slot, v.offset),
         Source::Place(Place::Constant { value, dtype, .. }, _) => From::Constant(bits(*value, *dtype)),
         Source::Place(Place::View(v), dtype) => {
-            let bools = *dtype == DType::Bool;
-            if !bools && v.is_splat() && v.size() > 0 { return From::Splat(v.slot, v.offset); }
-            if !bools && v.is_contiguous() { return From::Direct(v.slot, v.offset); }
-            From::Walk(Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &stride)| Axis { n, stride, low: 0, size: n }), bools, 0))
+            let whole = !is_narrow(*dtype);
+            if whole && v.is_splat() && v.size() > 0 { return From::Splat(v.slot, v.offset); }
+            if whole && v.is_contiguous() { return From::Direct(v.slot, v.offset); }
+            From::Walk(Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &stride)| Axis { n, stride, low: 0, size: n }), *dtype, 0))
         }
         Source::Padded { view: v, shape, low, dtype, fill } => {
             let axes = (0..shape.len()).map(|d| Axis { n: shape[d], stride: v.strides[d], low: low[d], size: v.shape[d] });
-            From::Walk(Walk::new(v.slot, v.offset, axes, *dtype == DType::Bool, *fill))
+            From::Walk(Walk::new(v.slot, v.offset, axes, *dtype, *fill))
         }
     }
 }
@@ -299,7 +335,7 @@ const DIVIDED: usize = 4096;
 fn multiply(exprs: &mut [Expr], simd: Simd) {
     for e in exprs.iter_mut().filter(|e| e.name == "div" && e.dtype == DType::F32) {
         let Some(Arg::Source(s)) = e.args.get(1) else { continue };
-        let Source::Place(p, _) = &**s else { continue };
+        let Source::Place(p, DType::F32) = &**s else { continue };
         if !matches!(p, Place::Constant { .. }) && !matches!(p, Place::View(v) if v.is_splat()) { continue; }
         e.args[1] = Arg::Source(Rc::new(Source::Reciprocal(p.clone())));
         (e.name, e.f) = ("mul", tile::mul(simd));
@@ -368,13 +404,13 @@ pub(super) fn finish(group: Group, simd: Simd, over: &[Slot], columns: Option<us
         }
         for (k, a) in e.args.iter().enumerate() { src[k] = match a { Arg::Expr(x) => ids[*x], Arg::Source(_) => source_ids[&(i, k)] }; }
         if tile && i == 0 && e.slot.is_none() { ids[0] = src[0]; } else {
-            let stored = e.slot.is_some_and(|s| !over.contains(&s)) && e.dtype != DType::Bool;
+            let stored = e.slot.is_some_and(|s| !over.contains(&s)) && !is_narrow(e.dtype);
             ids[i] = if stored { pointers += 1; (pointers - 1) as Id } else { free.pop().unwrap_or_else(|| { registers += 1; (registers - 1) as Id }) };
             instrs.push(Instr { f: e.f, dst: ids[i], src });
         }
-        if let Some(slot) = e.slot { stores.push(Store { id: ids[i], slot, how: if e.dtype == DType::Bool { How::Bools } else if over.contains(&slot) { How::Late } else { How::There } }); }
+        if let Some(slot) = e.slot { stores.push(Store { id: ids[i], slot, how: if is_narrow(e.dtype) { How::Narrow(e.dtype) } else if over.contains(&slot) { How::Late } else { How::There } }); }
         for (k, x) in exprs.iter().enumerate().take(i + 1) {
-            // Freed after the instruction, so that no result lies over an operand. Stored bools stay until the tile is done.
+            // Freed after the instruction, so that no result lies over an operand. What is narrow stays until the tile is done.
             let dies = last[k] == i && k < i || (k == i && last[k] <= i);
             if dies && (ids[k] as usize) < ROOM && x.slot.is_none() && !free.contains(&ids[k]) { free.push(ids[k]); }
         }

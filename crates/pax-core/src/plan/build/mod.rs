@@ -111,6 +111,8 @@ struct Builder<'a> {
     constants: HashMap<Slot, Array>,
     /// Operands of products that are packed.
     packs: Vec<(PackKey, Slot)>,
+    /// Half floats that kernels read as float32.
+    twins: HashMap<Var, Var>,
     /// Results of chunks: slot, elements of one, phase.
     partials: Vec<(Slot, usize, usize)>,
     /// In the body of a scan: the inputs that are the same in every step.
@@ -269,7 +271,7 @@ impl Builder<'_> {
                 self.values[e.outputs[0] as usize] = Some(Value::Place(p));
                 return Ok(());
             }
-            if self.element_wise(e)? || self.kernel(e)? { return Ok(()); }
+            if self.element_wise(e)? || self.kernel(e)? || self.kernel_of_halves(e)? { return Ok(()); }
         }
         self.row(e);
         Ok(())
@@ -301,7 +303,7 @@ pub fn build(cx: &Cx, program: &Program, fixed: Option<usize>) -> Plan {
     let simd = Simd::detect();
     let mut b = Builder {
         cx, simd, micro: Micro::f32(simd), values: vec![None; flat.avals.len()], avals: std::mem::take(&mut flat.avals), floats: vec![], drafts: vec![], phases: vec![],
-        made: vec![], sizes: vec![], constants: HashMap::new(), packs: vec![], partials: vec![], fixed: None,
+        made: vec![], sizes: vec![], constants: HashMap::new(), packs: vec![], twins: HashMap::new(), partials: vec![], fixed: None,
     };
     // The first phase is for what needs nothing but inputs and is small: counters, schedules. The second packs
     // right operands, the third takes integers from inputs: neither is in the way of a phase that needs them.

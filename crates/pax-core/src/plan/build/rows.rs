@@ -17,7 +17,7 @@ use crate::plan::kernels::reduce::Reduce;
 use crate::plan::kernels::Kernel;
 use crate::plan::view::{Place, Slot, View};
 use crate::program::Equation;
-use crate::{DType, Dims, Result};
+use crate::{Aval, DType, Dims, Result, Var};
 
 /// A product that a loop may follow.
 pub(super) struct DotDraft { pub dot: Dot, pub strips: usize }
@@ -36,7 +36,38 @@ const COLUMNS: usize = 256;
 /// Units of phases whose kernels divide them as they like.
 pub(super) const MANY: usize = 64;
 
+/// Rows whose kernels take half floats as float32, and whose results are rounded once.
+const WIDENED: [&str; 8] = ["dot", "reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "conv", "conv_input_grad", "conv_kernel_grad"];
+
 impl Builder<'_> {
+    /// Gives a row of half floats the kernel of float32; false where it has none.
+    pub(super) fn kernel_of_halves(&mut self, e: &Equation) -> Result<bool> {
+        let dtype = self.aval(e.outputs[0]).dtype;
+        let half = |d: DType| matches!(d, DType::F16 | DType::BF16);
+        if !WIDENED.contains(&e.row.name) || !half(dtype) || !e.inputs.iter().all(|&v| half(self.aval(v).dtype)) { return Ok(false); }
+        let inputs = e.inputs.iter().map(|&v| self.twin(v)).collect();
+        let out = self.float(e.outputs[0]);
+        if !self.kernel(&Equation { row: e.row, params: e.params.clone(), inputs, outputs: smallvec::smallvec![out] })? { return Ok(false); }
+        self.values[e.outputs[0] as usize] = self.rounded(out, dtype);
+        Ok(true)
+    }
+
+    /// A new variable of a value's shape: float32.
+    fn float(&mut self, v: Var) -> Var {
+        self.avals.push(Aval::new(&self.avals[v as usize].shape.clone(), DType::F32));
+        self.values.push(None);
+        (self.avals.len() - 1) as Var
+    }
+
+    /// The float32s of a half float.
+    fn twin(&mut self, v: Var) -> Var {
+        if let Some(&w) = self.twins.get(&v) { return w; }
+        let (w, value) = (self.float(v), self.widened(v));
+        self.values[w as usize] = Some(value);
+        self.twins.insert(v, w);
+        w
+    }
+
     /// Gives a row that has a kernel its place; false where it has none for these operands.
     pub(super) fn kernel(&mut self, e: &Equation) -> Result<bool> {
         if e.inputs.iter().chain(&e.outputs).any(|&v| self.aval(v).size() == 0) { return Ok(false); }
@@ -236,7 +267,7 @@ impl Builder<'_> {
         let reads: SmallVec<[(Slot, usize); 4]> = parts.iter().map(|v| self.units_of(v, v.shape.len() - axis)).collect();
         let shape = &self.aval(e.outputs[0]).shape;
         let (rows, size) = (shape[..axis].iter().product::<usize>(), shape.iter().product::<usize>());
-        let walks = parts.iter().map(|v| (Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &s)| Axis::whole(n, s)), false, 0), v.shape[axis..].iter().product())).collect();
+        let walks = parts.iter().map(|v| (Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &s)| Axis::whole(n, s)), DType::F32, 0), v.shape[axis..].iter().product())).collect();
         let phase = self.choose(&reads, rows, size as f64 * 0.1);
         self.add(e, phase, &reads, |out| Body::kernel(Kernel::Concat(Concat { parts: walks, rows, out })));
         Ok(true)

@@ -16,17 +16,35 @@ fn float_of(name: &str, simd: Simd) -> Option<Function> {
     }(simd))
 }
 
-/// The function of an equation whose operands and result have four bytes, or are bools.
+/// How loops see it: half floats are float32s there.
+fn in_tile(dtype: DType) -> DType { if matches!(dtype, DType::F16 | DType::BF16) { DType::F32 } else { dtype } }
+
+/// True for a dtype that a tile's four bytes hold.
+pub fn fits(dtype: DType) -> bool { matches!(in_tile(dtype), DType::F32 | DType::I32 | DType::Bool) }
+
+/// What rounds a float32 to a half float of this dtype.
+pub fn rounding(dtype: DType, simd: Simd) -> Option<Function> {
+    match dtype { DType::F16 => Some(tile::to_f16(simd)), DType::BF16 => Some(tile::to_bf16(simd)), _ => None }
+}
+
+/// True if the result is one of the operands, but for its sign, so that nothing has to be rounded.
+pub fn is_exact(e: &Equation, avals: &[Aval]) -> bool {
+    match e.row.name {
+        "select" | "maximum" | "minimum" | "neg" | "abs" | "relu" => true,
+        "cast" => e.inputs.first().is_none_or(|&v| avals[v as usize].dtype == DType::Bool),
+        _ => false,
+    }
+}
+
+/// The function of an equation whose operands and result fit into tiles; half floats are not rounded yet.
 pub fn tile_of(e: &Equation, avals: &[Aval], simd: Simd) -> Option<Function> {
     let out = avals[*e.outputs.first()? as usize].dtype;
     let dtypes: smallvec::SmallVec<[DType; 3]> = e.inputs.iter().map(|&v| avals[v as usize].dtype).collect();
-    let fits = |d: &DType| matches!(d, DType::F32 | DType::I32 | DType::Bool);
-    if !fits(&out) || !dtypes.iter().all(fits) { return None; }
-    let first = *dtypes.first()?;
-    match (e.row.name, first, out) {
+    if !fits(out) || !dtypes.iter().all(|&d| fits(d)) { return None; }
+    match (e.row.name, in_tile(*dtypes.first()?), in_tile(out)) {
         ("cast", DType::I32, DType::F32) => Some(tile_int::TO_FLOAT),
         ("cast", DType::Bool, DType::I32) => Some(tile_int::OF_BOOL),
-        ("cast", DType::Bool, DType::F32) => Some(tile::copy(simd)),
+        ("cast", DType::Bool | DType::F32, DType::F32) => Some(tile::copy(simd)),
         ("cast", ..) => None,
         // Bits are only moved.
         ("select", ..) => Some(tile::select(simd)),
