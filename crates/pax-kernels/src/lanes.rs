@@ -142,6 +142,94 @@ pub fn log<T: Lanes, const F: bool>(x: T) -> T {
     T::select(x.is(c(f32::INFINITY)) | x.is_nan(), x, y)
 }
 
+/// `e^x - 1`, which loses nothing near 0.
+#[inline(always)]
+pub fn expm1<T: Lanes, const F: bool>(x: T) -> T {
+    let c = T::all;
+    // Below -17.4 it is -1.
+    let (n, p) = parts_of_exp::<T, F>(x.at_least(c(-20.0)).at_most(c(89.0)));
+    // Half of the power, which is finite where the result is not.
+    let power = (n - c(1.0)).power();
+    let y = p.fma::<F>(power, power - c(0.5));
+    (y + y).copysign(x)
+}
+
+/// `log(1 + x)`: the logarithm of the rounded sum, and what was rounded away over the sum.
+#[inline(always)]
+pub fn log1p<T: Lanes, const F: bool>(x: T) -> T {
+    let c = T::all;
+    let sum = c(1.0) + x;
+    let lost = (x - (sum - c(1.0))) / sum;
+    let y = log::<T, F>(sum) + lost;
+    // Where the sum is 0 or infinite nothing was lost.
+    let y = T::select(sum.is(c(0.0)) | sum.is(c(f32::INFINITY)), log::<T, F>(sum), y);
+    T::select(x.is(c(0.0)), x, y)
+}
+
+/// `log(1 + e^x)` without overflow.
+#[inline(always)]
+pub fn softplus<T: Lanes, const F: bool>(x: T) -> T {
+    log1p::<T, F>(exp::<T, F>(-x.abs())) + T::all(0.0).at_least(x)
+}
+
+/// The polynomial of `x` with these coefficients, the highest first.
+#[inline(always)]
+fn polynomial<T: Lanes, const F: bool, const N: usize>(x: T, coefficients: [f32; N]) -> T {
+    let mut p = T::all(coefficients[0]);
+    for &k in &coefficients[1..] { p = p.fma::<F>(x, T::all(k)); }
+    p
+}
+
+/// The error function within 2 units in the last place: an odd polynomial up to 0.92, then `1 - e^p(x)` (N. Juffa's approximations).
+#[inline(always)]
+pub fn erf<T: Lanes, const F: bool>(x: T) -> T {
+    let (c, a, s) = (T::all, x.abs(), x * x);
+    let near = polynomial::<T, F, 6>(s, [-5.967_617e-4, 4.991_194_2e-3, -2.676_813_5e-2, 1.128_199_3e-1, -3.761_253_4e-1, 1.283_791_7e-1]).fma::<F>(x, x);
+    let p = polynomial::<T, F, 7>(a, [-1.728_534_7e-5, 3.831_971_3e-4, -3.883_964_4e-3, 2.425_462_2e-2, -1.067_778_8e-1, -6.348_466_9e-1, -1.287_175_1e-1]);
+    let far = (c(1.0) - exp::<T, F>(p.fma::<F>(a, -a))).copysign(x);
+    T::select(a.gt(c(0.921_875)), far, near)
+}
+
+/// `1 - erf(x)` within 4 units in the last place, the tail included: a polynomial of `(|x| - 2) / (|x| + 2)` times `e^-x²` over `1 + 2|x|`
+/// (Shepherd and Laframboise 1981, with N. Juffa's coefficients).
+#[inline(always)]
+pub fn erfc<T: Lanes, const F: bool>(x: T) -> T {
+    let (c, a) = (T::all, x.abs().at_most(T::all(12.0)));
+    let over = c(1.0) / (a + c(2.0));
+    let q = (a - c(2.0)) * over;
+    let rest = (-q).fma::<F>(a, (q + c(1.0)).fma::<F>(c(-2.0), a));
+    let q = over.fma::<F>(rest, q);
+    let p = polynomial::<T, F, 12>(q, [
+        5.924_701_7e-5, 1.612_245_5e-4, -3.464_817_7e-4, -1.396_812_3e-3, 1.205_883_8e-3, 8.690_144e-3, -8.013_874e-3, -5.421_229_5e-2, 1.640_485_2e-1, -1.660_310_8e-1,
+        -9.276_371_5e-2, 2.769_784e-1,
+    ]);
+    let r = c(0.5) / (a + c(0.5));
+    let q = p.fma::<F>(r, r);
+    let rest = (p - q) + (q + q).fma::<F>(-a, c(1.0));
+    let r = rest.fma::<F>(r, q);
+    let s = a * a;
+    let e = exp::<T, F>(-s);
+    // What the square lost, by way of its first half, whose own square is exact.
+    let high = a.rounded(12);
+    let lost = (s - high * high) - (a - high) * (a + high);
+    let y = r.fma::<F>(e, r * e * lost);
+    T::select(x.lt(c(0.0)), c(2.0) - y, y)
+}
+
+/// -1, 0 or 1; zeros and NaN are their own.
+#[inline(always)]
+pub fn sign<T: Lanes>(x: T) -> T {
+    let c = T::all;
+    T::select(x.gt(c(0.0)), c(1.0), T::select(x.lt(c(0.0)), c(-1.0), x))
+}
+
+/// To a whole number, halves to the even one: numbers from 2^23 on are whole.
+#[inline(always)]
+pub fn round<T: Lanes>(x: T) -> T {
+    let (a, c) = (x.abs(), T::all(8_388_608.0));
+    T::select(a.lt(c), ((a + c) - c).copysign(x), x)
+}
+
 /// `1 / (1 + e^-x)`; 0 below -88.4.
 #[inline(always)]
 pub fn sigmoid<T: Lanes, const F: bool>(x: T) -> T {
@@ -163,6 +251,19 @@ pub fn to_f16<T: Lanes>(x: T) -> T {
     // Below 2^-14 numbers are 2^-24 apart, as float32s between 1/2 and 1 are.
     let near = T::select(a.lt(c(6.103_515_6e-5)), (a + c(0.5)) - c(0.5), normal);
     T::select(x.is_nan(), c(f32::NAN), near.copysign(x))
+}
+
+/// `x` times the normal distribution's share below `x`.
+#[inline(always)]
+pub fn gelu<T: Lanes, const F: bool>(x: T) -> T { erfc::<T, F>(x * T::all(-std::f32::consts::FRAC_1_SQRT_2)) * (x * T::all(0.5)) }
+
+/// Of gelu by tanh (Hendrycks and Gimpel 2016): `(1 + tanh(u)) / 2` is `sigmoid(2u)`, which keeps the left tail, and `2u` is
+/// `x (GELU_LINEAR + GELU_CUBIC x²)`.
+pub const GELU_LINEAR: f64 = 1.595_769_121_605_730_8;
+pub const GELU_CUBIC: f64 = 0.044715 * GELU_LINEAR;
+#[inline(always)]
+pub fn gelu_tanh<T: Lanes, const F: bool>(x: T) -> T {
+    x * sigmoid::<T, F>(x * (x * x).fma::<F>(T::all(GELU_CUBIC as f32), T::all(GELU_LINEAR as f32)))
 }
 
 #[cfg(target_feature = "simd128")]

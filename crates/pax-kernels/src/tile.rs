@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 #[cfg(target_arch = "x86_64")]
 use super::code::trace::Sym;
+pub use super::lanes::{GELU_CUBIC, GELU_LINEAR};
 use super::lanes::{self, Lanes};
 
 /// `dst[i] = f(a[i], b[i], c[i])` for `n` elements; operands that a function does not have are not read.
@@ -167,6 +168,12 @@ tiles! { 4:
     rsqrt(x) = T::all(1.0) / x.sqrt();
     reciprocal(x) = T::all(1.0) / x;
     floor(x) = x.floor();
+    ceil(x) = -(-x).floor();
+    trunc(x) = x.abs().floor().copysign(x);
+    round(x) = lanes::round(x);
+    sign(x) = lanes::sign(x);
+    is_finite(x) = T::bools(x.abs().lt(T::all(f32::INFINITY)));
+    is_nan(x) = T::bools(x.is_nan());
     equal(x, y) = T::bools(x.is(y));
     not_equal(x, y) = T::bools(x.is_not(y));
     less(x, y) = T::bools(x.lt(y));
@@ -188,7 +195,71 @@ tiles! { 1:
     log_(x) = lanes::log::<T, F>(x);
     tanh_(x) = lanes::tanh::<T, F>(x);
     sigmoid_(x) = lanes::sigmoid::<T, F>(x);
+    expm1(x) = lanes::expm1::<T, F>(x);
+    log1p(x) = lanes::log1p::<T, F>(x);
+    softplus(x) = lanes::softplus::<T, F>(x);
+    erf(x) = lanes::erf::<T, F>(x);
+    erfc(x) = lanes::erfc::<T, F>(x);
+    silu(x) = x * lanes::sigmoid::<T, F>(x);
+    gelu_erf(x) = lanes::gelu::<T, F>(x);
+    gelu_tanh(x) = lanes::gelu_tanh::<T, F>(x);
     pow(x, y) = x.powf(y);
+}
+
+/// The sine of `x` radians and so many quarter turns, within 1 unit in the last place up to `FAR`: reduced and computed in float64
+/// (musl's reduction and polynomials).
+#[inline(always)]
+fn turned(x: f32, quarters: i64) -> f32 {
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    let t = x as f64 * std::f64::consts::FRAC_2_PI + ROUND;
+    let n = t - ROUND;
+    let r = (x as f64 - n * 1.570_796_310_901_641_8) - n * 1.589_325_477_352_819_7e-8;
+    let z = r * r;
+    let sine = r + r * z * (-0.166_666_666_416_265_24 + z * (0.008_333_329_385_889_463 + z * (-0.000_198_393_348_360_966_32 + z * 2.718_311_493_989_822e-6)));
+    let cosine = 1.0 + z * (-0.499_999_997_251_031 + z * (0.041_666_623_323_739_06 + z * (-0.001_388_676_377_460_993 + z * 2.439_044_879_627_741e-5)));
+    let q = (t.to_bits() as i64).wrapping_add(quarters);
+    let y = if q & 1 == 0 { sine } else { cosine };
+    f64::from_bits(y.to_bits() ^ (q as u64 & 2) << 62) as f32
+}
+/// Beyond, the number of turns has more bits than the reduction.
+const FAR: f32 = 1e8;
+
+/// Functions of angles, of `quarters` to begin with: elements that are far are computed one by one.
+macro_rules! angles {
+    ($($name:ident($quarters:literal) = $exact:path;)*) => { $(
+        #[inline(never)]
+        pub fn $name(simd: Simd) -> Function {
+            #[inline(always)]
+            unsafe fn body(dst: *mut f32, a: *const f32, n: usize) {
+                // SAFETY: the caller's.
+                let (dst, a) = unsafe { (std::slice::from_raw_parts_mut(dst, n), std::slice::from_raw_parts(a, n)) };
+                let mut far = false;
+                for (y, &x) in dst.iter_mut().zip(a) {
+                    *y = turned(x, $quarters);
+                    far |= x.abs() > FAR;
+                }
+                if far { for (y, &x) in dst.iter_mut().zip(a) { if x.abs() > FAR { *y = $exact(x); } } }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512dq,avx512vl,fma")]
+            unsafe fn avx512(dst: *mut f32, a: *const f32, _: *const f32, _: *const f32, n: usize) { unsafe { body(dst, a, n) } }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn avx2(dst: *mut f32, a: *const f32, _: *const f32, _: *const f32, n: usize) { unsafe { body(dst, a, n) } }
+            unsafe fn base(dst: *mut f32, a: *const f32, _: *const f32, _: *const f32, n: usize) { unsafe { body(dst, a, n) } }
+            Function::plain(match simd {
+                #[cfg(target_arch = "x86_64")]
+                Simd::Avx512 => avx512,
+                #[cfg(target_arch = "x86_64")]
+                Simd::Avx2 => avx2,
+                _ => base,
+            })
+        }
+    )* };
+}
+angles! {
+    sin(0) = f32::sin;
+    cos(1) = f32::cos;
 }
 
 #[cfg(test)]
@@ -218,8 +289,18 @@ mod tests {
                 (tanh_, f64::tanh, -12.0, 12.0, 2.5),
                 (log_, f64::ln, 1e-40, 10.0, 2.0),
                 (sigmoid_, |x| 1.0 / (1.0 + (-x).exp()), -80.0, 80.0, 3.0),
+                (expm1, f64::exp_m1, -30.0, 89.0, 2.5),
+                (log1p, f64::ln_1p, -0.9999, 10.0, 2.5),
+                (softplus, |x| x.exp().ln_1p(), -40.0, 40.0, 3.0),
+                (erf, libm::erf, -5.0, 5.0, 2.0),
+                (erfc, libm::erfc, -5.0, 9.0, 4.0),
+                (sin, f64::sin, -100.0, 100.0, 1.0),
+                (cos, f64::cos, -100.0, 100.0, 1.0),
+                (sin, f64::sin, -3e8, 3e8, 1.0),
+                (cos, f64::cos, -3e8, 3e8, 1.0),
             ] {
-                let x = points(lo, hi);
+                let mut x = points(lo, hi);
+                if lo < 0.0 { x.extend(points(-1.0, 1.0).into_iter().map(|x| x * x * x * 0.01)); }
                 for (x, y) in x.iter().zip(run(f, simd, &x)) {
                     let want = exact(*x as f64);
                     assert!(ulps(y, want) <= most, "{simd:?}: f({x}) is {y}, not {want}: {} ulp", ulps(y, want));
@@ -255,11 +336,19 @@ mod tests {
                 let (got, want) = (run(f, simd, &x), x.map(exact).to_vec());
                 for (g, w) in got.iter().zip(&want) { assert!(g == w || (g.is_nan() && w.is_nan()) || (g - w).abs() <= 1e-6 * w.abs(), "{simd:?} {got:?} {want:?}"); }
             }
+            for (f, exact) in [(expm1 as fn(Simd) -> Function, f32::exp_m1 as fn(f32) -> f32), (log1p, f32::ln_1p), (softplus, |x| if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() }), (erf, libm::erff), (erfc, libm::erfcf), (sin, f32::sin), (cos, f32::cos)] {
+                for (g, w) in run(f, simd, &x).iter().zip(&x.map(exact)) { assert!(g.to_bits() == w.to_bits() || (g.is_nan() && w.is_nan()) || (g - w).abs() <= 1e-6 * w.abs(), "{simd:?} {g} {w}"); }
+            }
+            let wholes = [-2.5, -1.5, -0.7, -0.5, -0.0, 0.0, 0.5, 1.5, 2.5, 8_388_607.5, 1e30, f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+            for (f, exact) in [(floor as fn(Simd) -> Function, f32::floor as fn(f32) -> f32), (ceil, f32::ceil), (trunc, f32::trunc), (round, f32::round_ties_even), (sign, |x| if x == 0.0 || x.is_nan() { x } else { x.signum() }),
+                (is_finite, |x| if x.is_finite() { 1.0 } else { 0.0 }), (is_nan, |x| if x.is_nan() { 1.0 } else { 0.0 })] {
+                assert_eq!(bits(run(f, simd, &wholes)), bits(wholes.map(exact).to_vec()), "{simd:?}");
+            }
             let logs = run(log_, simd, &x);
             assert!(logs[0].is_nan() && logs[1] == f32::INFINITY && logs[2].is_nan() && logs[3] == f32::NEG_INFINITY && logs[4] == f32::NEG_INFINITY && logs[6].is_nan(), "{logs:?}");
             // The same element gives the same bits wherever it lies in a tile.
             let many: Vec<f32> = (0..67).map(|i| (i % 9) as f32 - 4.3).collect();
-            for f in [exp_ as fn(Simd) -> Function, tanh_, sigmoid_, log_] {
+            for f in [exp_ as fn(Simd) -> Function, tanh_, sigmoid_, log_, expm1, log1p, softplus, erf, erfc, sin, cos] {
                 let all = bits(run(f, simd, &many));
                 for i in 9..67 { assert_eq!(all[i], all[i % 9]); }
             }

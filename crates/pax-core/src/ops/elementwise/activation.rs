@@ -2,6 +2,7 @@
 use std::f64::consts::FRAC_1_SQRT_2;
 
 use crate::exec::cpu::math::{real1, Map1, Real};
+use crate::exec::cpu::tile::{self, Function, Simd, GELU_CUBIC, GELU_LINEAR};
 use crate::ops::elementwise::float;
 use crate::ops::samples::{elementwise, Domain, Sample};
 use crate::ops::{same, Batch, Body, Composite, Eval, Jvp, Lift, Row, Saves, Vjp};
@@ -36,13 +37,16 @@ pub static CLAMP: Row = Row {
     samples: || elementwise(&[WIDE, Domain::Range(-1.5, -0.6), Domain::Range(0.6, 1.5)]),
 };
 
-/// `(1 + tanh(u)) / 2` is `sigmoid(2u)`, which keeps the left tail; `2u` is `x (LINEAR + CUBIC x²)`.
-const LINEAR: f64 = 1.5957691216057308;
-const CUBIC: f64 = 0.044715 * LINEAR;
 struct GeluTanh;
-impl Map1 for GeluTanh { #[inline(always)] fn f<R: Real>(&self, x: R) -> R { x * (x * (x * x * R::c(CUBIC) + R::c(LINEAR))).sigmoid() } }
+impl Map1 for GeluTanh {
+    #[inline(always)] fn f<R: Real>(&self, x: R) -> R { x * (x * (x * x * R::c(GELU_CUBIC) + R::c(GELU_LINEAR))).sigmoid() }
+    fn tile(&self) -> Option<fn(Simd) -> Function> { Some(tile::gelu_tanh) }
+}
 struct GeluErf;
-impl Map1 for GeluErf { #[inline(always)] fn f<R: Real>(&self, x: R) -> R { (x * R::c(-FRAC_1_SQRT_2)).erfc() * (x * R::c(0.5)) } }
+impl Map1 for GeluErf {
+    #[inline(always)] fn f<R: Real>(&self, x: R) -> R { (x * R::c(-FRAC_1_SQRT_2)).erfc() * (x * R::c(0.5)) }
+    fn tile(&self) -> Option<fn(Simd) -> Function> { Some(tile::gelu_erf) }
+}
 
 pub static GELU: Row = unary("gelu", "`x` times the normal distribution's share below `x`; `approximate` takes tanh's formula (Hendrycks and Gimpel 2016).",
     &[p("approximate", Kind::Bool)],
@@ -50,14 +54,17 @@ pub static GELU: Row = unary("gelu", "`x` times the normal distribution's share 
         let x = &xs[0];
         // erfc keeps the left tail that 1 + erf would round away.
         if !p.bool("approximate")? { return Ok(smallvec![cx.mul(&cx.erfc(&cx.scale(x, -FRAC_1_SQRT_2)?)?, &cx.scale(x, 0.5)?)?]); }
-        let slope = cx.shift(&cx.scale(&cx.mul(x, x)?, CUBIC)?, LINEAR)?;
+        let slope = cx.shift(&cx.scale(&cx.mul(x, x)?, GELU_CUBIC)?, GELU_LINEAR)?;
         Ok(smallvec![cx.mul(x, &cx.sigmoid(&cx.mul(x, &slope)?)?)?])
     },
     Some(|exec, p, xs| Ok(smallvec![if p.bool("approximate")? { real1(exec, &xs[0], GeluTanh)? } else { real1(exec, &xs[0], GeluErf)? }])),
     || samples(&[vec![Value::Bool(true)], vec![Value::Bool(false)]]));
 
 struct Silu;
-impl Map1 for Silu { #[inline(always)] fn f<R: Real>(&self, x: R) -> R { x * x.sigmoid() } }
+impl Map1 for Silu {
+    #[inline(always)] fn f<R: Real>(&self, x: R) -> R { x * x.sigmoid() }
+    fn tile(&self) -> Option<fn(Simd) -> Function> { Some(tile::silu) }
+}
 pub static SILU: Row = unary("silu", "`x * sigmoid(x)`.", &[], |cx, _, xs| Ok(smallvec![cx.mul(&xs[0], &cx.sigmoid(&xs[0])?)?]),
     Some(|exec, _, xs| Ok(smallvec![real1(exec, &xs[0], Silu)?])), || samples(&[vec![]]));
 

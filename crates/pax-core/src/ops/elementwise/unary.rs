@@ -46,15 +46,15 @@ const POSITIVE: Domain = Range(0.2, 3.0);
 const UNIT: Domain = Range(-0.9, 0.9);
 
 float_row!(EXP exp, "e to the power of `x`.", WIDE, |x| x.exp(), OUT, |cx, g, y| cx.mul(g, y), tile::exp_);
-float_row!(EXPM1 expm1, "`exp(x) - 1`, precise near 0.", WIDE, |x| x.exp_m1(), OUT, |cx, g, y| cx.mul(g, &cx.shift(y, 1.0)?));
+float_row!(EXPM1 expm1, "`exp(x) - 1`, precise near 0.", WIDE, |x| x.exp_m1(), OUT, |cx, g, y| cx.mul(g, &cx.shift(y, 1.0)?), tile::expm1);
 float_row!(LOG log, "The natural logarithm of `x`.", POSITIVE, |x| x.ln(), IN, |cx, g, x| cx.div(g, x), tile::log_);
-float_row!(LOG1P log1p, "`log(1 + x)`, precise near 0.", UNIT, |x| x.ln_1p(), IN, |cx, g, x| cx.div(g, &cx.shift(x, 1.0)?));
+float_row!(LOG1P log1p, "`log(1 + x)`, precise near 0.", UNIT, |x| x.ln_1p(), IN, |cx, g, x| cx.div(g, &cx.shift(x, 1.0)?), tile::log1p);
 float_row!(SQRT sqrt, "The square root of `x`; its derivative at 0 is infinite.", POSITIVE, |x| x.sqrt(), OUT, |cx, g, y| cx.div(&cx.scale(g, 0.5)?, y), tile::sqrt);
 float_row!(RSQRT rsqrt, "`1 / sqrt(x)`.", POSITIVE, |x| R::c(1.0) / x.sqrt(), OUT,
     |cx, g, y| cx.mul(&cx.scale(g, -0.5)?, &cx.mul(y, &cx.mul(y, y)?)?), tile::rsqrt);
 float_row!(RECIPROCAL reciprocal, "`1 / x`.", POSITIVE, |x| R::c(1.0) / x, OUT, |cx, g, y| cx.neg(&cx.mul(g, &cx.mul(y, y)?)?), tile::reciprocal);
-float_row!(SIN sin, "The sine of `x` in radians.", WIDE, |x| x.sin(), IN, |cx, g, x| cx.mul(g, &cx.cos(x)?));
-float_row!(COS cos, "The cosine of `x` in radians.", WIDE, |x| x.cos(), IN, |cx, g, x| cx.neg(&cx.mul(g, &cx.sin(x)?)?));
+float_row!(SIN sin, "The sine of `x` in radians.", WIDE, |x| x.sin(), IN, |cx, g, x| cx.mul(g, &cx.cos(x)?), tile::sin);
+float_row!(COS cos, "The cosine of `x` in radians.", WIDE, |x| x.cos(), IN, |cx, g, x| cx.neg(&cx.mul(g, &cx.sin(x)?)?), tile::cos);
 float_row!(TAN tan, "The tangent of `x` in radians.", Range(-1.2, 1.2), |x| x.tan(), OUT, |cx, g, y| cx.mul(g, &cx.shift(&cx.mul(y, y)?, 1.0)?));
 float_row!(ASIN asin, "The angle in radians whose sine is `x`.", UNIT, |x| x.asin(), IN, |cx, g, x| cx.mul(g, &cx.rsqrt(&one_minus_square(cx, x)?)?));
 float_row!(ACOS acos, "The angle in radians whose cosine is `x`.", UNIT, |x| x.acos(), IN,
@@ -68,14 +68,14 @@ float_row!(ACOSH acosh, "The inverse of `cosh`, for `x` of 1 and more.", Range(1
     |cx, g, x| cx.mul(g, &cx.rsqrt(&cx.mul(&cx.shift(x, -1.0)?, &cx.shift(x, 1.0)?)?)?));
 float_row!(ATANH atanh, "The inverse of `tanh`, for `x` between -1 and 1.", UNIT, |x| x.atanh(), IN, |cx, g, x| cx.div(g, &one_minus_square(cx, x)?));
 float_row!(ERF erf, "The error function, `2/sqrt(pi)` times the integral of `exp(-t^2)` from 0 to `x`.", WIDE, |x| x.erf(), IN,
-    |cx, g, x| cx.mul(&cx.scale(g, std::f64::consts::FRAC_2_SQRT_PI)?, &cx.exp(&cx.neg(&cx.mul(x, x)?)?)?));
+    |cx, g, x| cx.mul(&cx.scale(g, std::f64::consts::FRAC_2_SQRT_PI)?, &cx.exp(&cx.neg(&cx.mul(x, x)?)?)?), tile::erf);
 float_row!(ERFC erfc, "`1 - erf(x)`, precise where erf is near 1.", WIDE, |x| x.erfc(), IN,
-    |cx, g, x| cx.mul(&cx.scale(g, -std::f64::consts::FRAC_2_SQRT_PI)?, &cx.exp(&cx.neg(&cx.mul(x, x)?)?)?));
+    |cx, g, x| cx.mul(&cx.scale(g, -std::f64::consts::FRAC_2_SQRT_PI)?, &cx.exp(&cx.neg(&cx.mul(x, x)?)?)?), tile::erfc);
 float_row!(ERFINV erfinv, "The inverse of `erf`: infinite at -1 and 1, NaN beyond.", UNIT, |x| x.erfinv(), OUT,
     |cx, g, y| cx.mul(&cx.scale(g, 1.0 / std::f64::consts::FRAC_2_SQRT_PI)?, &cx.exp(&cx.mul(y, y)?)?));
 float_row!(SIGMOID sigmoid, "The logistic function `1 / (1 + exp(-x))`, without overflow.", WIDE, |x| x.sigmoid(), OUT,
     |cx, g, y| cx.mul(g, &cx.mul(y, &cx.shift(&cx.neg(y)?, 1.0)?)?), tile::sigmoid_);
-float_row!(SOFTPLUS softplus, "`log(1 + exp(x))`, without overflow; its derivative is the sigmoid.", WIDE, |x| x.softplus(), IN, |cx, g, x| cx.mul(g, &cx.sigmoid(x)?));
+float_row!(SOFTPLUS softplus, "`log(1 + exp(x))`, without overflow; its derivative is the sigmoid.", WIDE, |x| x.softplus(), IN, |cx, g, x| cx.mul(g, &cx.sigmoid(x)?), tile::softplus);
 
 fn one_minus_square(cx: &Cx, x: &Tensor) -> Result<Tensor> { cx.shift(&cx.neg(&cx.mul(x, x)?)?, 1.0) }
 
@@ -145,7 +145,7 @@ number_row!(ABS abs, None same, "The absolute value of `x`; its derivative at 0 
     let (g, x) = (p.g()?, p.x(0)?);
     p.cx.select(&p.cx.greater_equal(x, &p.cx.zeros_like(x)?)?, g, &p.cx.neg(g)?)
 })?])), Jvp::Diagonal, tile::abs);
-number_row!(SIGN sign, PromoteNumber number, "-1, 0 or 1 as `x` is negative, zero or positive; NaN stays NaN.", Saves::NONE, Vjp::Zero("it is constant between its steps"), Jvp::Diagonal);
+number_row!(SIGN sign, PromoteNumber number, "-1, 0 or 1 as `x` is negative, zero or positive; NaN stays NaN.", Saves::NONE, Vjp::Zero("it is constant between its steps"), Jvp::Diagonal, tile::sign);
 number_row!(SQUARE square, PromoteNumber number, "`x * x`; integers wrap.", IN, Vjp::Rule(|p| Ok(vec![p.want(0, || p.cx.mul(&p.cx.scale(p.g()?, 2.0)?, p.x(0)?))?])), Jvp::Diagonal, tile::square);
 number_row!(RELU relu, PromoteNumber number, "`x` where it is positive, else 0; its derivative at 0 is 0.", OUT, Vjp::Rule(|p| Ok(vec![p.want(0, || {
     let (g, y) = (p.g()?, p.y(0)?);
@@ -153,14 +153,17 @@ number_row!(RELU relu, PromoteNumber number, "`x` where it is positive, else 0; 
 })?])), Jvp::Diagonal, tile::relu);
 
 macro_rules! rounding_row {
-    ($NAME:ident $fn:ident $method:ident, $doc:literal) => {
+    ($NAME:ident $fn:ident $method:ident $tile:path, $doc:literal) => {
         pub static $NAME: Row = Row {
             name: stringify!($fn),
             doc: $doc,
             operands: &["x"], params: &[], many: false, lift: Lift::None, shape: number,
             body: Body::Primitive(Primitive { eval: |exec, _, xs| {
                 struct F;
-                impl Map1 for F { #[inline(always)] fn f<R: Real>(&self, x: R) -> R { x.$method() } }
+                impl Map1 for F {
+                    #[inline(always)] fn f<R: Real>(&self, x: R) -> R { x.$method() }
+                    fn tile(&self) -> Option<fn(Simd) -> Function> { Some($tile) }
+                }
                 Ok(smallvec![if xs[0].dtype.is_float() { real1(exec, &xs[0], F)? } else { xs[0].clone() }])
             } }),
             saves: Saves::NONE, vjp: Vjp::Zero("it is constant between its steps"), jvp: Jvp::Diagonal, batch: Batch::Elementwise,
@@ -169,10 +172,10 @@ macro_rules! rounding_row {
         impl Cx { pub fn $fn(&self, x: &Tensor) -> Result<Tensor> { self.one(&$NAME, [], &[x]) } }
     };
 }
-rounding_row!(FLOOR floor floor, "The greatest whole number not above `x`; integers stay.");
-rounding_row!(CEIL ceil ceil, "The least whole number not below `x`; integers stay.");
-rounding_row!(ROUND round round_even, "The nearest whole number, halves to the even one; integers stay.");
-rounding_row!(TRUNC trunc trunc, "`x` without its fraction; integers stay.");
+rounding_row!(FLOOR floor floor tile::floor, "The greatest whole number not above `x`; integers stay.");
+rounding_row!(CEIL ceil ceil tile::ceil, "The least whole number not below `x`; integers stay.");
+rounding_row!(ROUND round round_even tile::round, "The nearest whole number, halves to the even one; integers stay.");
+rounding_row!(TRUNC trunc trunc tile::trunc, "`x` without its fraction; integers stay.");
 
 fn finite(exec: &Exec, _: &Params, xs: &[Array]) -> Result<Arrays> {
     Ok(smallvec![halves(exec, &[&xs[0]], &|xs| dispatch_wide!(xs[0].dtype, T => map1(exec, DType::Bool, xs[0], |x: T| u8::from(x.to_f64().is_finite()))))?])

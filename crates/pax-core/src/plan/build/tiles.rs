@@ -11,7 +11,9 @@ fn float_of(name: &str, simd: Simd) -> Option<Function> {
         "reciprocal" => tile::reciprocal, "exp" => tile::exp_, "log" => tile::log_, "tanh" => tile::tanh_, "sigmoid" => tile::sigmoid_, "floor" => tile::floor,
         "equal" => tile::equal, "not_equal" => tile::not_equal, "less" => tile::less, "less_equal" => tile::less_equal, "greater" => tile::greater,
         "greater_equal" => tile::greater_equal, "logical_and" => tile::logical_and, "logical_or" => tile::logical_or, "logical_not" => tile::logical_not,
-        "select" => tile::select, "pow" => tile::pow,
+        "select" => tile::select, "pow" => tile::pow, "expm1" => tile::expm1, "log1p" => tile::log1p, "softplus" => tile::softplus, "erf" => tile::erf, "erfc" => tile::erfc,
+        "sin" => tile::sin, "cos" => tile::cos, "sign" => tile::sign, "ceil" => tile::ceil, "trunc" => tile::trunc, "round" => tile::round, "isfinite" => tile::is_finite,
+        "isnan" => tile::is_nan,
         _ => return None,
     }(simd))
 }
@@ -27,10 +29,10 @@ pub fn rounding(dtype: DType, simd: Simd) -> Option<Function> {
     match dtype { DType::F16 => Some(tile::to_f16(simd)), DType::BF16 => Some(tile::to_bf16(simd)), _ => None }
 }
 
-/// True if the result is one of the operands, but for its sign, so that nothing has to be rounded.
+/// True if the result is one of the operands, but for its sign, or a whole number next to it, so that nothing has to be rounded.
 pub fn is_exact(e: &Equation, avals: &[Aval]) -> bool {
     match e.row.name {
-        "select" | "maximum" | "minimum" | "neg" | "abs" | "relu" => true,
+        "select" | "maximum" | "minimum" | "neg" | "abs" | "relu" | "sign" | "floor" | "ceil" | "trunc" | "round" => true,
         "cast" => e.inputs.first().is_none_or(|&v| avals[v as usize].dtype == DType::Bool),
         _ => false,
     }
@@ -58,7 +60,8 @@ pub fn tile_of(e: &Equation, avals: &[Aval], simd: Simd) -> Option<Function> {
 /// Nanoseconds that an element of a row takes, about.
 pub fn cost(name: &str) -> f64 {
     match name {
-        "exp" | "log" | "tanh" | "sigmoid" => 0.6,
+        "exp" | "log" | "tanh" | "sigmoid" | "expm1" | "erf" => 0.6,
+        "log1p" | "softplus" | "erfc" | "sin" | "cos" => 1.2,
         "pow" => 5.0,
         "div" | "sqrt" | "rsqrt" | "reciprocal" => 0.2,
         _ => 0.06,
