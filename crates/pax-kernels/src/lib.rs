@@ -14,6 +14,7 @@ pub mod sort;
 pub mod threefry;
 pub mod tile;
 pub mod tile_int;
+mod tile_wide;
 
 pub use dtype::DType;
 

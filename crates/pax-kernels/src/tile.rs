@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 #[cfg(target_arch = "x86_64")]
 use super::code::trace::Sym;
 pub use super::lanes::{GELU_CUBIC, GELU_LINEAR};
+pub use super::tile_wide::{cos, pow, sin};
 use super::lanes::{self, Lanes};
 
 /// `dst[i] = f(a[i], b[i], c[i])` for `n` elements; operands that a function does not have are not read.
@@ -200,66 +201,10 @@ tiles! { 1:
     softplus(x) = lanes::softplus::<T, F>(x);
     erf(x) = lanes::erf::<T, F>(x);
     erfc(x) = lanes::erfc::<T, F>(x);
+    erfinv(x) = lanes::erfinv::<T, F>(x);
     silu(x) = x * lanes::sigmoid::<T, F>(x);
     gelu_erf(x) = lanes::gelu::<T, F>(x);
     gelu_tanh(x) = lanes::gelu_tanh::<T, F>(x);
-    pow(x, y) = x.powf(y);
-}
-
-/// The sine of `x` radians and so many quarter turns, within 1 unit in the last place up to `FAR`: reduced and computed in float64
-/// (musl's reduction and polynomials).
-#[inline(always)]
-fn turned(x: f32, quarters: i64) -> f32 {
-    const ROUND: f64 = 6_755_399_441_055_744.0;
-    let t = x as f64 * std::f64::consts::FRAC_2_PI + ROUND;
-    let n = t - ROUND;
-    let r = (x as f64 - n * 1.570_796_310_901_641_8) - n * 1.589_325_477_352_819_7e-8;
-    let z = r * r;
-    let sine = r + r * z * (-0.166_666_666_416_265_24 + z * (0.008_333_329_385_889_463 + z * (-0.000_198_393_348_360_966_32 + z * 2.718_311_493_989_822e-6)));
-    let cosine = 1.0 + z * (-0.499_999_997_251_031 + z * (0.041_666_623_323_739_06 + z * (-0.001_388_676_377_460_993 + z * 2.439_044_879_627_741e-5)));
-    let q = (t.to_bits() as i64).wrapping_add(quarters);
-    let y = if q & 1 == 0 { sine } else { cosine };
-    f64::from_bits(y.to_bits() ^ (q as u64 & 2) << 62) as f32
-}
-/// Beyond, the number of turns has more bits than the reduction.
-const FAR: f32 = 1e8;
-
-/// Functions of angles, of `quarters` to begin with: elements that are far are computed one by one.
-macro_rules! angles {
-    ($($name:ident($quarters:literal) = $exact:path;)*) => { $(
-        #[inline(never)]
-        pub fn $name(simd: Simd) -> Function {
-            #[inline(always)]
-            unsafe fn body(dst: *mut f32, a: *const f32, n: usize) {
-                // SAFETY: the caller's.
-                let (dst, a) = unsafe { (std::slice::from_raw_parts_mut(dst, n), std::slice::from_raw_parts(a, n)) };
-                let mut far = false;
-                for (y, &x) in dst.iter_mut().zip(a) {
-                    *y = turned(x, $quarters);
-                    far |= x.abs() > FAR;
-                }
-                if far { for (y, &x) in dst.iter_mut().zip(a) { if x.abs() > FAR { *y = $exact(x); } } }
-            }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512dq,avx512vl,fma")]
-            unsafe fn avx512(dst: *mut f32, a: *const f32, _: *const f32, _: *const f32, n: usize) { unsafe { body(dst, a, n) } }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            unsafe fn avx2(dst: *mut f32, a: *const f32, _: *const f32, _: *const f32, n: usize) { unsafe { body(dst, a, n) } }
-            unsafe fn base(dst: *mut f32, a: *const f32, _: *const f32, _: *const f32, n: usize) { unsafe { body(dst, a, n) } }
-            Function::plain(match simd {
-                #[cfg(target_arch = "x86_64")]
-                Simd::Avx512 => avx512,
-                #[cfg(target_arch = "x86_64")]
-                Simd::Avx2 => avx2,
-                _ => base,
-            })
-        }
-    )* };
-}
-angles! {
-    sin(0) = f32::sin;
-    cos(1) = f32::cos;
 }
 
 #[cfg(test)]
@@ -280,9 +225,10 @@ mod tests {
         (got as f64 - want).abs() / unit.max(f32::from_bits(1) as f64)
     }
 
+    fn points(lo: f64, hi: f64) -> Vec<f32> { (0..200_000).map(|i| (lo + (hi - lo) * i as f64 / 200_000.0) as f32).collect() }
+
     #[test]
     fn functions_are_within_their_errors() {
-        let points = |lo: f64, hi: f64| (0..200_000).map(|i| (lo + (hi - lo) * i as f64 / 200_000.0) as f32).collect::<Vec<f32>>();
         for simd in Simd::levels() {
             for (f, exact, lo, hi, most) in [
                 (exp_ as fn(Simd) -> Function, f64::exp as fn(f64) -> f64, -105.0, 90.0, 1.5),
@@ -339,6 +285,14 @@ mod tests {
             for (f, exact) in [(expm1 as fn(Simd) -> Function, f32::exp_m1 as fn(f32) -> f32), (log1p, f32::ln_1p), (softplus, |x| if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() }), (erf, libm::erff), (erfc, libm::erfcf), (sin, f32::sin), (cos, f32::cos)] {
                 for (g, w) in run(f, simd, &x).iter().zip(&x.map(exact)) { assert!(g.to_bits() == w.to_bits() || (g.is_nan() && w.is_nan()) || (g - w).abs() <= 1e-6 * w.abs(), "{simd:?} {g} {w}"); }
             }
+            for (x, y) in points(-1.0, 1.0).iter().zip(run(erfinv, simd, &points(-1.0, 1.0))) {
+                // The inverse of the inverse, by a step of Newton's in float64.
+                let (x, y) = (*x as f64, y as f64);
+                let step = (libm::erf(y) - x) / (std::f64::consts::FRAC_2_SQRT_PI * (-y * y).exp());
+                assert!(x == -1.0 || step.abs() <= 5e-7 * y.abs().max(1e-30), "{simd:?}: erfinv({x}) is {y}, off by {step}");
+            }
+            let at = run(erfinv, simd, &[1.0, -1.0, 1.5, f32::NAN, 0.0, -0.0]);
+            assert!(at[0] == f32::INFINITY && at[1] == f32::NEG_INFINITY && at[2].is_nan() && at[3].is_nan() && at[4].to_bits() == 0 && at[5].to_bits() == 1 << 31, "{simd:?} {at:?}");
             let wholes = [-2.5, -1.5, -0.7, -0.5, -0.0, 0.0, 0.5, 1.5, 2.5, 8_388_607.5, 1e30, f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
             for (f, exact) in [(floor as fn(Simd) -> Function, f32::floor as fn(f32) -> f32), (ceil, f32::ceil), (trunc, f32::trunc), (round, f32::round_ties_even), (sign, |x| if x == 0.0 || x.is_nan() { x } else { x.signum() }),
                 (is_finite, |x| if x.is_finite() { 1.0 } else { 0.0 }), (is_nan, |x| if x.is_nan() { 1.0 } else { 0.0 })] {

@@ -1,9 +1,9 @@
-//! Element-wise functions over tiles of int32, which lie in the four bytes of a tile's elements; bools are 0.0 and 1.0.
+//! Element-wise functions over tiles of int32 and uint32, which lie in the four bytes of a tile's elements; bools are 0.0 and 1.0.
 //! Not inlined, as those of `tile`.
 use super::tile::Function;
 
 macro_rules! ints {
-    ($($name:ident($a:ident $(, $b:ident)?) -> $to:ty = $e:expr;)*) => { $(
+    ($of:ty: $($name:ident($a:ident $(, $b:ident)?) -> $to:ty = $e:expr;)*) => { $(
         /// # Safety
         /// As every `tile::TileFn`.
         #[allow(unused_variables)]
@@ -12,8 +12,8 @@ macro_rules! ints {
             // SAFETY: the caller's; four bytes are four bytes.
             unsafe {
                 let dst = std::slice::from_raw_parts_mut(dst.cast::<$to>(), n);
-                let $a = std::slice::from_raw_parts(a.cast::<i32>(), n);
-                $(let $b = std::slice::from_raw_parts(b.cast::<i32>(), n);)?
+                let $a = std::slice::from_raw_parts(a.cast::<$of>(), n);
+                $(let $b = std::slice::from_raw_parts(b.cast::<$of>(), n);)?
                 for i in 0..n {
                     let $a = $a[i];
                     $(let $b = $b[i];)?
@@ -24,7 +24,7 @@ macro_rules! ints {
     )* };
 }
 fn bool_of(x: bool) -> f32 { if x { 1.0 } else { 0.0 } }
-ints! {
+ints! { i32:
     add(x, y) -> i32 = x.wrapping_add(y);
     sub(x, y) -> i32 = x.wrapping_sub(y);
     mul(x, y) -> i32 = x.wrapping_mul(y);
@@ -38,6 +38,10 @@ ints! {
     greater(x, y) -> f32 = bool_of(x > y);
     greater_equal(x, y) -> f32 = bool_of(x >= y);
     to_float(x) -> f32 = x as f32;
+}
+ints! { u32:
+    shift_right(x, y) -> u32 = x.checked_shr(y).unwrap_or(0);
+    unsigned_to_float(x) -> f32 = x as f32;
 }
 #[inline(never)]
 unsafe fn of_bool(dst: *mut f32, a: *const f32, _b: *const f32, _c: *const f32, n: usize) {
@@ -53,6 +57,9 @@ pub fn of(name: &str) -> Option<Function> {
         _ => return None,
     }))
 }
+/// Of the bits that random numbers are made of.
+pub const SHIFT_RIGHT: Function = Function::plain(shift_right);
+pub const UNSIGNED_TO_FLOAT: Function = Function::plain(unsigned_to_float);
 /// int32 to float32, and bool to int32.
 pub const TO_FLOAT: Function = Function::plain(to_float);
 pub const OF_BOOL: Function = Function::plain(of_bool);

@@ -25,6 +25,7 @@ pub(super) fn label(k: &Kernel) -> String {
         Kernel::Pack(p) => format!("pack {}×{}", p.k, p.n),
         Kernel::PackLeft(p) => format!("pack {}×{}", p.m, p.k),
         Kernel::Reduce(r) => format!("{:?} {:?} over {:?}{}", r.fold, r.kept.as_slice(), r.over.as_slice(), if r.across { ", a chunk" } else { "" }),
+        Kernel::Bits(b) => format!("{} random words", b.n),
         Kernel::Gather(g) => format!("gather {} of {}", g.rows(), g.lay.inner),
         Kernel::Conv(c) => format!("conv {:?} of {} images", c.which, c.n),
         Kernel::ConvPack(_) => "pack a kernel".into(),

@@ -6,6 +6,7 @@ pub mod conv;
 pub mod dot;
 pub mod index;
 pub mod loops;
+pub mod random;
 pub mod reduce;
 
 use std::cell::RefCell;
@@ -36,6 +37,7 @@ pub enum Kernel {
     Gather(index::Gather),
     Scatter(index::Scatter),
     Concat(index::Concat),
+    Bits(random::Bits),
     Conv(conv::Conv),
     ConvPack(conv::ConvPack),
 }
@@ -52,7 +54,7 @@ impl Kernel {
     }
 
     /// True if a few units at a time cost no more than many: it prepares nothing, and reads nothing that all of them share.
-    pub fn divides(&self) -> bool { matches!(self, Kernel::Loop(_) | Kernel::Reduce(_) | Kernel::Gather(_) | Kernel::Concat(_)) }
+    pub fn divides(&self) -> bool { matches!(self, Kernel::Loop(_) | Kernel::Reduce(_) | Kernel::Gather(_) | Kernel::Concat(_) | Kernel::Bits(_)) }
 
     /// Runs units `from..to` of `of`, as chunk `chunk`, which has run others before when it comes `again`.
     /// # Safety
@@ -71,6 +73,7 @@ impl Kernel {
                 Kernel::Reduce(r) => r.run(bases, from, to, of, (chunk, again)),
                 Kernel::Gather(g) => g.run(bases, part(g.rows(), from, of), part(g.rows(), to, of)),
                 Kernel::Scatter(s) => s.run(bases, from, to, of),
+                Kernel::Bits(b) => b.run(bases, part(b.n, from, of), part(b.n, to, of)),
                 Kernel::Conv(c) => c.run(bases, from, to, of, chunk, room),
                 // Not divided: the first unit's.
                 Kernel::ConvPack(p) => if from == 0 { p.run(bases) },

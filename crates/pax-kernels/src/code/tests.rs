@@ -10,7 +10,7 @@ const FUNCTIONS: [fn(Simd) -> Function; 48] = [
     tile::logical_not, tile::exp_, tile::log_, tile::tanh_, tile::sigmoid_, tile::add, tile::sub, tile::mul, tile::div,
     tile::maximum, tile::minimum, tile::equal, tile::not_equal, tile::less, tile::less_equal, tile::greater, tile::greater_equal,
     tile::logical_and, tile::logical_or, tile::select, tile::add_product, tile::sub_product, tile::ceil, tile::trunc, tile::round, tile::sign,
-    tile::is_finite, tile::is_nan, tile::expm1, tile::log1p, tile::softplus, tile::erf, tile::erfc, tile::silu, tile::gelu_tanh, tile::gelu_erf, tile::square,
+    tile::is_finite, tile::is_nan, tile::expm1, tile::log1p, tile::softplus, tile::erf, tile::erfc, tile::silu, tile::gelu_tanh, tile::gelu_erf, tile::erfinv,
 ];
 
 /// A stream of numbers.

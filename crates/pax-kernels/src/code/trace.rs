@@ -48,18 +48,17 @@ impl Op {
 }
 
 #[derive(Default)]
-struct Trace { ops: Vec<Op>, known: HashMap<Op, Value>, refused: bool }
+struct Trace { ops: Vec<Op>, known: HashMap<Op, Value> }
 
 thread_local! {
     static TRACE: RefCell<Trace> = RefCell::default();
 }
 
-/// What `f` does with symbols, each operation once; none if it does what has no operation. `f` makes symbols of loads by `Sym::of`.
-pub fn trace<R>(f: impl FnOnce() -> R) -> Option<(Vec<Op>, R)> {
+/// What `f` does with symbols, each operation once. `f` makes symbols of loads by `Sym::of`.
+pub fn trace<R>(f: impl FnOnce() -> R) -> (Vec<Op>, R) {
     TRACE.with(|t| t.replace(Trace::default()));
     let result = f();
-    let t = TRACE.with(RefCell::take);
-    (!t.refused).then_some((t.ops, result))
+    (TRACE.with(RefCell::take).ops, result)
 }
 
 /// A result of an operation; of comparisons, all bits or none.
@@ -82,13 +81,7 @@ impl Sym {
     fn two(op: Two, a: Sym, b: Sym) -> Sym { Sym::of(Op::Two(op, a.0, b.0)) }
     fn one(op: One, a: Sym) -> Sym { Sym::of(Op::One(op, a.0)) }
 
-    pub fn sqrt(self) -> Sym { Sym::one(One::Sqrt, self) }
     pub fn floor(self) -> Sym { Sym::one(One::Floor, self) }
-    /// It has no operation.
-    pub fn powf(self, _: Sym) -> Sym {
-        TRACE.with(|t| t.borrow_mut().refused = true);
-        self
-    }
 }
 
 macro_rules! operators { ($($name:ident $f:ident $op:ident;)*) => { $(impl $name for Sym {
@@ -122,6 +115,7 @@ impl Lanes for Sym {
         if yes.is_zero() { return Sym::two(Two::AndNot, mask, no); }
         Sym::of(Op::Blend(mask.0, yes.0, no.0))
     }
+    fn sqrt(self) -> Sym { Sym::one(One::Sqrt, self) }
     fn at_most(self, y: Sym) -> Sym { Sym::two(Two::Min, y, self) }
     fn at_least(self, y: Sym) -> Sym { Sym::two(Two::Max, y, self) }
     fn rounded(self, bits: u32) -> Sym {

@@ -24,7 +24,7 @@ macro_rules! real2_struct {
 }
 real2_struct!(Div, |x, y| x / y, tile::div);
 real2_struct!(Atan2, |y, x| y.atan2(x));
-real2_struct!(Pow, |x, y| x.powf(y));
+real2_struct!(Pow, |x, y| x.powf(y), tile::pow);
 real2_struct!(Remainder, |x, y| {
     let (r, zero) = (x.fmod(y), R::c(0.0));
     if r != zero && (r < zero) != (y < zero) { r + y } else { r }

@@ -72,7 +72,7 @@ float_row!(ERF erf, "The error function, `2/sqrt(pi)` times the integral of `exp
 float_row!(ERFC erfc, "`1 - erf(x)`, precise where erf is near 1.", WIDE, |x| x.erfc(), IN,
     |cx, g, x| cx.mul(&cx.scale(g, -std::f64::consts::FRAC_2_SQRT_PI)?, &cx.exp(&cx.neg(&cx.mul(x, x)?)?)?), tile::erfc);
 float_row!(ERFINV erfinv, "The inverse of `erf`: infinite at -1 and 1, NaN beyond.", UNIT, |x| x.erfinv(), OUT,
-    |cx, g, y| cx.mul(&cx.scale(g, 1.0 / std::f64::consts::FRAC_2_SQRT_PI)?, &cx.exp(&cx.mul(y, y)?)?));
+    |cx, g, y| cx.mul(&cx.scale(g, 1.0 / std::f64::consts::FRAC_2_SQRT_PI)?, &cx.exp(&cx.mul(y, y)?)?), tile::erfinv);
 float_row!(SIGMOID sigmoid, "The logistic function `1 / (1 + exp(-x))`, without overflow.", WIDE, |x| x.sigmoid(), OUT,
     |cx, g, y| cx.mul(g, &cx.mul(y, &cx.shift(&cx.neg(y)?, 1.0)?)?), tile::sigmoid_);
 float_row!(SOFTPLUS softplus, "`log(1 + exp(x))`, without overflow; its derivative is the sigmoid.", WIDE, |x| x.softplus(), IN, |cx, g, x| cx.mul(g, &cx.sigmoid(x)?), tile::softplus);

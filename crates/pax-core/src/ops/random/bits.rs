@@ -1,6 +1,6 @@
 //! Bits from keys. A key is uint32 `[.., 2]`; axes in front are a batch of keys, and every key is on its own.
 use crate::exec::cpu::math::cast;
-use crate::exec::cpu::threefry::threefry2x32;
+use crate::exec::cpu::threefry::{threefry2x32, words};
 use crate::exec::{Exec, Shared};
 use crate::ops::samples::{Domain, Input, Layout, Sample};
 use crate::ops::{Arrays, Avals, Batch, Batching, Body, Jvp, Lift, Primitive, Row, Saves, Vjp};
@@ -32,6 +32,24 @@ fn bits_shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
     Ok(result(keys(xs[0])?, &shape, if width == "8" { DType::U8 } else { DType::U32 }))
 }
 
+/// 32 bits for each of the counters `0..n` of each key.
+fn fill_words(exec: &Exec, keys: &[u32], n: usize) -> Vec<u32> {
+    let total = keys.len() / 2 * n;
+    let mut out = vec![0u32; total];
+    let shared = Shared::new(&mut out);
+    exec.chunks(total, CHUNK, &|from, to| {
+        let mut at = from;
+        while at < to {
+            let (k, i) = (at / n, at % n);
+            let end = to.min(at + n - i);
+            // SAFETY: each counter's word belongs to one chunk.
+            words([keys[2 * k], keys[2 * k + 1]], i as u64, unsafe { shared.range(at, end) });
+            at = end;
+        }
+    });
+    out
+}
+
 /// `f(key, i)` for the counters `0..n` of each key, `W` words each.
 fn fill<T: Copy + Send, const W: usize>(exec: &Exec, keys: &[u32], n: usize, zero: T, f: impl Fn([u32; 2], [u32; 2]) -> [T; W] + Sync) -> Vec<T> {
     let total = keys.len() / 2 * n;
@@ -58,7 +76,7 @@ fn bits(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     Ok(smallvec![match p.choice("width")? {
         "8" => exec.array(fill(exec, &keys, n, 0u8, |k, c| [word(k, c) as u8]), &shape),
         "16" => exec.array(fill(exec, &keys, n, 0u32, |k, c| [word(k, c) & 0xffff]), &shape),
-        "32" => exec.array(fill(exec, &keys, n, 0u32, |k, c| [word(k, c)]), &shape),
+        "32" => exec.array(fill_words(exec, &keys, n), &shape),
         _ => {
             shape.push(2);
             exec.array(fill(exec, &keys, n, 0u32, threefry2x32), &shape)

@@ -304,6 +304,7 @@ impl Builder<'_> {
 fn bits(value: f64, dtype: DType) -> u32 {
     match dtype {
         DType::I32 => value as i32 as u32,
+        DType::U32 => value as u32,
         DType::F16 => f16::from_f64(value).to_f32().to_bits(),
         DType::BF16 => bf16::from_f64(value).to_f32().to_bits(),
         _ => (value as f32).to_bits(),

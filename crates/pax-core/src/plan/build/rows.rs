@@ -13,6 +13,7 @@ use crate::plan::kernels::conv::{Conv, ConvPack, Which};
 use crate::plan::kernels::dot::{Dot, Operand, Pack, PackLeft, Packed};
 use crate::plan::kernels::index::{Concat, Gather, Scatter};
 use crate::plan::kernels::loops::{Axis, Walk};
+use crate::plan::kernels::random::Bits;
 use crate::plan::kernels::reduce::Reduce;
 use crate::plan::kernels::Kernel;
 use crate::plan::view::{Place, Slot, View};
@@ -24,6 +25,8 @@ pub(super) struct DotDraft { pub dot: Dot, pub strips: usize }
 
 /// Nanoseconds of a multiply-add, about.
 const MULTIPLY_ADD: f64 = 0.019;
+/// Of 32 random bits.
+const RANDOM_WORD: f64 = 1.5;
 /// A product with as many rows goes by rows, in chunks that go on with them; another by panels of columns.
 const ROWS: usize = 256;
 /// A product with as long a sum runs by itself, which packs it in parts: here a thread would need room for a panel of all of it.
@@ -82,6 +85,7 @@ impl Builder<'_> {
             "conv_input_grad" if float(self, e.inputs[0]) => self.conv(e, Which::Input),
             "conv_kernel_grad" if float(self, e.inputs[0]) => self.conv(e, Which::Kernel),
             "gather" => self.gather(e),
+            "random_bits" if self.aval(e.inputs[0]).ndim() == 1 && e.params.choice("width")? == "32" => self.random_bits(e),
             "concatenate" if matches!(self.aval(e.outputs[0]).dtype, DType::F32 | DType::I32) => self.concatenate(e),
             "scatter" if float(self, e.inputs[0]) && e.params.choice("mode")? == "add" => self.scatter(e),
             _ => Ok(false),
@@ -258,6 +262,15 @@ impl Builder<'_> {
         let work = (rows * (4 + lay.inner)) as f64 * 0.3;
         let phase = if dtype == DType::I32 && work > super::TINY / 8.0 && self.early(x.slot) && self.early(i.slot) { INTEGERS } else { self.choose(&reads, limit, work) };
         self.add(e, phase, &reads, |out| Body::kernel(Kernel::Gather(Gather { x: (x.slot, x.offset), indices: (i.slot, i.offset), out, lay, clamp: at.outside == CLAMP })));
+        Ok(true)
+    }
+
+    fn random_bits(&mut self, e: &Equation) -> Result<bool> {
+        let Some(key) = self.flat(e.inputs[0])? else { return Ok(false) };
+        let n = self.aval(e.outputs[0]).size();
+        let reads = [(key.slot, 1)];
+        let phase = self.choose(&reads, n, n as f64 * RANDOM_WORD);
+        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Bits(Bits { key: (key.slot, key.offset), n, out })));
         Ok(true)
     }
 

@@ -12,8 +12,8 @@ fn float_of(name: &str, simd: Simd) -> Option<Function> {
         "equal" => tile::equal, "not_equal" => tile::not_equal, "less" => tile::less, "less_equal" => tile::less_equal, "greater" => tile::greater,
         "greater_equal" => tile::greater_equal, "logical_and" => tile::logical_and, "logical_or" => tile::logical_or, "logical_not" => tile::logical_not,
         "select" => tile::select, "pow" => tile::pow, "expm1" => tile::expm1, "log1p" => tile::log1p, "softplus" => tile::softplus, "erf" => tile::erf, "erfc" => tile::erfc,
-        "sin" => tile::sin, "cos" => tile::cos, "sign" => tile::sign, "ceil" => tile::ceil, "trunc" => tile::trunc, "round" => tile::round, "isfinite" => tile::is_finite,
-        "isnan" => tile::is_nan,
+        "erfinv" => tile::erfinv, "sin" => tile::sin, "cos" => tile::cos, "sign" => tile::sign, "ceil" => tile::ceil, "trunc" => tile::trunc, "round" => tile::round,
+        "isfinite" => tile::is_finite, "isnan" => tile::is_nan,
         _ => return None,
     }(simd))
 }
@@ -22,7 +22,7 @@ fn float_of(name: &str, simd: Simd) -> Option<Function> {
 fn in_tile(dtype: DType) -> DType { if matches!(dtype, DType::F16 | DType::BF16) { DType::F32 } else { dtype } }
 
 /// True for a dtype that a tile's four bytes hold.
-pub fn fits(dtype: DType) -> bool { matches!(in_tile(dtype), DType::F32 | DType::I32 | DType::Bool) }
+pub fn fits(dtype: DType) -> bool { matches!(in_tile(dtype), DType::F32 | DType::I32 | DType::U32 | DType::Bool) }
 
 /// What rounds a float32 to a half float of this dtype.
 pub fn rounding(dtype: DType, simd: Simd) -> Option<Function> {
@@ -45,13 +45,15 @@ pub fn tile_of(e: &Equation, avals: &[Aval], simd: Simd) -> Option<Function> {
     if !fits(out) || !dtypes.iter().all(|&d| fits(d)) { return None; }
     match (e.row.name, in_tile(*dtypes.first()?), in_tile(out)) {
         ("cast", DType::I32, DType::F32) => Some(tile_int::TO_FLOAT),
+        ("cast", DType::U32, DType::F32) => Some(tile_int::UNSIGNED_TO_FLOAT),
+        ("shift_right", DType::U32, DType::U32) => Some(tile_int::SHIFT_RIGHT),
         ("cast", DType::Bool, DType::I32) => Some(tile_int::OF_BOOL),
         ("cast", DType::Bool | DType::F32, DType::F32) => Some(tile::copy(simd)),
         ("cast", ..) => None,
         // Bits are only moved.
         ("select", ..) => Some(tile::select(simd)),
         ("logical_and" | "logical_or" | "logical_not", DType::Bool, _) => float_of(e.row.name, simd),
-        (_, DType::Bool, _) => None,
+        (_, DType::Bool | DType::U32, _) => None,
         (name, DType::I32, _) => tile_int::of(name),
         (name, ..) => float_of(name, simd),
     }
@@ -61,8 +63,7 @@ pub fn tile_of(e: &Equation, avals: &[Aval], simd: Simd) -> Option<Function> {
 pub fn cost(name: &str) -> f64 {
     match name {
         "exp" | "log" | "tanh" | "sigmoid" | "expm1" | "erf" => 0.6,
-        "log1p" | "softplus" | "erfc" | "sin" | "cos" => 1.2,
-        "pow" => 5.0,
+        "log1p" | "softplus" | "erfc" | "erfinv" | "sin" | "cos" | "pow" => 1.2,
         "div" | "sqrt" | "rsqrt" | "reciprocal" => 0.2,
         _ => 0.06,
     }

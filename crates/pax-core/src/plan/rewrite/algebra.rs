@@ -2,6 +2,7 @@
 //! since it makes 0 of -0.
 use super::flat::{emit, Index, Same};
 use crate::ops::contract::dot::DOT;
+use crate::ops::elementwise::unary::SQUARE;
 use crate::ops::movement::{broadcast::BROADCAST, create::FULL, reshape::RESHAPE, transpose::TRANSPOSE};
 use crate::program::Equation;
 use crate::{DType, Dims, Program, Value, Var};
@@ -40,6 +41,9 @@ fn instead(p: &mut Program, index: &Index, e: &Equation) -> Option<Var> {
         "add" if nothing(p, y, true) => Some(x),
         "add" if nothing(p, x, true) => Some(y),
         "sub" if nothing(p, y, false) => Some(x),
+        "pow" if one(p, y) => Some(x),
+        // Rounded once, as a square is.
+        "pow" if aval.dtype.is_float() && index.constant(p, y) == Some(2.0) => emit(p, &SQUARE, [], &[x]),
         "neg" => Some(index.made_by(p, x, "neg")?.inputs[0]),
         "select" if e.inputs.get(1) == e.inputs.get(2) => Some(y),
         "cast" if p.aval(x).dtype == aval.dtype => Some(x),

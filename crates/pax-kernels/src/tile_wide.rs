@@ -1,0 +1,124 @@
+//! Functions over tiles of float32 that are computed in float64: their errors stay below half a unit in the last place, or little more.
+//! Elements whose case is rare are computed one by one.
+use super::tile::{Function, Simd};
+
+/// Each function in three compilations: what an element is, and which elements are rare and what they are.
+macro_rules! wide {
+    ($($name:ident($a:ident $(, $b:ident)?) = $e:expr, $rare:expr => $exact:expr;)*) => { $(
+        #[inline(never)]
+        pub fn $name(simd: Simd) -> Function {
+            #[inline(always)]
+            #[allow(unused_variables)]
+            unsafe fn body(dst: *mut f32, a: *const f32, b: *const f32, n: usize) {
+                // SAFETY: the caller's; slices tell the compiler that nothing overlaps.
+                unsafe {
+                    let dst = std::slice::from_raw_parts_mut(dst, n);
+                    let $a = std::slice::from_raw_parts(a, n);
+                    $(let $b = std::slice::from_raw_parts(b, n);)?
+                    let mut any = false;
+                    for i in 0..n {
+                        let $a = $a[i];
+                        $(let $b = $b[i];)?
+                        dst[i] = $e;
+                        any |= $rare;
+                    }
+                    if !any { return; }
+                    for i in 0..n {
+                        let $a = $a[i];
+                        $(let $b = $b[i];)?
+                        if $rare { dst[i] = $exact; }
+                    }
+                }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512dq,avx512vl,fma")]
+            unsafe fn avx512(dst: *mut f32, a: *const f32, b: *const f32, _: *const f32, n: usize) { unsafe { body(dst, a, b, n) } }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn avx2(dst: *mut f32, a: *const f32, b: *const f32, _: *const f32, n: usize) { unsafe { body(dst, a, b, n) } }
+            unsafe fn base(dst: *mut f32, a: *const f32, b: *const f32, _: *const f32, n: usize) { unsafe { body(dst, a, b, n) } }
+            Function::plain(match simd {
+                #[cfg(target_arch = "x86_64")]
+                Simd::Avx512 => avx512,
+                #[cfg(target_arch = "x86_64")]
+                Simd::Avx2 => avx2,
+                _ => base,
+            })
+        }
+    )* };
+}
+
+/// Adding it rounds to a whole number in the low bits of the mantissa.
+const ROUND: f64 = 6_755_399_441_055_744.0;
+/// Beyond, the number of quarter turns has more bits than the reduction.
+const FAR: f32 = 1e8;
+
+/// The sine of `x` radians and so many quarter turns (musl's reduction and polynomials).
+#[inline(always)]
+fn turned(x: f32, quarters: i64) -> f32 {
+    let t = x as f64 * std::f64::consts::FRAC_2_PI + ROUND;
+    let n = t - ROUND;
+    let r = (x as f64 - n * 1.570_796_310_901_641_8) - n * 1.589_325_477_352_819_7e-8;
+    let z = r * r;
+    let sine = r + r * z * (-0.166_666_666_416_265_24 + z * (0.008_333_329_385_889_463 + z * (-0.000_198_393_348_360_966_32 + z * 2.718_311_493_989_822e-6)));
+    let cosine = 1.0 + z * (-0.499_999_997_251_031 + z * (0.041_666_623_323_739_06 + z * (-0.001_388_676_377_460_993 + z * 2.439_044_879_627_741e-5)));
+    let q = (t.to_bits() as i64).wrapping_add(quarters);
+    let y = if q & 1 == 0 { sine } else { cosine };
+    f64::from_bits(y.to_bits() ^ (q as u64 & 2) << 62) as f32
+}
+
+/// `x^y` of finite numbers: `2^(y log2 |x|)`, with the sign of an odd power; the logarithm by the series of `atanh((m - 1) / (m + 1))`.
+#[inline(always)]
+fn power(x: f32, y: f32) -> f32 {
+    let (a, y) = (x.abs() as f64, y as f64);
+    // Mantissa between sqrt(1/2) and sqrt(2).
+    let shifted = (a.to_bits() as i64).wrapping_sub(0x3fe6_a09e_667f_3bcd);
+    let m = f64::from_bits(((shifted & 0x000f_ffff_ffff_ffff) + 0x3fe6_a09e_667f_3bcd) as u64);
+    // The exponent as a float, by way of the low bits of a large one.
+    let e = f64::from_bits(((shifted >> 52) + ROUND.to_bits() as i64) as u64) - ROUND;
+    let s = (m - 1.0) / (m + 1.0);
+    let z = s * s;
+    let series = 2.0 + z * (2.0 / 3.0 + z * (2.0 / 5.0 + z * (2.0 / 7.0 + z * (2.0 / 9.0 + z * (2.0 / 11.0 + z * (2.0 / 13.0 + z * (2.0 / 15.0)))))));
+    let p = y * (e + s * series * std::f64::consts::LOG2_E);
+    // Beyond, float32 has infinity and 0.
+    let p = if p > 200.0 { 200.0 } else { p };
+    let p = if p < -200.0 { -200.0 } else { p };
+    let t = p + ROUND;
+    let f = (p - (t - ROUND)) * std::f64::consts::LN_2;
+    let g = 1.0 + f * (1.0 + f * (1.0 / 2.0 + f * (1.0 / 6.0 + f * (1.0 / 24.0 + f * (1.0 / 120.0 + f * (1.0 / 720.0 + f * (1.0 / 5040.0 + f * (1.0 / 40320.0 + f * (1.0 / 362880.0)))))))));
+    let r = (g * f64::from_bits(t.to_bits().wrapping_shl(52).wrapping_add(1f64.to_bits()))) as f32;
+    let r = if a == 0.0 { if y > 0.0 { 0.0 } else { f32::INFINITY } } else { r };
+    let r = if y == 0.0 { 1.0 } else { r };
+    let whole = y.abs() >= 9_007_199_254_740_992.0 || (y + ROUND) - ROUND == y;
+    let half = y * 0.5;
+    let odd = whole && y.abs() < 9_007_199_254_740_992.0 && (half + ROUND) - ROUND != half;
+    let r = if x < 0.0 && !whole { f32::NAN } else { r };
+    if x.is_sign_negative() && odd { -r } else { r }
+}
+
+wide! {
+    sin(x) = turned(x, 0), x.abs() > FAR => x.sin();
+    cos(x) = turned(x, 1), x.abs() > FAR => x.cos();
+    pow(x, y) = power(x, y), !x.is_finite() | !y.is_finite() => x.powf(y);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn powers_are_within_a_unit_in_the_last_place() {
+        let numbers: Vec<f32> = (0..300).map(|i| (i as f32 - 150.0) / 16.0).chain([-0.0, 1e-42, -1e-42, 1e-30, 3e38, -3e38, 1e10, 16_777_216.0, 16_777_217.0, 0.999_999_9, 1.000_000_1, f32::NAN, f32::INFINITY, f32::NEG_INFINITY]).collect();
+        let (x, y): (Vec<f32>, Vec<f32>) = numbers.iter().flat_map(|&x| numbers.iter().map(move |&y| (x, y))).unzip();
+        for simd in Simd::levels() {
+            let mut out = vec![0.0; x.len()];
+            // SAFETY: the lengths agree.
+            unsafe { (pow(simd).run)(out.as_mut_ptr(), x.as_ptr(), y.as_ptr(), x.as_ptr(), x.len()) };
+            for ((&x, &y), &got) in x.iter().zip(&y).zip(&out) {
+                let want = (x as f64).powf(y as f64) as f32;
+                let near = got.to_bits().abs_diff(want.to_bits()) <= 1;
+                assert!(near || (got.is_nan() && want.is_nan()), "{simd:?}: {x:e} ^ {y:e} is {got:e}, not {want:e}");
+            }
+        }
+    }
+}
