@@ -171,7 +171,7 @@ test("what a page fetches, and what of it an application's bundler keeps", async
   assert.ok(all < 70_000, `all of it is ${all} bytes`);
   writeFileSync(join(project, "few.js"), `import { grad, init, np } from "paxjs"; await init(); console.log(grad((x) => np.sum(np.square(x)))(np.ones([2])).toArray());`);
   const { outputFiles: [few] } = await esbuild({ absWorkingDir: project, entryPoints: ["few.js"], bundle: true, minify: true, write: false, format: "esm", target: "es2022", logLevel: "error" });
-  assert.ok(sent(few.contents) < 36_000, `three names are ${sent(few.contents)} bytes`);
+  assert.ok(sent(few.contents) < 30_000, `three names are ${sent(few.contents)} bytes`);
 });
 
 test("publint and attw find nothing", () => {

@@ -39,54 +39,54 @@ function shortcut<R, O, S>(make: Make<R, O, S>, defaultRate?: R) {
 }
 
 /** `optax.sgd`; the learning rate is 0.01 by default. */
-export const sgd = shortcut(optax.sgd, 1e-2);
+export const sgd = /* @__PURE__ */ shortcut(optax.sgd, 1e-2);
 /** `optax.adam`; the learning rate is 0.0001 by default. */
-export const adam = shortcut(optax.adam, 1e-4);
+export const adam = /* @__PURE__ */ shortcut(optax.adam, 1e-4);
 /** `optax.adamw`; the learning rate is 0.0001 by default, as in Pax for Python. */
-export const adamw = shortcut(optax.adamw, 1e-4);
+export const adamw = /* @__PURE__ */ shortcut(optax.adamw, 1e-4);
 /** `optax.adabelief`. */
-export const adabelief = shortcut(optax.adabelief);
+export const adabelief = /* @__PURE__ */ shortcut(optax.adabelief);
 /** `optax.adadelta`. */
-export const adadelta = shortcut(optax.adadelta);
+export const adadelta = /* @__PURE__ */ shortcut(optax.adadelta);
 /** `optax.adagrad`. */
-export const adagrad = shortcut(optax.adagrad);
+export const adagrad = /* @__PURE__ */ shortcut(optax.adagrad);
 /** `optax.adamax`. */
-export const adamax = shortcut(optax.adamax);
+export const adamax = /* @__PURE__ */ shortcut(optax.adamax);
 /** `optax.adamaxw`. */
-export const adamaxw = shortcut(optax.adamaxw);
+export const adamaxw = /* @__PURE__ */ shortcut(optax.adamaxw);
 /** `optax.adan`. */
-export const adan = shortcut(optax.adan);
+export const adan = /* @__PURE__ */ shortcut(optax.adan);
 /** `optax.amsgrad`. */
-export const amsgrad = shortcut(optax.amsgrad);
+export const amsgrad = /* @__PURE__ */ shortcut(optax.amsgrad);
 /** `optax.fromage`. */
-export const fromage = shortcut(optax.fromage);
+export const fromage = /* @__PURE__ */ shortcut(optax.fromage);
 /** `optax.lamb`. */
-export const lamb = shortcut(optax.lamb);
+export const lamb = /* @__PURE__ */ shortcut(optax.lamb);
 /** `optax.lars`. */
-export const lars = shortcut(optax.lars);
+export const lars = /* @__PURE__ */ shortcut(optax.lars);
 /** `optax.lion`. */
-export const lion = shortcut(optax.lion);
+export const lion = /* @__PURE__ */ shortcut(optax.lion);
 /** `optax.nadam`. */
-export const nadam = shortcut(optax.nadam);
+export const nadam = /* @__PURE__ */ shortcut(optax.nadam);
 /** `optax.nadamw`. */
-export const nadamw = shortcut(optax.nadamw);
+export const nadamw = /* @__PURE__ */ shortcut(optax.nadamw);
 /** `optax.noisySgd`. */
-export const noisySgd = shortcut(optax.noisySgd);
+export const noisySgd = /* @__PURE__ */ shortcut(optax.noisySgd);
 /** `optax.novograd`. */
-export const novograd = shortcut(optax.novograd);
+export const novograd = /* @__PURE__ */ shortcut(optax.novograd);
 /** `optax.radam`. */
-export const radam = shortcut(optax.radam);
+export const radam = /* @__PURE__ */ shortcut(optax.radam);
 /** `optax.rmsprop`. */
-export const rmsprop = shortcut(optax.rmsprop);
+export const rmsprop = /* @__PURE__ */ shortcut(optax.rmsprop);
 /** `optax.rprop`. */
-export const rprop = shortcut(optax.rprop);
+export const rprop = /* @__PURE__ */ shortcut(optax.rprop);
 /** `optax.signum`. */
-export const signum = shortcut(optax.signum);
+export const signum = /* @__PURE__ */ shortcut(optax.signum);
 /** `optax.sm3`. */
-export const sm3 = shortcut(optax.sm3);
+export const sm3 = /* @__PURE__ */ shortcut(optax.sm3);
 /** `optax.yogi`. */
-export const yogi = shortcut(optax.yogi);
+export const yogi = /* @__PURE__ */ shortcut(optax.yogi);
 /** `optax.adafactor`, which needs no learning rate. */
-export const adafactor = shortcut(optax.adafactor, null);
+export const adafactor = /* @__PURE__ */ shortcut(optax.adafactor, null);
 /** `optax.contrib.muon`. */
-export const muon = shortcut(optax.contrib.muon);
+export const muon = /* @__PURE__ */ shortcut(optax.contrib.muon);

@@ -219,17 +219,6 @@ pub fn erfc<T: Lanes, const F: bool>(x: T) -> T {
     T::select(x.lt(c(0.0)), c(2.0) - y, y)
 }
 
-/// The inverse of `erf` within 4e-7 of it (Giles 2012; XLA has it, too); infinite at -1 and 1, NaN beyond.
-#[inline(always)]
-pub fn erfinv<T: Lanes, const F: bool>(x: T) -> T {
-    let (c, a) = (T::all, x.abs());
-    let w = -log::<T, F>((c(1.0) - a) * (c(1.0) + a));
-    let near = polynomial::<T, F, 9>(w - c(2.5), [2.810_226_4e-8, 3.432_739_4e-7, -3.523_387_7e-6, -4.391_506_5e-6, 2.185_808_7e-4, -1.253_725e-3, -4.177_681_6e-3, 2.466_407_3e-1, 1.501_409_4]);
-    let far = polynomial::<T, F, 9>(w.sqrt() - c(3.0), [-2.002_142_6e-4, 1.009_505_6e-4, 1.349_343_2e-3, -3.673_428_4e-3, 5.739_507_7e-3, -7.622_461_3e-3, 9.438_870_5e-3, 1.001_674_1, 2.832_976_8]);
-    let y = T::select(w.lt(c(5.0)), near, far) * x;
-    T::select(a.is(c(1.0)), x * c(f32::INFINITY), y)
-}
-
 /// -1, 0 or 1; zeros and NaN are their own.
 #[inline(always)]
 pub fn sign<T: Lanes>(x: T) -> T {

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 #[cfg(target_arch = "x86_64")]
 use super::code::trace::Sym;
 pub use super::lanes::{GELU_CUBIC, GELU_LINEAR};
-pub use super::tile_wide::{cos, pow, sin};
+pub use super::tile_wide::{cos, erfinv, pow, sin};
 use super::lanes::{self, Lanes};
 
 /// `dst[i] = f(a[i], b[i], c[i])` for `n` elements; operands that a function does not have are not read.
@@ -201,7 +201,6 @@ tiles! { 1:
     softplus(x) = lanes::softplus::<T, F>(x);
     erf(x) = lanes::erf::<T, F>(x);
     erfc(x) = lanes::erfc::<T, F>(x);
-    erfinv(x) = lanes::erfinv::<T, F>(x);
     silu(x) = x * lanes::sigmoid::<T, F>(x);
     gelu_erf(x) = lanes::gelu::<T, F>(x);
     gelu_tanh(x) = lanes::gelu_tanh::<T, F>(x);
