@@ -15,6 +15,8 @@ impl DType {
     /// The dtype of the elements in memory: bools are bytes.
     pub fn stored(self) -> DType { if self == Bool { U8 } else { self } }
     pub fn is_float(self) -> bool { matches!(self, F32 | F64 | F16 | BF16) }
+    /// Half floats, which are computed as float32.
+    pub fn is_half(self) -> bool { matches!(self, F16 | BF16) }
     pub fn is_int(self) -> bool { matches!(self, I32 | I64 | U8 | U32) }
     /// The dtype that `exp`, `mean` or `div` of this dtype gives (API.md: integers give float32).
     pub fn to_float(self) -> DType { if self.is_float() { self } else { F32 } }

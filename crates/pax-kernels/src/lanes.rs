@@ -127,6 +127,14 @@ pub fn tanh<T: Lanes, const F: bool>(x: T) -> T {
     (e / (e + c(2.0))).copysign(x)
 }
 
+/// The polynomial of `x` with these coefficients, the highest first.
+#[inline(always)]
+fn polynomial<T: Lanes, const F: bool, const N: usize>(x: T, coefficients: [f32; N]) -> T {
+    let mut p = T::all(coefficients[0]);
+    for &k in &coefficients[1..] { p = p.fma::<F>(x, T::all(k)); }
+    p
+}
+
 /// The natural logarithm (the coefficients are Cephes'); -inf at 0, NaN below.
 #[inline(always)]
 pub fn log<T: Lanes, const F: bool>(x: T) -> T {
@@ -136,9 +144,7 @@ pub fn log<T: Lanes, const F: bool>(x: T) -> T {
     let e = e - T::select(tiny, c(23.0), c(0.0));
     let m = m - c(1.0);
     let z = m * m;
-    let p = [7.037_683_6e-2, -1.151_461e-1, 1.167_699_9e-1, -1.242_014_1e-1, 1.424_932_3e-1, -1.666_805_8e-1, 2.000_071_5e-1, -2.499_999_4e-1, 3.333_333_1e-1];
-    let mut s = c(p[0]);
-    for k in &p[1..] { s = s.fma::<F>(m, c(*k)); }
+    let s = polynomial::<T, F, 9>(m, [7.037_683_6e-2, -1.151_461e-1, 1.167_699_9e-1, -1.242_014_1e-1, 1.424_932_3e-1, -1.666_805_8e-1, 2.000_071_5e-1, -2.499_999_4e-1, 3.333_333_1e-1]);
     let y = e.fma::<F>(c(-2.121_944_4e-4), s * m * z);
     let y = e.fma::<F>(c(0.693_359_4), m + z.fma::<F>(c(-0.5), y));
     let y = T::select(x.is(c(0.0)), c(f32::NEG_INFINITY), T::select(x.lt(c(0.0)), c(f32::NAN), y));
@@ -163,9 +169,9 @@ pub fn log1p<T: Lanes, const F: bool>(x: T) -> T {
     let c = T::all;
     let sum = c(1.0) + x;
     let lost = (x - (sum - c(1.0))) / sum;
-    let y = log::<T, F>(sum) + lost;
+    let y = log::<T, F>(sum);
     // Where the sum is 0 or infinite nothing was lost.
-    let y = T::select(sum.is(c(0.0)) | sum.is(c(f32::INFINITY)), log::<T, F>(sum), y);
+    let y = T::select(sum.is(c(0.0)) | sum.is(c(f32::INFINITY)), y, y + lost);
     T::select(x.is(c(0.0)), x, y)
 }
 
@@ -173,14 +179,6 @@ pub fn log1p<T: Lanes, const F: bool>(x: T) -> T {
 #[inline(always)]
 pub fn softplus<T: Lanes, const F: bool>(x: T) -> T {
     log1p::<T, F>(exp::<T, F>(-x.abs())) + T::all(0.0).at_least(x)
-}
-
-/// The polynomial of `x` with these coefficients, the highest first.
-#[inline(always)]
-fn polynomial<T: Lanes, const F: bool, const N: usize>(x: T, coefficients: [f32; N]) -> T {
-    let mut p = T::all(coefficients[0]);
-    for &k in &coefficients[1..] { p = p.fma::<F>(x, T::all(k)); }
-    p
 }
 
 /// The error function within 2 units in the last place: an odd polynomial up to 0.92, then `1 - e^p(x)` (N. Juffa's approximations).

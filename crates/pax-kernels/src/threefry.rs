@@ -2,74 +2,58 @@
 
 use crate::tile::Simd;
 
-const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
+/// One round of counters side by side; a rotation that is known is three instructions.
+#[inline(always)]
+fn round<const R: u32, const L: usize>(a: &mut [u32; L], b: &mut [u32; L]) {
+    for l in 0..L { a[l] = a[l].wrapping_add(b[l]); }
+    for l in 0..L { b[l] = b[l].rotate_left(R) ^ a[l]; }
+}
+
+/// Four rounds, and the key's words for the `i`-th time.
+#[inline(always)]
+fn rounds<const R0: u32, const R1: u32, const R2: u32, const R3: u32, const L: usize>(ks: [u32; 3], i: usize, a: &mut [u32; L], b: &mut [u32; L]) {
+    round::<R0, L>(a, b);
+    round::<R1, L>(a, b);
+    round::<R2, L>(a, b);
+    round::<R3, L>(a, b);
+    for a in a { *a = a.wrapping_add(ks[i % 3]); }
+    for b in b { *b = b.wrapping_add(ks[(i + 1) % 3]).wrapping_add(i as u32); }
+}
+
+/// Encrypts counters side by side, which are the words `a` and `b`.
+#[inline(always)]
+fn encrypt<const L: usize>(key: [u32; 2], a: [u32; L], b: [u32; L]) -> ([u32; L], [u32; L]) {
+    let ks = [key[0], key[1], key[0] ^ key[1] ^ 0x1BD1_1BDA];
+    let (mut a, mut b) = (a.map(|a| a.wrapping_add(ks[0])), b.map(|b| b.wrapping_add(ks[1])));
+    rounds::<13, 15, 26, 6, L>(ks, 1, &mut a, &mut b);
+    rounds::<17, 29, 16, 24, L>(ks, 2, &mut a, &mut b);
+    rounds::<13, 15, 26, 6, L>(ks, 3, &mut a, &mut b);
+    rounds::<17, 29, 16, 24, L>(ks, 4, &mut a, &mut b);
+    rounds::<13, 15, 26, 6, L>(ks, 5, &mut a, &mut b);
+    (a, b)
+}
 
 /// Encrypts a counter of two words.
 #[inline(never)]
 pub fn threefry2x32(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
-    let ks = [key[0], key[1], key[0] ^ key[1] ^ 0x1BD1_1BDA];
-    let (mut a, mut b) = (counter[0].wrapping_add(ks[0]), counter[1].wrapping_add(ks[1]));
-    for round in 0..5u32 {
-        for r in ROTATIONS[round as usize % 2] {
-            a = a.wrapping_add(b);
-            b = b.rotate_left(r) ^ a;
-        }
-        let i = round as usize + 1;
-        a = a.wrapping_add(ks[i % 3]);
-        b = b.wrapping_add(ks[(i + 1) % 3]).wrapping_add(i as u32);
-    }
+    let ([a], [b]) = encrypt(key, [counter[0]], [counter[1]]);
     [a, b]
 }
 
 /// Counters that are encrypted side by side.
 const LANES: usize = 16;
 
-/// One round; a rotation that is known is three instructions.
-#[inline(always)]
-fn round<const R: u32>(a: &mut [u32; LANES], b: &mut [u32; LANES]) {
-    for l in 0..LANES { a[l] = a[l].wrapping_add(b[l]); }
-    for l in 0..LANES { b[l] = b[l].rotate_left(R) ^ a[l]; }
-}
-
-/// Four rounds, and the key's words for the `i`-th time.
-#[inline(always)]
-fn rounds<const R0: u32, const R1: u32, const R2: u32, const R3: u32>(ks: [u32; 3], i: usize, a: &mut [u32; LANES], b: &mut [u32; LANES]) {
-    round::<R0>(a, b);
-    round::<R1>(a, b);
-    round::<R2>(a, b);
-    round::<R3>(a, b);
-    for a in a { *a = a.wrapping_add(ks[i % 3]); }
-    for b in b { *b = b.wrapping_add(ks[(i + 1) % 3]).wrapping_add(i as u32); }
-}
-
 /// The two words of each counter from `from` on, joined by exclusive or.
 #[inline(always)]
-fn lanes(key: [u32; 2], from: u64, out: &mut [u32; LANES]) {
-    let ks = [key[0], key[1], key[0] ^ key[1] ^ 0x1BD1_1BDA];
+fn lanes(key: [u32; 2], from: u64) -> [u32; LANES] {
     let counter = |l: usize| from.wrapping_add(l as u64);
-    let mut a: [u32; LANES] = std::array::from_fn(|l| ((counter(l) >> 32) as u32).wrapping_add(ks[0]));
-    let mut b: [u32; LANES] = std::array::from_fn(|l| (counter(l) as u32).wrapping_add(ks[1]));
-    rounds::<13, 15, 26, 6>(ks, 1, &mut a, &mut b);
-    rounds::<17, 29, 16, 24>(ks, 2, &mut a, &mut b);
-    rounds::<13, 15, 26, 6>(ks, 3, &mut a, &mut b);
-    rounds::<17, 29, 16, 24>(ks, 4, &mut a, &mut b);
-    rounds::<13, 15, 26, 6>(ks, 5, &mut a, &mut b);
-    for l in 0..LANES { out[l] = a[l] ^ b[l]; }
+    let (a, b) = encrypt::<LANES>(key, std::array::from_fn(|l| (counter(l) >> 32) as u32), std::array::from_fn(|l| counter(l) as u32));
+    std::array::from_fn(|l| a[l] ^ b[l])
 }
 
 #[inline(always)]
 fn fill(key: [u32; 2], from: u64, out: &mut [u32]) {
-    for (k, part) in out.chunks_mut(LANES).enumerate() {
-        let from = from + (k * LANES) as u64;
-        match part.try_into() {
-            Ok(part) => lanes(key, from, part),
-            Err(_) => {
-                let mut all = [0; LANES];
-                lanes(key, from, &mut all);
-                part.copy_from_slice(&all[..part.len()]);
-            }
-        }
-    }
+    for (k, part) in out.chunks_mut(LANES).enumerate() { part.copy_from_slice(&lanes(key, from + (k * LANES) as u64)[..part.len()]); }
 }
 
 /// 32 random bits for each counter from `from` on: both words of a counter, joined by exclusive or.

@@ -76,6 +76,28 @@ impl Simd {
     pub fn levels() -> Vec<Simd> { [Simd::Base, Simd::Avx2, Simd::Avx512].into_iter().filter(|s| *s <= Simd::machine()).collect() }
 }
 
+/// `body`, a function of tiles, in the compilation of a level; its constant says whether multiply-adds are fused.
+macro_rules! compilation {
+    ($simd:expr, $body:ident) => {{
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512dq,avx512vl,fma")]
+        unsafe fn avx512(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) { unsafe { $body::<true>(dst, a, b, c, n) } }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn avx2(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) { unsafe { $body::<true>(dst, a, b, c, n) } }
+        unsafe fn base(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) { unsafe { $body::<false>(dst, a, b, c, n) } }
+        let run: $crate::tile::TileFn = match $simd {
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx512 => avx512,
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx2 => avx2,
+            _ => base,
+        };
+        run
+    }};
+}
+pub(crate) use compilation;
+
 /// Each function in three compilations. In WebAssembly it is of vectors, `unrolled` of them a turn; what is left of a tile at its end is a
 /// vector, too, so that an element has the same bits wherever it lies. Not inlined: the loops are this crate's.
 macro_rules! tiles {
@@ -124,13 +146,6 @@ macro_rules! tiles {
                 }
             }
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512dq,avx512vl,fma")]
-            unsafe fn avx512(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) { unsafe { body::<true>(dst, a, b, c, n) } }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            unsafe fn avx2(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) { unsafe { body::<true>(dst, a, b, c, n) } }
-            unsafe fn base(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) { unsafe { body::<false>(dst, a, b, c, n) } }
-            #[cfg(target_arch = "x86_64")]
             fn trace([$a, b, c]: [Sym; 3]) -> Sym {
                 #[allow(dead_code)]
                 type T = Sym;
@@ -140,13 +155,7 @@ macro_rules! tiles {
                 $(let $b = b; $(let $c = c;)?)?
                 $e
             }
-            let run = match simd {
-                #[cfg(target_arch = "x86_64")]
-                Simd::Avx512 => avx512,
-                #[cfg(target_arch = "x86_64")]
-                Simd::Avx2 => avx2,
-                _ => base,
-            };
+            let run = compilation!(simd, body);
             Function { run, #[cfg(target_arch = "x86_64")] trace: Some(trace) }
         }
     )* };

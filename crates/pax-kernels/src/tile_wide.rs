@@ -1,6 +1,6 @@
 //! Functions over tiles of float32 that are computed in float64: their errors stay below half a unit in the last place, or little more.
 //! Nothing is fused, so the bits are the same on every machine. Elements whose case is rare are computed one by one.
-use super::tile::{Function, Simd};
+use super::tile::{compilation, Function, Simd};
 
 /// Each function in three compilations: what an element is, and which elements are rare and what they are.
 macro_rules! wide {
@@ -9,7 +9,7 @@ macro_rules! wide {
         pub fn $name(simd: Simd) -> Function {
             #[inline(always)]
             #[allow(unused_variables)]
-            unsafe fn body(dst: *mut f32, a: *const f32, b: *const f32, n: usize) {
+            unsafe fn body<const F: bool>(dst: *mut f32, a: *const f32, b: *const f32, _: *const f32, n: usize) {
                 // SAFETY: the caller's; slices tell the compiler that nothing overlaps.
                 unsafe {
                     let dst = std::slice::from_raw_parts_mut(dst, n);
@@ -30,28 +30,23 @@ macro_rules! wide {
                     }
                 }
             }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512dq,avx512vl,fma")]
-            unsafe fn avx512(dst: *mut f32, a: *const f32, b: *const f32, _: *const f32, n: usize) { unsafe { body(dst, a, b, n) } }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            unsafe fn avx2(dst: *mut f32, a: *const f32, b: *const f32, _: *const f32, n: usize) { unsafe { body(dst, a, b, n) } }
-            unsafe fn base(dst: *mut f32, a: *const f32, b: *const f32, _: *const f32, n: usize) { unsafe { body(dst, a, b, n) } }
-            Function::plain(match simd {
-                #[cfg(target_arch = "x86_64")]
-                Simd::Avx512 => avx512,
-                #[cfg(target_arch = "x86_64")]
-                Simd::Avx2 => avx2,
-                _ => base,
-            })
+            Function::plain(compilation!(simd, body))
         }
     )* };
 }
 
 /// Adding it rounds to a whole number in the low bits of the mantissa.
 const ROUND: f64 = 6_755_399_441_055_744.0;
+/// Of sqrt(1/2).
+const HALF_BITS: i64 = 0x3fe6_a09e_667f_3bcd;
+/// From here on float64 has even numbers only.
+const EVEN: f64 = 9_007_199_254_740_992.0;
 /// Beyond, the number of quarter turns has more bits than the reduction.
 const FAR: f32 = 1e8;
+
+/// The polynomial of `x` with these coefficients, the highest first.
+#[inline(always)]
+fn polynomial<const N: usize>(x: f64, coefficients: [f64; N]) -> f64 { coefficients[1..].iter().fold(coefficients[0], |p, c| p * x + c) }
 
 /// The sine of `x` radians and so many quarter turns (musl's reduction and polynomials).
 #[inline(always)]
@@ -60,8 +55,8 @@ fn turned(x: f32, quarters: i64) -> f32 {
     let n = t - ROUND;
     let r = (x as f64 - n * 1.570_796_310_901_641_8) - n * 1.589_325_477_352_819_7e-8;
     let z = r * r;
-    let sine = r + r * z * (-0.166_666_666_416_265_24 + z * (0.008_333_329_385_889_463 + z * (-0.000_198_393_348_360_966_32 + z * 2.718_311_493_989_822e-6)));
-    let cosine = 1.0 + z * (-0.499_999_997_251_031 + z * (0.041_666_623_323_739_06 + z * (-0.001_388_676_377_460_993 + z * 2.439_044_879_627_741e-5)));
+    let sine = r + r * z * polynomial(z, [2.718_311_493_989_822e-6, -0.000_198_393_348_360_966_32, 0.008_333_329_385_889_463, -0.166_666_666_416_265_24]);
+    let cosine = polynomial(z, [2.439_044_879_627_741e-5, -0.001_388_676_377_460_993, 0.041_666_623_323_739_06, -0.499_999_997_251_031, 1.0]);
     let q = (t.to_bits() as i64).wrapping_add(quarters);
     let y = if q & 1 == 0 { sine } else { cosine };
     f64::from_bits(y.to_bits() ^ (q as u64 & 2) << 62) as f32
@@ -71,18 +66,14 @@ fn turned(x: f32, quarters: i64) -> f32 {
 #[inline(always)]
 fn log2(a: f64) -> f64 {
     // Mantissa between sqrt(1/2) and sqrt(2).
-    let shifted = (a.to_bits() as i64).wrapping_sub(0x3fe6_a09e_667f_3bcd);
-    let m = f64::from_bits(((shifted & 0x000f_ffff_ffff_ffff) + 0x3fe6_a09e_667f_3bcd) as u64);
+    let shifted = (a.to_bits() as i64).wrapping_sub(HALF_BITS);
+    let m = f64::from_bits(((shifted & 0x000f_ffff_ffff_ffff) + HALF_BITS) as u64);
     // The exponent as a float, by way of the low bits of a large one.
     let e = f64::from_bits(((shifted >> 52) + ROUND.to_bits() as i64) as u64) - ROUND;
     let s = (m - 1.0) / (m + 1.0);
     let series = polynomial(s * s, [2.0 / 15.0, 2.0 / 13.0, 2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0, 2.0]);
     e + s * series * std::f64::consts::LOG2_E
 }
-
-/// The polynomial of `x` with these coefficients, the highest first.
-#[inline(always)]
-fn polynomial<const N: usize>(x: f64, coefficients: [f64; N]) -> f64 { coefficients.iter().fold(0.0, |p, c| p * x + c) }
 
 /// The inverse of `erf` within 4e-7 of it (Giles 2012; XLA has it, too); infinite at -1 and 1, NaN beyond.
 #[inline(always)]
@@ -110,9 +101,9 @@ fn power(x: f32, y: f32) -> f32 {
     let r = (g * f64::from_bits(t.to_bits().wrapping_shl(52).wrapping_add(1f64.to_bits()))) as f32;
     let r = if a == 0.0 { if y > 0.0 { 0.0 } else { f32::INFINITY } } else { r };
     let r = if y == 0.0 { 1.0 } else { r };
-    let whole = y.abs() >= 9_007_199_254_740_992.0 || (y + ROUND) - ROUND == y;
+    let whole = y.abs() >= EVEN || (y + ROUND) - ROUND == y;
     let half = y * 0.5;
-    let odd = whole && y.abs() < 9_007_199_254_740_992.0 && (half + ROUND) - ROUND != half;
+    let odd = whole && y.abs() < EVEN && (half + ROUND) - ROUND != half;
     let r = if x < 0.0 && !whole { f32::NAN } else { r };
     if x.is_sign_negative() && odd { -r } else { r }
 }

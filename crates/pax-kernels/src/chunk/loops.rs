@@ -1,13 +1,13 @@
 //! A fused element-wise loop: instructions over tiles of a few hundred elements, whose operands stay in the first cache.
 //! It runs over a range of the result, or over a block of rows and columns behind a product.
+use half::slice::HalfFloatSliceExt;
 use smallvec::SmallVec;
 
 #[cfg(target_arch = "x86_64")]
 use super::coded::Coded;
 use super::{Bases, Slot};
-use crate::tile::{copy_few, Function, Simd};
 use crate::dtype::{bf16, f16};
-use half::slice::HalfFloatSliceExt;
+use crate::tile::{copy_few, Function, Simd};
 use crate::DType;
 
 /// Elements of a tile.
@@ -40,7 +40,7 @@ impl Axis {
 }
 
 /// Bools and half floats are narrow: they have four bytes in a tile and fewer in memory.
-pub fn is_narrow(dtype: DType) -> bool { matches!(dtype, DType::Bool | DType::F16 | DType::BF16) }
+pub fn is_narrow(dtype: DType) -> bool { dtype == DType::Bool || dtype.is_half() }
 
 /// A source in any layout: four-byte elements or narrow ones, with one value around it where it is padded.
 #[derive(Clone, Debug, PartialEq)]

@@ -151,7 +151,7 @@ pub fn real2(exec: &Exec, a: &Array, b: &Array, op: impl Map2) -> Result<Array> 
 /// `f`, of float32 copies of half floats; the float32 that it gives for them is rounded once.
 pub fn halves(exec: &Exec, xs: &[&Array], f: &dyn Fn(&[&Array]) -> Result<Array>) -> Result<Array> {
     let dtype = xs[0].dtype;
-    if !matches!(dtype, DType::F16 | DType::BF16) { return f(xs); }
+    if !dtype.is_half() { return f(xs); }
     let wide = xs.iter().map(|x| cast(exec, x, DType::F32)).collect::<Result<Vec<_>>>()?;
     let y = f(&wide.iter().collect::<Vec<_>>())?;
     if y.dtype == DType::F32 { cast(exec, &y, dtype) } else { Ok(y) }

@@ -32,7 +32,7 @@ const fn of_one(name: &'static str, doc: &'static str, params: &'static [Param],
 
 /// Half floats as float32: what is summed and subtracted in between would overflow or round away.
 fn wide(cx: &Cx, x: &Tensor) -> Result<Tensor> {
-    if matches!(x.dtype(), DType::F16 | DType::BF16) { cx.cast(x, DType::F32) } else { Ok(x.clone()) }
+    if x.dtype().is_half() { cx.cast(x, DType::F32) } else { Ok(x.clone()) }
 }
 
 /// Back from `wide`.

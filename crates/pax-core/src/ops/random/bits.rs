@@ -50,17 +50,17 @@ fn fill_words(exec: &Exec, keys: &[u32], n: usize) -> Vec<u32> {
     out
 }
 
-/// `f(key, i)` for the counters `0..n` of each key, `W` words each.
-fn fill<T: Copy + Send, const W: usize>(exec: &Exec, keys: &[u32], n: usize, zero: T, f: impl Fn([u32; 2], [u32; 2]) -> [T; W] + Sync) -> Vec<T> {
+/// Both words of each of the counters `0..n` of each key.
+fn fill_pairs(exec: &Exec, keys: &[u32], n: usize) -> Vec<u32> {
     let total = keys.len() / 2 * n;
-    let mut out = vec![zero; total * W];
+    let mut out = vec![0u32; total * 2];
     let shared = Shared::new(&mut out);
     exec.chunks(total, CHUNK, &|from, to| {
         // SAFETY: each counter's words belong to one chunk.
-        let out = unsafe { shared.range(from * W, to * W) };
-        for (words, at) in out.chunks_exact_mut(W).zip(from..to) {
+        let out = unsafe { shared.range(from * 2, to * 2) };
+        for (words, at) in out.chunks_exact_mut(2).zip(from..to) {
             let (k, i) = (at / n, (at % n) as u64);
-            words.copy_from_slice(&f([keys[2 * k], keys[2 * k + 1]], [(i >> 32) as u32, i as u32]));
+            words.copy_from_slice(&threefry2x32([keys[2 * k], keys[2 * k + 1]], [(i >> 32) as u32, i as u32]));
         }
     });
     out
@@ -72,14 +72,14 @@ fn bits(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let own = p.dims("shape")?;
     shape.extend_from_slice(&own);
     let n = own.iter().product();
-    let word = |k, c| { let [a, b] = threefry2x32(k, c); a ^ b };
+    let words = || fill_words(exec, &keys, n);
     Ok(smallvec![match p.choice("width")? {
-        "8" => exec.array(fill(exec, &keys, n, 0u8, |k, c| [word(k, c) as u8]), &shape),
-        "16" => exec.array(fill(exec, &keys, n, 0u32, |k, c| [word(k, c) & 0xffff]), &shape),
-        "32" => exec.array(fill_words(exec, &keys, n), &shape),
+        "8" => exec.array(words().into_iter().map(|w| w as u8).collect(), &shape),
+        "16" => exec.array(words().into_iter().map(|w| w & 0xffff).collect(), &shape),
+        "32" => exec.array(words(), &shape),
         _ => {
             shape.push(2);
-            exec.array(fill(exec, &keys, n, 0u32, threefry2x32), &shape)
+            exec.array(fill_pairs(exec, &keys, n), &shape)
         }
     }])
 }
@@ -109,7 +109,7 @@ pub static RANDOM_SPLIT: Row = Row {
         let n = count(p)?;
         let mut shape: Dims = xs[0].shape[..xs[0].ndim() - 1].into();
         shape.extend_from_slice(&[n, 2]);
-        Ok(smallvec![exec.array(fill(exec, &xs[0].to_slice::<u32>()?, n, 0u32, threefry2x32), &shape)])
+        Ok(smallvec![exec.array(fill_pairs(exec, &xs[0].to_slice::<u32>()?, n), &shape)])
     } }),
     saves: Saves::NONE,
     vjp: Vjp::Zero(NO_GRADIENT), jvp: Jvp::None(NO_GRADIENT),

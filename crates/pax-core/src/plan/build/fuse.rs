@@ -76,19 +76,16 @@ impl Builder<'_> {
         }
         let Some(f) = tile_of(e, &self.avals, self.simd) else { return Ok(false) };
         let args = e.inputs.iter().map(|&v| self.operand(v)).collect();
-        self.values[out as usize] = Some(match rounding(dtype, self.simd).filter(|_| !is_exact(e, &self.avals)) {
-            None => self.express(e.row.name, f, args, dtype, &shape),
-            Some(round) => {
-                let wide = self.express(e.row.name, f, args, DType::F32, &shape);
-                let wide = self.operand_of(wide, DType::F32);
-                self.express("round", round, smallvec::smallvec![wide], dtype, &shape)
-            }
-        });
+        self.values[out as usize] = if dtype.is_half() && !is_exact(e, &self.avals) {
+            let wide = self.express(e.row.name, f, args, DType::F32, &shape);
+            let wide = self.operand_of(wide, DType::F32);
+            self.rounded(wide, dtype, &shape)
+        } else { Some(self.express(e.row.name, f, args, dtype, &shape)) };
         Ok(true)
     }
 
     /// A value as an operand of a loop.
-    fn operand(&mut self, v: Var) -> Operand {
+    pub(super) fn operand(&mut self, v: Var) -> Operand {
         let dtype = self.aval(v).dtype;
         let value = match self.values[v as usize].clone() { Some(value) => value, None => Value::Place(self.place(v)) };
         self.operand_of(value, dtype)
@@ -107,9 +104,9 @@ impl Builder<'_> {
         self.express("cast", tile::copy(self.simd), smallvec::smallvec![x], DType::F32, &shape)
     }
     /// A float32 as a half float of this dtype.
-    pub(super) fn rounded(&mut self, v: Var, dtype: DType) -> Option<Value> {
-        let (round, x, shape) = (rounding(dtype, self.simd)?, self.operand(v), self.aval(v).shape.clone());
-        Some(self.express("round", round, smallvec::smallvec![x], dtype, &shape))
+    pub(super) fn rounded(&mut self, x: Operand, dtype: DType, shape: &[usize]) -> Option<Value> {
+        let round = rounding(dtype, self.simd)?;
+        Some(self.express("round", round, smallvec::smallvec![x], dtype, shape))
     }
 
     /// Constant bools as the floats that tiles have for them.

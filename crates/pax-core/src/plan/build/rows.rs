@@ -46,12 +46,12 @@ impl Builder<'_> {
     /// Gives a row of half floats the kernel of float32; false where it has none.
     pub(super) fn kernel_of_halves(&mut self, e: &Equation) -> Result<bool> {
         let dtype = self.aval(e.outputs[0]).dtype;
-        let half = |d: DType| matches!(d, DType::F16 | DType::BF16);
-        if !WIDENED.contains(&e.row.name) || !half(dtype) || !e.inputs.iter().all(|&v| half(self.aval(v).dtype)) { return Ok(false); }
+        if !WIDENED.contains(&e.row.name) || !dtype.is_half() || !e.inputs.iter().all(|&v| self.aval(v).dtype.is_half()) { return Ok(false); }
         let inputs = e.inputs.iter().map(|&v| self.twin(v)).collect();
         let out = self.float(e.outputs[0]);
         if !self.kernel(&Equation { row: e.row, params: e.params.clone(), inputs, outputs: smallvec::smallvec![out] })? { return Ok(false); }
-        self.values[e.outputs[0] as usize] = self.rounded(out, dtype);
+        let (wide, shape) = (self.operand(out), self.aval(out).shape.clone());
+        self.values[e.outputs[0] as usize] = self.rounded(wide, dtype, &shape);
         Ok(true)
     }
 

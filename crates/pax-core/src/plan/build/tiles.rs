@@ -19,7 +19,7 @@ fn float_of(name: &str, simd: Simd) -> Option<Function> {
 }
 
 /// How loops see it: half floats are float32s there.
-fn in_tile(dtype: DType) -> DType { if matches!(dtype, DType::F16 | DType::BF16) { DType::F32 } else { dtype } }
+fn in_tile(dtype: DType) -> DType { if dtype.is_half() { DType::F32 } else { dtype } }
 
 /// True for a dtype that a tile's four bytes hold.
 pub fn fits(dtype: DType) -> bool { matches!(in_tile(dtype), DType::F32 | DType::I32 | DType::U32 | DType::Bool) }

@@ -8,7 +8,7 @@ use crate::ops::elementwise::binary::ADD;
 use crate::ops::movement::create::FULL;
 use crate::ops::reduce::sum::REDUCE_SUM;
 use crate::program::Equation;
-use crate::{DType, Dims, Program, Value, Var};
+use crate::{Dims, Program, Value, Var};
 
 /// Writes what comes after the scan at the end of the program.
 pub fn sums(p: &mut Program, around: &Index, s: &mut Scan, outside: &mut Same) {
@@ -31,7 +31,7 @@ fn carry(p: &mut Program, around: &Index, s: &mut Scan, outside: &mut Same, at: 
     if index.reads(input) != 1 || index.reads(next) != 1 || !terms.contains(&input) { return None; }
     terms.retain(|&v| v != input);
     // A half float may overflow in one term where the sum of all does not.
-    let half = matches!(p.aval(init).dtype, DType::F16 | DType::BF16);
+    let half = p.aval(init).dtype.is_half();
     if half && terms.len() > 1 { return None; }
     let (mut sum, mut rest) = (None, vec![input]);
     for v in terms {
