@@ -3,6 +3,7 @@ use super::loops::{narrow, own, From, How, Id, Instr, Load, Loop, Store, Table, 
 use super::Bases;
 use crate::code::trace::{trace, Op, Sym};
 use crate::code::{Code, Output};
+use crate::tile::Simd;
 
 /// Rows of fewer elements are gathered in tiles.
 const ROW: usize = 16;
@@ -13,7 +14,7 @@ pub struct Coded { code: Code, pub row: usize }
 
 impl Coded {
     /// What the functions do one after the other, as one function. `columns`: those of the product before the loop.
-    pub fn new(columns: Option<usize>, loads: &[Load], instrs: &[Instr], stores: &[Store]) -> Option<Coded> {
+    pub fn new(simd: Simd, columns: Option<usize>, loads: &[Load], instrs: &[Instr], stores: &[Store]) -> Option<Coded> {
         debug_assert!(stores.iter().all(|s| loads.iter().all(|l| l.id != s.id)), "an entry of the table is an operand or a result");
         let row = columns.unwrap_or_else(|| row_of(loads));
         let (ops, outputs) = trace(|| {
@@ -33,7 +34,7 @@ impl Coded {
             }
             stores.iter().map(|s| Some(Output { value: at[s.id as usize]?.0, id: s.id, last: s.how == How::Late })).collect::<Option<Vec<_>>>()
         });
-        Some(Coded { code: Code::new(&ops, &outputs?)?, row })
+        Some(Coded { code: Code::new(simd, &ops, &outputs?)?, row })
     }
 
     /// # Safety

@@ -18,7 +18,7 @@ pub const STRIDE: usize = TILE + 16;
 #[cfg(target_arch = "x86_64")]
 const COMPILED: usize = 16;
 /// Floats of an operand that is one number: a vector for code, a tile for functions.
-const VECTOR: usize = 8;
+const VECTOR: usize = 16;
 /// Tiles that a range has room for: registers.
 pub const ROOM: usize = 48;
 
@@ -267,7 +267,7 @@ impl Loop {
         let _ = (simd, columns);
         Loop {
             #[cfg(target_arch = "x86_64")]
-            code: if simd >= Simd::Avx2 && size >= COMPILED { Coded::new(columns, &loads, &instrs, &stores) } else { None },
+            code: if simd >= Simd::Avx2 && size >= COMPILED { Coded::new(simd, columns, &loads, &instrs, &stores) } else { None },
             size, registers, tiles, loads, instrs, stores,
         }
     }

@@ -1,16 +1,25 @@
 //! From operations to instructions: which vector is in which register. One that finds none free takes that whose value is
 //! needed last (Belady, 1966).
-use super::assembler::{Assembler, General, Map, Place, Vector, RAX, RCX, RDI, RDX, RSI, RSP};
+use super::assembler::{Assembler, General, Map, Mask, Place, Vector, RAX, RCX, RDI, RDX, RSI, RSP};
 use super::trace::{One, Op, Two, Value};
 use super::Output;
 use crate::chunk::loops::Id;
+use crate::tile::Simd;
 
-/// Vector registers for values; the last one holds the mask of the elements that are left at the end.
-const VALUES: usize = 15;
-const MASK: Vector = 15;
-/// Elements and bytes of a vector.
-const LANES: i32 = 8;
-const BYTES: i32 = 32;
+/// The vectors of a level: their elements, and the registers for values, behind which one holds the mask of the elements that are left at
+/// the end. `masks`: comparisons make masks, which have registers of their own.
+#[derive(Clone, Copy)]
+struct Vectors { lanes: i32, values: usize, masks: bool }
+const AVX2: Vectors = Vectors { lanes: 8, values: 15, masks: false };
+const AVX512: Vectors = Vectors { lanes: 16, values: 31, masks: true };
+
+impl Vectors {
+    fn bytes(self) -> i32 { 4 * self.lanes }
+    fn mask(self) -> Vector { self.values as Vector }
+}
+/// The mask register of the elements that are left, and the first one for masks of comparisons.
+const LEFT: Mask = 1;
+const COMPARED: Mask = 2;
 /// Registers for addresses: those that a function may use, then those that it has to give back.
 const ADDRESSES: [General; 11] = [2, 8, 9, 10, 11, 3, 5, 12, 13, 14, 15];
 const FREE: usize = 5;
@@ -26,6 +35,11 @@ const LOAD_SOME: (Map, u8) = (Map::X66F38, 0x2c);
 const REPEAT: (Map, u8) = (Map::X66F38, 0x18);
 const STORE_SOME: (Map, u8) = (Map::X66F38, 0x2e);
 const BLEND: (Map, u8) = (Map::X66F3A, 0x4a);
+const BLEND_MASKED: (Map, u8) = (Map::X66F38, 0x65);
+const COMPARE: (Map, u8) = (Map::Plain, 0xc2);
+const MASK_OF_BITS: (Map, u8) = (Map::X66F38, 0x27);
+const AND_MASKS: (Map, u8) = (Map::Plain, 0x41);
+const OR_MASKS: (Map, u8) = (Map::Plain, 0x45);
 
 /// The instruction of an operation on two vectors, its immediate byte, and whether they may change places.
 fn instruction(op: Two) -> ((Map, u8), Option<u8>, bool) {
@@ -42,10 +56,10 @@ fn instruction(op: Two) -> ((Map, u8), Option<u8>, bool) {
         Two::Xor => (plain(0x57), None, true),
         Two::Min => (plain(0x5d), None, false),
         Two::Max => (plain(0x5f), None, false),
-        Two::Equal => (plain(0xc2), Some(0x00), true),
-        Two::NotEqual => (plain(0xc2), Some(0x04), true),
-        Two::Less => (plain(0xc2), Some(0x11), false),
-        Two::LessEqual => (plain(0xc2), Some(0x12), false),
+        Two::Equal => (COMPARE, Some(0x00), true),
+        Two::NotEqual => (COMPARE, Some(0x04), true),
+        Two::Less => (COMPARE, Some(0x11), false),
+        Two::LessEqual => (COMPARE, Some(0x12), false),
         Two::AddInt => ((Map::X66, 0xfe), None, true),
         Two::SubInt => ((Map::X66, 0xfa), None, false),
     }
@@ -65,17 +79,34 @@ struct List<'a> {
     others: Vec<Id>,
     /// Constants by their place.
     constants: Vec<u32>,
+    vectors: Vectors,
+}
+
+/// True for comparisons, and what is made of them only.
+fn is_mask(ops: &[Op], v: Value) -> bool {
+    match ops[v as usize] {
+        Op::Two(Two::Equal | Two::NotEqual | Two::Less | Two::LessEqual, ..) => true,
+        Op::Two(Two::Or, a, b) => is_mask(ops, a) && is_mask(ops, b),
+        _ => false,
+    }
+}
+
+/// The vectors that an operation reads: a mask is made where it is needed, of what was compared.
+fn reads(ops: &[Op], vectors: Vectors, op: Op, to: &mut Vec<Value>) {
+    for v in op.values() {
+        if vectors.masks && is_mask(ops, v) { reads(ops, vectors, ops[v as usize], to) } else { to.push(v) }
+    }
 }
 
 impl List<'_> {
-    fn new<'a>(ops: &'a [Op], results: &[Output]) -> List<'a> {
+    fn new<'a>(vectors: Vectors, ops: &'a [Op], results: &[Output]) -> List<'a> {
         // What no result needs is left out.
         let mut needed = vec![false; ops.len()];
         for r in results { needed[r.value as usize] = true; }
         for (v, op) in ops.iter().enumerate().rev() { if needed[v] { for a in op.values() { needed[a as usize] = true; } } }
         let mut steps = Vec::new();
         for v in (0..ops.len()).filter(|&v| needed[v]) {
-            steps.push(Step::Op(v as Value));
+            if !(vectors.masks && is_mask(ops, v as Value)) { steps.push(Step::Op(v as Value)); }
             steps.extend(results.iter().filter(|r| r.value as usize == v && !r.last).map(|r| Step::Store(r.value, r.id)));
         }
         steps.extend(results.iter().filter(|r| r.last).map(|r| Step::Store(r.value, r.id)));
@@ -84,7 +115,11 @@ impl List<'_> {
         let (mut pinned, mut constants): (Vec<Id>, Vec<u32>) = (Vec::new(), Vec::new());
         for (at, step) in steps.iter().enumerate().rev() {
             match *step {
-                Step::Op(v) => for a in ops[v as usize].values() { uses[a as usize].push(at) },
+                Step::Op(v) => {
+                    let mut read = Vec::new();
+                    reads(ops, vectors, ops[v as usize], &mut read);
+                    for a in read { uses[a as usize].push(at) }
+                }
                 Step::Store(v, id) => { uses[v as usize].push(at); pinned.push(id); }
             }
         }
@@ -98,11 +133,9 @@ impl List<'_> {
         pinned.sort_unstable();
         pinned.dedup();
         let others = pinned.split_off(ADDRESSES.len().min(pinned.len()));
-        List { ops, steps, uses, pinned, others, constants }
+        List { ops, steps, uses, pinned, others, constants, vectors }
     }
 }
-
-fn slot_at(slot: usize) -> Place { Place::At(RSP, SLOTS + slot as i32 * BYTES) }
 
 struct Body<'a> {
     to: &'a mut Assembler,
@@ -113,7 +146,7 @@ struct Body<'a> {
     register: Vec<Option<Vector>>,
     put: Vec<Option<usize>>,
     /// Who is in which register.
-    held: [Option<Value>; VALUES],
+    held: Vec<Option<Value>>,
     /// Registers that the present operation reads.
     busy: u32,
     slots: usize,
@@ -123,6 +156,8 @@ struct Body<'a> {
 }
 
 impl Body<'_> {
+    fn slot_at(&self, slot: usize) -> Place { Place::At(RSP, SLOTS + slot as i32 * self.list.vectors.bytes()) }
+
     /// The register with an entry's address.
     fn address(&mut self, id: Id) -> General {
         match self.list.pinned.iter().position(|&p| p == id) {
@@ -133,8 +168,9 @@ impl Body<'_> {
 
     /// A value in memory that nobody has to put there.
     fn constant(&mut self, v: Value) -> Option<Place> {
+        let bytes = self.list.vectors.bytes() as usize;
         match self.list.ops[v as usize] {
-            Op::Constant(bits) => self.list.constants.iter().position(|&c| c == bits).map(|k| Place::Constant(k * BYTES as usize)),
+            Op::Constant(bits) => self.list.constants.iter().position(|&c| c == bits).map(|k| Place::Constant(k * bytes)),
             Op::Splat(id) => Some(Place::At(self.address(id), 0)),
             _ => None,
         }
@@ -142,15 +178,16 @@ impl Body<'_> {
 
     /// A free register.
     fn take(&mut self) -> Vector {
-        if let Some(r) = (0..VALUES).find(|&r| self.held[r].is_none() && self.busy & 1 << r == 0) { return r as Vector; }
+        if let Some(r) = (0..self.held.len()).find(|&r| self.held[r].is_none() && self.busy & 1 << r == 0) { return r as Vector; }
         let next = |b: &Self, r: usize| b.held[r].and_then(|v| b.uses[v as usize].last().copied()).unwrap_or(usize::MAX);
-        let r = (0..VALUES).filter(|r| self.busy & 1 << r == 0).max_by_key(|&r| next(self, r)).unwrap_or(0);
+        let r = (0..self.held.len()).filter(|r| self.busy & 1 << r == 0).max_by_key(|&r| next(self, r)).unwrap_or(0);
         if let Some(v) = self.held[r].take() {
             let lies = matches!(self.list.ops[v as usize], Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_)) || self.put[v as usize].is_some();
             if !lies {
                 let slot = self.free_slots.pop().unwrap_or_else(|| { self.slots += 1; self.slots - 1 });
                 self.put[v as usize] = Some(slot);
-                self.to.vector(STORE, r as Vector, 0, slot_at(slot), None);
+                let at = self.slot_at(slot);
+                self.to.vector(STORE, r as Vector, 0, at, None);
             }
             self.register[v as usize] = None;
         }
@@ -169,10 +206,15 @@ impl Body<'_> {
             None => {
                 let r = self.take();
                 match (self.list.ops[v as usize], self.put[v as usize]) {
-                    (_, Some(slot)) => self.to.vector(LOAD, r, 0, slot_at(slot), None),
+                    (_, Some(slot)) => { let from = self.slot_at(slot); self.to.vector(LOAD, r, 0, from, None) }
                     (Op::Load(id), None) => {
                         let from = Place::Indexed(self.address(id));
-                        if self.some { self.to.vector(LOAD_SOME, r, MASK, from, None) } else { self.to.vector(LOAD, r, 0, from, None) }
+                        let mask = self.list.vectors.mask();
+                        match (self.some, self.list.vectors.masks) {
+                            (false, _) => self.to.vector(LOAD, r, 0, from, None),
+                            (true, false) => self.to.vector(LOAD_SOME, r, mask, from, None),
+                            (true, true) => self.to.masked(LOAD, r, 0, from, None, LEFT, true),
+                        }
                     }
                     (Op::Repeat(id), None) => { let from = Place::At(self.address(id), 0); self.to.vector(REPEAT, r, 0, from, None) }
                     _ => if let Some(from) = self.constant(v) { self.to.vector(LOAD, r, 0, from, None) },
@@ -188,7 +230,7 @@ impl Body<'_> {
     /// The same, or where it lies.
     fn place(&mut self, v: Value) -> Place {
         if self.register[v as usize].is_none() {
-            if let Some(slot) = self.put[v as usize] { return slot_at(slot); }
+            if let Some(slot) = self.put[v as usize] { return self.slot_at(slot); }
             if let Some(p) = self.constant(v) { return p; }
         }
         Place::Register(self.reg(v))
@@ -197,6 +239,31 @@ impl Body<'_> {
     fn in_register(&self, v: Value) -> bool { self.register[v as usize].is_some() }
     /// True for what `place` leaves in memory.
     fn in_memory(&self, v: Value) -> bool { !self.in_register(v) && (self.put[v as usize].is_some() || matches!(self.list.ops[v as usize], Op::Constant(_) | Op::Splat(_))) }
+
+    fn is_mask(&self, v: Value) -> bool { self.list.vectors.masks && is_mask(self.list.ops, v) }
+
+    /// Makes the mask `v`, or its opposite, in a mask register; those behind it may be used, too.
+    fn compare(&mut self, v: Value, opposite: bool, to: Mask) {
+        let Op::Two(two, a, b) = self.list.ops[v as usize] else { return };
+        if two == Two::Or {
+            self.compare(a, opposite, to);
+            self.compare(b, opposite, to + 1);
+            self.to.short(if opposite { AND_MASKS } else { OR_MASKS }, to, to, Place::Register(to + 1), None);
+            return;
+        }
+        let (code, immediate, commutes) = instruction(two);
+        let (a, b) = if commutes && self.in_memory(a) && !self.in_memory(b) { (b, a) } else { (a, b) };
+        let (a, b) = (self.reg(a), self.place(b));
+        // The opposite comparison has one bit more.
+        self.to.vector(code, to, a, b, immediate.map(|i| i ^ u8::from(opposite) << 2));
+    }
+
+    /// A step has read what the operation reads.
+    fn read_by(&mut self, step: usize, op: Op) {
+        let mut read = Vec::new();
+        reads(self.list.ops, self.list.vectors, op, &mut read);
+        self.read(step, read.into_iter());
+    }
 
     /// A step has read these: registers of values that nobody reads any more are free.
     fn read(&mut self, step: usize, values: impl Iterator<Item = Value>) {
@@ -218,7 +285,7 @@ impl Body<'_> {
             Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) => return,
             Op::One(one, a) => {
                 let a_ = if matches!(one, One::Shift(_)) { Place::Register(self.reg(a)) } else { self.place(a) };
-                self.read(step, op.values());
+                self.read_by(step, op);
                 let r = self.take();
                 match (one, a_) {
                     (One::Sqrt, a) => self.to.vector((Map::Plain, 0x51), r, 0, a, None),
@@ -229,11 +296,28 @@ impl Body<'_> {
                 }
                 r
             }
+            Op::Two(two @ (Two::And | Two::AndNot), mask, x) if self.is_mask(mask) => {
+                self.compare(mask, two == Two::AndNot, COMPARED);
+                let x = self.place(x);
+                self.read_by(step, op);
+                let r = self.take();
+                self.to.masked(LOAD, r, 0, x, None, COMPARED, true);
+                r
+            }
+            Op::Blend(mask, yes, no) if self.is_mask(mask) => {
+                self.compare(mask, false, COMPARED);
+                let no = self.reg(no);
+                let yes = self.place(yes);
+                self.read_by(step, op);
+                let r = self.take();
+                self.to.masked(BLEND_MASKED, r, no, yes, None, COMPARED, false);
+                r
+            }
             Op::Two(two, a, b) => {
                 let (code, immediate, commutes) = instruction(two);
                 let (a, b) = if commutes && self.in_memory(a) && !self.in_memory(b) { (b, a) } else { (a, b) };
                 let (a, b) = (self.reg(a), self.place(b));
-                self.read(step, op.values());
+                self.read_by(step, op);
                 let r = self.take();
                 self.to.vector(code, r, a, b, immediate);
                 r
@@ -241,7 +325,7 @@ impl Body<'_> {
             Op::Blend(mask, yes, no) => {
                 let (mask, no) = (self.reg(mask), self.reg(no));
                 let yes = self.place(yes);
-                self.read(step, op.values());
+                self.read_by(step, op);
                 let r = self.take();
                 self.to.vector(BLEND, r, no, yes, Some(mask << 4));
                 r
@@ -269,7 +353,7 @@ impl Body<'_> {
                     let c = self.place(c);
                     self.to.vector(form(0xa8), x, y, c, None);
                 }
-                self.read(step, op.values());
+                self.read_by(step, op);
                 return x;
             }
         }
@@ -283,27 +367,33 @@ impl Body<'_> {
         };
         let (a, b) = (self.reg(a), self.place(b));
         self.to.vector(form(0xb8), r, a, b, None);
-        self.read(step, op.values());
+        self.read_by(step, op);
         r
     }
 
     fn store(&mut self, step: usize, v: Value, id: Id) {
         let r = self.reg(v);
         let to = Place::Indexed(self.address(id));
-        if self.some { self.to.vector(STORE_SOME, r, MASK, to, None) } else { self.to.vector(STORE, r, 0, to, None) }
+        let mask = self.list.vectors.mask();
+        match (self.some, self.list.vectors.masks) {
+            (false, _) => self.to.vector(STORE, r, 0, to, None),
+            (true, false) => self.to.vector(STORE_SOME, r, mask, to, None),
+            (true, true) => self.to.masked(STORE, r, 0, to, None, LEFT, false),
+        }
         self.read(step, [v].into_iter());
     }
 }
 
 /// A function of a table of addresses, a number of elements, a number of rows of so many, and a table of the bytes from a row to the next.
-pub fn code(ops: &[Op], results: &[Output]) -> Vec<u8> {
-    let list = List::new(ops, results);
-    let mut to = Assembler::default();
-    for c in &list.constants { for _ in 0..LANES { to.constants.extend(c.to_le_bytes()); } }
+pub fn code(simd: Simd, ops: &[Op], results: &[Output]) -> Vec<u8> {
+    let vectors = if simd == Simd::Avx512 { AVX512 } else { AVX2 };
+    let (lanes, bytes) = (vectors.lanes, vectors.bytes());
+    let list = List::new(vectors, ops, results);
+    let mut to = Assembler::new(vectors.masks);
+    for c in &list.constants { for _ in 0..lanes { to.constants.extend(c.to_le_bytes()); } }
     // For the elements that are left: as many ones as there are, then zeros.
     let mask = to.constants.len();
-    to.constants.extend([0xff; BYTES as usize]);
-    to.constants.extend([0; BYTES as usize]);
+    for byte in [0xff, 0] { to.constants.resize(to.constants.len() + bytes as usize, byte); }
 
     let saved: Vec<General> = ADDRESSES[..list.pinned.len()].iter().skip(FREE).copied().collect();
     for &r in &saved { to.push(r); }
@@ -316,7 +406,7 @@ pub fn code(ops: &[Op], results: &[Output]) -> Vec<u8> {
     let mut slots = 0;
     let mut body = |to: &mut Assembler, some: bool| {
         let none = ops.len();
-        let mut b = Body { to, list: &list, uses: list.uses.clone(), register: vec![None; none], put: vec![None; none], held: [None; VALUES], busy: 0, slots: 0, free_slots: Vec::new(), some };
+        let mut b = Body { to, list: &list, uses: list.uses.clone(), register: vec![None; none], put: vec![None; none], held: vec![None; vectors.values], busy: 0, slots: 0, free_slots: Vec::new(), some };
         for (at, step) in list.steps.iter().enumerate() {
             match *step { Step::Op(v) => b.operation(at, v), Step::Store(v, id) => b.store(at, v, id) }
         }
@@ -325,13 +415,13 @@ pub fn code(ops: &[Op], results: &[Output]) -> Vec<u8> {
     let row = to.code.len();
     to.clear(RCX);
     // Whole vectors while there are as many elements.
-    to.offset(RAX, RCX, LANES);
+    to.offset(RAX, RCX, lanes);
     to.compare(RAX, RSI);
     let none = to.jump_if_above();
     let first = to.code.len();
     body(&mut to, false);
-    to.offset(RCX, RCX, LANES);
-    to.offset(RAX, RCX, LANES);
+    to.offset(RCX, RCX, lanes);
+    to.offset(RAX, RCX, lanes);
     to.compare(RAX, RSI);
     let again = to.jump_if_below_or_equal();
     to.back(&again, first);
@@ -339,12 +429,14 @@ pub fn code(ops: &[Op], results: &[Output]) -> Vec<u8> {
     // Then the rest.
     to.compare(RSI, RCX);
     let whole = to.jump_if_below_or_equal();
-    to.address(RAX, mask + BYTES as usize);
+    to.address(RAX, mask + bytes as usize);
     to.subtract(RSI, RCX);
     // Four bytes back for each: RCX is needed where it stands.
     for _ in 0..4 { to.subtract(RAX, RSI); }
     to.add_register(RSI, RCX);
-    to.vector(LOAD, MASK, 0, Place::At(RAX, 0), None);
+    let mask = vectors.mask();
+    to.vector(LOAD, mask, 0, Place::At(RAX, 0), None);
+    if vectors.masks { to.vector(MASK_OF_BITS, LEFT, mask, Place::Register(mask), None); }
     body(&mut to, true);
     to.here(&whole);
     // The next row: every address goes on by its own step.
@@ -360,7 +452,7 @@ pub fn code(ops: &[Op], results: &[Output]) -> Vec<u8> {
     let next = to.jump();
     to.back(&next, row);
     to.here(&done);
-    let size = SLOTS + slots as i32 * BYTES;
+    let size = SLOTS + slots as i32 * bytes;
     to.offset(RSP, RSP, size);
     for &r in saved.iter().rev() { to.pop(r); }
     to.end();

@@ -1,9 +1,11 @@
-//! The few instructions of x86-64 that loops need, on vectors of eight floats (Intel's manual, volume 2: VEX prefixes).
+//! The few instructions of x86-64 that loops need, on vectors of eight floats or of sixteen (Intel's manual, volume 2: VEX and EVEX prefixes).
 
 /// A general register by its number.
 pub type General = u8;
 /// A vector register by its number.
 pub type Vector = u8;
+/// A mask register by its number; 0 is none.
+pub type Mask = u8;
 
 pub const RAX: General = 0;
 pub const RCX: General = 1;
@@ -24,24 +26,57 @@ pub enum Place {
     Constant(usize),
 }
 
+impl Place {
+    /// Its register and its index, or 0.
+    fn registers(self) -> (u8, u8) {
+        match self { Place::Register(r) | Place::At(r, _) => (r, 0), Place::Indexed(r) => (r, RCX), Place::Constant(_) => (0, 0) }
+    }
+}
+
 /// The prefix's `pp` and `mmmmm`.
 #[derive(Clone, Copy)]
 pub enum Map { Plain = 0x001, X66 = 0x101, X66F38 = 0x102, X66F3A = 0x103 }
 
-/// Code, and the constants behind it.
+/// Code, and the constants behind it. `wide`: vectors are of sixteen floats.
 #[derive(Default)]
-pub struct Assembler { pub code: Vec<u8>, pub constants: Vec<u8>, fixes: Vec<(usize, usize)> }
+pub struct Assembler { pub code: Vec<u8>, pub constants: Vec<u8>, wide: bool, fixes: Vec<(usize, usize)> }
 
 /// A jump that does not know yet where to.
 pub struct Jump(usize);
 
 impl Assembler {
+    pub fn new(wide: bool) -> Assembler { Assembler { wide, ..Assembler::default() } }
+
     /// `opcode` on a register, the one before it in the prefix (0 where there is none), and the last operand; `immediate` bytes that follow.
-    pub fn vector(&mut self, (map, opcode): (Map, u8), register: Vector, before: Vector, last: Place, immediate: Option<u8>) {
-        let (base, index) = match last { Place::Register(r) | Place::At(r, _) => (r, 0), Place::Indexed(r) => (r, RCX), Place::Constant(_) => (0, 0) };
+    pub fn vector(&mut self, code: (Map, u8), register: Vector, before: Vector, last: Place, immediate: Option<u8>) {
+        if self.wide { self.masked(code, register, before, last, immediate, 0, false) } else { self.short(code, register, before, last, immediate) }
+    }
+
+    /// The same with a VEX prefix: on eight floats, or on mask registers.
+    pub fn short(&mut self, (map, opcode): (Map, u8), register: Vector, before: Vector, last: Place, immediate: Option<u8>) {
+        let (base, index) = last.registers();
         let (pp, mmmmm) = (map as u16 >> 8, map as u16 & 0xff);
         let high = |r: u8, bit: u8| if r & 8 == 0 { 1 << bit } else { 0 };
         self.code.extend([0xc4, high(register, 7) | high(index, 6) | high(base, 5) | mmmmm as u8, (!before & 15) << 3 | 1 << 2 | pp as u8, opcode]);
+        self.operand(register, last, usize::from(immediate.is_some()));
+        self.code.extend(immediate);
+    }
+
+    /// The same on sixteen floats, those that `mask` has; the others are left as they are, or are 0 with `zero`.
+    #[allow(clippy::too_many_arguments)]
+    pub fn masked(&mut self, (map, opcode): (Map, u8), register: Vector, before: Vector, last: Place, immediate: Option<u8>, mask: Mask, zero: bool) {
+        let (base, index) = last.registers();
+        let (pp, mmm) = (map as u16 >> 8, map as u16 & 0xff);
+        // A vector register has a fifth bit where an address has its index.
+        let index = if matches!(last, Place::Register(_)) { base >> 1 } else { index };
+        let clear = |r: u8, of: u8, bit: u8| if r & of == 0 { 1 << bit } else { 0 };
+        self.code.extend([
+            0x62,
+            clear(register, 8, 7) | clear(index, 8, 6) | clear(base, 8, 5) | clear(register, 16, 4) | mmm as u8,
+            (!before & 15) << 3 | 1 << 2 | pp as u8,
+            u8::from(zero) << 7 | 2 << 5 | clear(before, 16, 3) | mask,
+            opcode,
+        ]);
         self.operand(register, last, usize::from(immediate.is_some()));
         self.code.extend(immediate);
     }

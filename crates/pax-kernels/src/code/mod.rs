@@ -9,6 +9,7 @@ pub mod trace;
 use memmap2::{Mmap, MmapMut};
 
 use crate::chunk::loops::{Id, Table, ENTRIES};
+use crate::tile::Simd;
 use trace::{Op, Value};
 
 /// A result: its value and its entry of the table. `last`: it may lie over an operand, and is written when all is read.
@@ -20,9 +21,9 @@ pub struct Code(Mmap);
 impl Code {
     /// `ops` in an order that can be run; none where the system lets no memory be run, or where an operand would be copied to what may
     /// lie over another.
-    pub fn new(ops: &[Op], results: &[Output]) -> Option<Code> {
+    pub fn new(simd: Simd, ops: &[Op], results: &[Output]) -> Option<Code> {
         if results.iter().any(|r| r.last && matches!(ops[r.value as usize], Op::Load(_) | Op::Repeat(_))) { return None; }
-        let bytes = allocate::code(ops, results);
+        let bytes = allocate::code(simd, ops, results);
         let mut memory = MmapMut::map_anon(bytes.len()).ok()?;
         memory[..bytes.len()].copy_from_slice(&bytes);
         memory.make_exec().ok().map(Code)
@@ -31,8 +32,8 @@ impl Code {
     /// Runs over `rows` rows of `n` elements; the entries of the table go on by their bytes in `steps` from row to row.
     ///
     /// # Safety
-    /// The entries that the operations and results name hold these elements (those of splats eight), and the machine has AVX2 and
-    /// FMA. A result may lie over an operand where it begins, if it is written last. With more rows than one, the table is changed.
+    /// The entries that the operations and results name hold these elements (those of splats sixteen), and the machine has the level of
+    /// instructions that the code is of. A result may lie over an operand where it begins, if it is written last. With more rows than one, the table is changed.
     #[inline]
     pub unsafe fn run(&self, table: &mut Table, n: usize, rows: usize, steps: &[isize; ENTRIES]) {
         if rows == 0 { return; }

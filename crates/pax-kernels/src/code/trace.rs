@@ -13,7 +13,7 @@ pub type Value = u32;
 pub enum Op {
     /// The elements of an entry of the table.
     Load(Id),
-    /// The first eight elements of an entry, which are one number.
+    /// The first elements of an entry, as many as a vector has, which are one number.
     Splat(Id),
     /// The first element of an entry in this row, repeated.
     Repeat(Id),
