@@ -1,5 +1,6 @@
 //! The verbs over plain Node-API. Each export catches unwinding, keeps its error for `lastError`, and answers a number:
 //! 0 or more is the result, −1 an error. Tensors travel as handles through the scratch.
+mod memory;
 mod pool;
 mod value;
 
