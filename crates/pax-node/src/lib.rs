@@ -32,8 +32,8 @@ struct Instance {
     reference: sys::napi_ref,
     /// A function that asks for a collection of young objects, where the runtime has one.
     collect: sys::napi_ref,
-    /// Bytes that objects got since it was called.
-    young: usize,
+    /// Bytes that objects got since it was called, less those that were given back.
+    young: i64,
 }
 
 /// A handle travels as the pointer of its finalizer.
@@ -60,7 +60,7 @@ fn pressure(alive: usize) -> usize { ((64 << 20) / alive.max(1)).clamp(2, 8) }
 
 /// Bytes after which young objects are collected: that costs some tenths of a millisecond, where marking all objects takes as
 /// long as several steps.
-const YOUNG: usize = 16 << 20;
+const YOUNG: i64 = 16 << 20;
 
 /// Ties handles to the objects that JavaScript made for them; gives the bytes that these keep.
 fn track(env: sys::napi_env, cell: &RefCell<Instance>, made: &Made, targets: &[sys::napi_value]) -> Result<i64> {
@@ -83,11 +83,13 @@ fn track(env: sys::napi_env, cell: &RefCell<Instance>, made: &Made, targets: &[s
     Ok(sum)
 }
 
-/// Asks for a collection of young objects when enough was made: `bytes` more, which the collector is told as they are where it has one.
-fn collect(env: sys::napi_env, cell: &RefCell<Instance>, bytes: i64) {
+/// Tells the collector of `bytes` more, or fewer, and asks for a collection of young objects when enough was made: what a step gives
+/// back, as a donated model, leaves nothing to collect.
+fn account(env: sys::napi_env, cell: &RefCell<Instance>, bytes: i64) {
+    tell(env, bytes);
     let Ok(mut i) = cell.try_borrow_mut() else { return };
     if i.collect.is_null() { return; }
-    i.young += bytes as usize;
+    i.young = (i.young + bytes).max(0);
     if i.young < YOUNG { return; }
     i.young = 0;
     let reference = i.collect;
@@ -130,13 +132,12 @@ fn call(env: sys::napi_env, info: sys::napi_callback_info, verb: Verb) -> sys::n
         };
         // Tracking may run the collector, and with it finalizers: the session is not borrowed here.
         let Answer::Made(made) = &answer else {
-            tell(env, -relieved);
+            account(env, cell, -relieved);
             return Ok(answer);
         };
         let kept = track(env, cell, made, &args.objects(env, made.len()));
         let told = *kept.as_ref().unwrap_or(&0);
-        collect(env, cell, told);
-        tell(env, told - relieved);
+        account(env, cell, told - relieved);
         kept.map(|_| Answer::Number(made.len() as f64))
     }));
     let answer = answer.unwrap_or_else(|p| {
