@@ -77,9 +77,11 @@ function micro(all, options) {
   });
 }
 
-/** The rows of a workload. `file`: bytes of the peers' data; without them the same shapes are made. `options`: minMs, maxMs, eager, dispose. */
+/** The rows of a workload. `file`: bytes of the peers' data; without them the same shapes are made. `options`: minMs, maxMs, eager, dispose, dtype of floats. */
 export function bench(name, file, options) {
   if (name !== "K1" && !(name in workloads)) throw new Error(`no workload ${name}: one of ${Object.keys(workloads).join(", ")}, K1`);
-  const tensors = file === undefined ? makeData(name) : pax.io.fromSafetensors(file);
+  const loaded = file === undefined ? makeData(name) : pax.io.fromSafetensors(file);
+  const cast = (t) => (options.dtype !== undefined && t.dtype === "float32" ? t.astype(options.dtype) : t);
+  const tensors = new Map([...loaded].map(([k, t]) => [k, cast(t)]));
   return name === "K1" ? micro(tensors, options) : train(name, tensors, options);
 }

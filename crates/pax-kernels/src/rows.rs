@@ -196,8 +196,8 @@ unsafe fn normalise<T: Float, const K: u8, const M: bool>(x: *const T, out: *mut
         let top = fold_row::<T, MAX>(x);
         if K == SOFTMAX {
             each(out, x, |v| (v - top).exp_in_row::<M>());
-            let sum = fold_row::<T, SUM>(out);
-            for o in out { *o = *o / sum; }
+            let scale = T::from_f64(1.0) / fold_row::<T, SUM>(out);
+            for o in out { *o = *o * scale; }
         } else {
             let log = sum_of(x, |v| (v - top).exp_in_row::<M>()).log();
             each(out, x, |v| v - top - log);

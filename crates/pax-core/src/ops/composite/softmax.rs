@@ -43,7 +43,9 @@ pub static SOFTMAX: Row = Row {
             let (x, axis) = (wide(cx, &xs[0])?, axis_of(xs[0].aval(), p)?);
             let e = cx.exp(&shifted(cx, &x, axis)?)?;
             let sum = cx.reduce_sum(&e, &[axis])?;
-            narrow(cx, &cx.div(&e, &cx.unreduce(&sum, x.shape(), &[axis])?)?, xs[0].dtype())
+            // One division a row; the sum is 1 at least.
+            let scale = cx.unreduce(&cx.div(&cx.like(&sum, 1.0)?, &sum)?, x.shape(), &[axis])?;
+            narrow(cx, &cx.mul(&e, &scale)?, xs[0].dtype())
         }, Some(|exec, p, xs| Ok(smallvec![normalise(exec, &xs[0], &[p.int("axis")? as usize], Norm::Softmax)?])))
 };
 
