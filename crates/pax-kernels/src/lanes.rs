@@ -20,14 +20,6 @@ pub trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = S
     fn at_most(self, y: Self) -> Self;
     /// The greater of both; NaN if `self` is.
     fn at_least(self, y: Self) -> Self;
-    /// Without the last `bits` bits of the mantissa, rounded to even; NaN is any number.
-    fn rounded(self, bits: u32) -> Self;
-    /// `2^n`, where `self` is `n + ROUND` and `n` in -126..=128 (infinity).
-    fn power(self) -> Self;
-    /// `self · 2^n`, where `n + ROUND` is given and `self` near 1; in two factors, so that neither leaves the range where the result does not.
-    fn scaled(self, n: Self) -> Self;
-    /// Exponent, and mantissa between sqrt(1/2) and sqrt(2), of a number that is normal.
-    fn parts(self) -> (Self, Self);
 
     #[inline(always)]
     fn gt(self, y: Self) -> Self::Mask { y.lt(self) }
@@ -40,6 +32,18 @@ pub trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = S
     fn bools(mask: Self::Mask) -> Self { Self::select(mask, Self::all(1.0), Self::all(0.0)) }
 }
 
+/// Numbers of 32 bits, whose parts functions take.
+pub trait Words: Lanes {
+    /// Without the last `bits` bits of the mantissa, rounded to even; NaN is any number.
+    fn rounded(self, bits: u32) -> Self;
+    /// `2^n`, where `self` is `n + ROUND` and `n` in -126..=128 (infinity).
+    fn power(self) -> Self;
+    /// `self · 2^n`, where `n + ROUND` is given and `self` near 1; in two factors, so that neither leaves the range where the result does not.
+    fn scaled(self, n: Self) -> Self;
+    /// Exponent, and mantissa between sqrt(1/2) and sqrt(2), of a number that is normal.
+    fn parts(self) -> (Self, Self);
+}
+
 /// Adding it rounds to a whole number in the low bits of the mantissa; nothing is left of its own bits where those are moved to the exponent.
 const ROUND: f32 = 12_582_912.0;
 pub(crate) const EXPONENT: u32 = 23;
@@ -47,33 +51,37 @@ pub(crate) const ONE_BITS: i32 = 1f32.to_bits() as i32;
 /// Of sqrt(1/2).
 pub(crate) const HALF_BITS: i32 = 0x3f35_04f3;
 
-impl Lanes for f32 {
+macro_rules! scalar { ($($t:ident)*) => { $(impl Lanes for $t {
     type Mask = bool;
     #[inline(always)]
-    fn all(x: f32) -> f32 { x }
+    fn all(x: f32) -> $t { x as $t }
     #[inline(always)]
-    fn fma<const F: bool>(self, b: f32, c: f32) -> f32 { if F { self.mul_add(b, c) } else { self * b + c } }
+    fn fma<const F: bool>(self, b: $t, c: $t) -> $t { if F { self.mul_add(b, c) } else { self * b + c } }
     #[inline(always)]
-    fn abs(self) -> f32 { self.abs() }
+    fn abs(self) -> $t { self.abs() }
     #[inline(always)]
-    fn copysign(self, sign: f32) -> f32 { self.copysign(sign) }
+    fn copysign(self, sign: $t) -> $t { self.copysign(sign) }
     #[inline(always)]
-    fn lt(self, y: f32) -> bool { self < y }
+    fn lt(self, y: $t) -> bool { self < y }
     #[inline(always)]
-    fn le(self, y: f32) -> bool { self <= y }
+    fn le(self, y: $t) -> bool { self <= y }
     #[inline(always)]
-    fn is(self, y: f32) -> bool { self == y }
+    fn is(self, y: $t) -> bool { self == y }
     #[inline(always)]
-    fn is_not(self, y: f32) -> bool { self != y }
+    fn is_not(self, y: $t) -> bool { self != y }
     // A condition would let the compiler choose between addresses, element by element.
     #[inline(always)]
-    fn select(mask: bool, yes: f32, no: f32) -> f32 { std::hint::select_unpredictable(mask, yes, no) }
+    fn select(mask: bool, yes: $t, no: $t) -> $t { std::hint::select_unpredictable(mask, yes, no) }
     #[inline(always)]
-    fn sqrt(self) -> f32 { self.sqrt() }
+    fn sqrt(self) -> $t { self.sqrt() }
     #[inline(always)]
-    fn at_most(self, y: f32) -> f32 { f32::select(y < self, y, self) }
+    fn at_most(self, y: $t) -> $t { $t::select(y < self, y, self) }
     #[inline(always)]
-    fn at_least(self, y: f32) -> f32 { f32::select(y > self, y, self) }
+    fn at_least(self, y: $t) -> $t { $t::select(y > self, y, self) }
+})* } }
+scalar! { f32 f64 }
+
+impl Words for f32 {
     #[inline(always)]
     fn rounded(self, bits: u32) -> f32 {
         let x = self.to_bits();
@@ -96,7 +104,7 @@ impl Lanes for f32 {
 
 /// `n + ROUND` and `e^r - 1` of `x = n ln 2 + r`, where `n` is whole and `r` within ln 2 / 2 (the coefficients are Cephes').
 #[inline(always)]
-fn parts_of_exp<T: Lanes, const F: bool>(x: T) -> (T, T) {
+fn parts_of_exp<T: Words, const F: bool>(x: T) -> (T, T) {
     let c = T::all;
     let t = x.fma::<F>(c(std::f32::consts::LOG2_E), c(ROUND));
     let whole = t - c(ROUND);
@@ -110,14 +118,14 @@ fn parts_of_exp<T: Lanes, const F: bool>(x: T) -> (T, T) {
 
 /// e^x within 1.3 units in the last place, denormals included; NaN stays NaN.
 #[inline(always)]
-pub fn exp<T: Lanes, const F: bool>(x: T) -> T {
+pub fn exp<T: Words, const F: bool>(x: T) -> T {
     let (n, p) = parts_of_exp::<T, F>(x.at_least(T::all(-104.0)).at_most(T::all(89.0)));
     (p + T::all(1.0)).scaled(n)
 }
 
 /// `e / (e + 2)` of `e = e^2|x| - 1`, which loses nothing near 0.
 #[inline(always)]
-pub fn tanh<T: Lanes, const F: bool>(x: T) -> T {
+pub fn tanh<T: Words, const F: bool>(x: T) -> T {
     let c = T::all;
     // From 9.02 on it is 1.
     let a = x.abs().at_most(c(10.0));
@@ -137,7 +145,7 @@ fn polynomial<T: Lanes, const F: bool, const N: usize>(x: T, coefficients: [f32;
 
 /// The natural logarithm (the coefficients are Cephes'); -inf at 0, NaN below.
 #[inline(always)]
-pub fn log<T: Lanes, const F: bool>(x: T) -> T {
+pub fn log<T: Words, const F: bool>(x: T) -> T {
     let c = T::all;
     let tiny = x.lt(c(f32::MIN_POSITIVE));
     let (e, m) = T::select(tiny, x * c(8_388_608.0), x).parts();
@@ -153,7 +161,7 @@ pub fn log<T: Lanes, const F: bool>(x: T) -> T {
 
 /// `e^x - 1`, which loses nothing near 0.
 #[inline(always)]
-pub fn expm1<T: Lanes, const F: bool>(x: T) -> T {
+pub fn expm1<T: Words, const F: bool>(x: T) -> T {
     let c = T::all;
     // Below -17.4 it is -1.
     let (n, p) = parts_of_exp::<T, F>(x.at_least(c(-20.0)).at_most(c(89.0)));
@@ -165,7 +173,7 @@ pub fn expm1<T: Lanes, const F: bool>(x: T) -> T {
 
 /// `log(1 + x)`: the logarithm of the rounded sum, and what was rounded away over the sum.
 #[inline(always)]
-pub fn log1p<T: Lanes, const F: bool>(x: T) -> T {
+pub fn log1p<T: Words, const F: bool>(x: T) -> T {
     let c = T::all;
     let sum = c(1.0) + x;
     let lost = (x - (sum - c(1.0))) / sum;
@@ -177,13 +185,13 @@ pub fn log1p<T: Lanes, const F: bool>(x: T) -> T {
 
 /// `log(1 + e^x)` without overflow.
 #[inline(always)]
-pub fn softplus<T: Lanes, const F: bool>(x: T) -> T {
+pub fn softplus<T: Words, const F: bool>(x: T) -> T {
     log1p::<T, F>(exp::<T, F>(-x.abs())) + T::all(0.0).at_least(x)
 }
 
 /// The error function within 2 units in the last place: an odd polynomial up to 0.92, then `1 - e^p(x)` (N. Juffa's approximations).
 #[inline(always)]
-pub fn erf<T: Lanes, const F: bool>(x: T) -> T {
+pub fn erf<T: Words, const F: bool>(x: T) -> T {
     let (c, a, s) = (T::all, x.abs(), x * x);
     let near = polynomial::<T, F, 6>(s, [-5.967_617e-4, 4.991_194_2e-3, -2.676_813_5e-2, 1.128_199_3e-1, -3.761_253_4e-1, 1.283_791_7e-1]).fma::<F>(x, x);
     let p = polynomial::<T, F, 7>(a, [-1.728_534_7e-5, 3.831_971_3e-4, -3.883_964_4e-3, 2.425_462_2e-2, -1.067_778_8e-1, -6.348_466_9e-1, -1.287_175_1e-1]);
@@ -194,7 +202,7 @@ pub fn erf<T: Lanes, const F: bool>(x: T) -> T {
 /// `1 - erf(x)` within 4 units in the last place, the tail included: a polynomial of `(|x| - 2) / (|x| + 2)` times `e^-x²` over `1 + 2|x|`
 /// (Shepherd and Laframboise 1981, with N. Juffa's coefficients).
 #[inline(always)]
-pub fn erfc<T: Lanes, const F: bool>(x: T) -> T {
+pub fn erfc<T: Words, const F: bool>(x: T) -> T {
     let (c, a) = (T::all, x.abs().at_most(T::all(12.0)));
     let over = c(1.0) / (a + c(2.0));
     let q = (a - c(2.0)) * over;
@@ -233,7 +241,7 @@ pub fn round<T: Lanes>(x: T) -> T {
 
 /// `1 / (1 + e^-x)`; 0 below -88.4.
 #[inline(always)]
-pub fn sigmoid<T: Lanes, const F: bool>(x: T) -> T {
+pub fn sigmoid<T: Words, const F: bool>(x: T) -> T {
     let c = T::all;
     let (n, p) = parts_of_exp::<T, F>((-x).at_least(c(-87.0)).at_most(c(89.0)));
     c(1.0) / (p + c(1.0)).fma::<F>(n.power(), c(1.0))
@@ -241,11 +249,11 @@ pub fn sigmoid<T: Lanes, const F: bool>(x: T) -> T {
 
 /// The bfloat16 next to it, of two the even one.
 #[inline(always)]
-pub fn to_bf16<T: Lanes>(x: T) -> T { T::select(x.is_nan(), T::all(f32::NAN), x.rounded(16)) }
+pub fn to_bf16<T: Words>(x: T) -> T { T::select(x.is_nan(), T::all(f32::NAN), x.rounded(16)) }
 
 /// The float16 next to it, of two the even one; infinity from 65520 on.
 #[inline(always)]
-pub fn to_f16<T: Lanes>(x: T) -> T {
+pub fn to_f16<T: Words>(x: T) -> T {
     let (c, a) = (T::all, x.abs());
     let normal = a.rounded(13);
     let normal = T::select(normal.ge(c(65536.0)), c(f32::INFINITY), normal);
@@ -256,14 +264,14 @@ pub fn to_f16<T: Lanes>(x: T) -> T {
 
 /// `x` times the normal distribution's share below `x`.
 #[inline(always)]
-pub fn gelu<T: Lanes, const F: bool>(x: T) -> T { erfc::<T, F>(x * T::all(-std::f32::consts::FRAC_1_SQRT_2)) * (x * T::all(0.5)) }
+pub fn gelu<T: Words, const F: bool>(x: T) -> T { erfc::<T, F>(x * T::all(-std::f32::consts::FRAC_1_SQRT_2)) * (x * T::all(0.5)) }
 
 /// Of gelu by tanh (Hendrycks and Gimpel 2016): `(1 + tanh(u)) / 2` is `sigmoid(2u)`, which keeps the left tail, and `2u` is
 /// `x (GELU_LINEAR + GELU_CUBIC x²)`.
 pub const GELU_LINEAR: f64 = 1.595_769_121_605_730_8;
 pub const GELU_CUBIC: f64 = 0.044715 * GELU_LINEAR;
 #[inline(always)]
-pub fn gelu_tanh<T: Lanes, const F: bool>(x: T) -> T {
+pub fn gelu_tanh<T: Words, const F: bool>(x: T) -> T {
     x * sigmoid::<T, F>(x * (x * x).fma::<F>(T::all(GELU_CUBIC as f32), T::all(GELU_LINEAR as f32)))
 }
 
@@ -337,6 +345,9 @@ mod vector {
         fn at_most(self, y: V) -> V { V(f32x4_pmin(self.0, y.0)) }
         #[inline(always)]
         fn at_least(self, y: V) -> V { V(f32x4_pmax(self.0, y.0)) }
+    }
+
+    impl Words for V {
         #[inline(always)]
         fn rounded(self, bits: u32) -> V {
             let up = i32x4_add(i32x4_splat((1 << (bits - 1)) - 1), v128_and(u32x4_shr(self.0, bits), i32x4_splat(1)));

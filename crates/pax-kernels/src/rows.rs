@@ -109,27 +109,6 @@ levels!(
     /// Joins each of `rows` rows of `len` elements, `stride` apart, to a row of accumulators, in order.
     columns_of<Accumulate>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) = fold_columns);
 
-/// Each of `rows` rows of `len` numbers, `stride` apart, to one number of `out`.
-///
-/// # Safety
-/// The rows lie in memory that nobody writes, and `out` has room for `rows` numbers.
-pub unsafe fn rows(fold: Fold, x: *const f32, rows: usize, len: usize, stride: isize, out: *mut f32) {
-    // SAFETY: the caller's; `detect` names a level of this machine.
-    unsafe { f32::rows(fold)(x, rows, len, stride, out) }
-}
-
-/// `rows` rows of `len` numbers, `stride` apart, to one row, in order; joined to what is in `out` with `add`.
-///
-/// # Safety
-/// As `rows`; `out` has room for `len` numbers.
-pub unsafe fn columns(fold: Fold, x: *const f32, rows: usize, len: usize, stride: isize, out: *mut f32, add: bool) {
-    // SAFETY: the caller's.
-    unsafe {
-        if !add { std::slice::from_raw_parts_mut(out, len).fill(f32::start(fold)); }
-        f32::columns(fold)(x, rows, len, stride, out)
-    }
-}
-
 /// A float that rows are normalised in.
 pub trait Float: Accumulate + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> {
     fn exp_in_row<const M: bool>(self) -> Self;

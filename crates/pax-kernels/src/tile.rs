@@ -1,5 +1,5 @@
-//! Element-wise functions over tiles of f32: what fused loops run, compiled for each level of vector instructions.
-//! Bools are 0 and 1 in a tile, half floats the float32s that they are.
+//! Element-wise functions over tiles of f32, or of f64: what fused loops run, compiled for each level of vector instructions.
+//! Bools are 0 and 1 in a tile, half floats the float32s that they are. A tile has cells of four bytes: an f64 takes two.
 use std::sync::OnceLock;
 
 #[cfg(target_arch = "x86_64")]
@@ -8,25 +8,33 @@ pub use super::lanes::{GELU_CUBIC, GELU_LINEAR};
 pub use super::tile_wide::{cos, erfinv, pow, sin};
 use super::lanes::{self, Lanes};
 
-/// `dst[i] = f(a[i], b[i], c[i])` for `n` elements; operands that a function does not have are not read.
+/// `dst[i] = f(a[i], b[i], c[i])` for `n` cells; operands that a function does not have are not read.
 ///
 /// # Safety
-/// The operands that it has hold `n` elements, and `dst` overlaps none of them.
+/// The operands that it has hold `n` cells of its elements, at their alignment, and `dst` overlaps none of them.
 pub type TileFn = unsafe fn(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize);
 
-/// A function for tiles, and what it does with symbols, if there is code for that.
+/// A function for tiles, and what it does with symbols, if there is code for that. `cells`: of an element.
 #[derive(Clone, Copy)]
 pub struct Function {
     pub run: TileFn,
+    pub cells: usize,
+    double: Option<TileFn>,
     #[cfg(target_arch = "x86_64")]
     pub trace: Option<fn([Sym; 3]) -> Sym>,
 }
 
 impl Function {
     /// One that runs over tiles only.
-    pub const fn plain(run: TileFn) -> Function {
-        Function { run, #[cfg(target_arch = "x86_64")] trace: None }
+    pub const fn plain(run: TileFn) -> Function { Function::with_double(run, None) }
+    /// The same, with what it is of f64.
+    pub const fn with_double(run: TileFn, double: Option<TileFn>) -> Function {
+        Function { run, cells: 1, double, #[cfg(target_arch = "x86_64")] trace: None }
     }
+    /// What it is of f64: one that has no code there either, if it is not exact.
+    pub fn double(self) -> Option<Function> { Some(Function { run: self.double?, cells: 2, double: None, ..self }) }
+    /// The same for elements of so many cells.
+    pub fn of(self, cells: usize) -> Option<Function> { if cells == self.cells { Some(self) } else { self.double() } }
 }
 
 /// Copies a few floats: a row of a block.
@@ -98,10 +106,35 @@ macro_rules! compilation {
 }
 pub(crate) use compilation;
 
+/// A function of f64 in three compilations, where the one of f32 says all about it.
+macro_rules! doubles {
+    (exact, $simd:expr, ($a:ident $(, $b:ident $(, $c:ident)?)?) = $e:expr) => {{
+        #[inline(always)]
+        #[allow(unused_variables, dead_code)]
+        unsafe fn double<const F: bool>(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) {
+            type T = f64;
+            // SAFETY: the caller's; slices tell the compiler that nothing overlaps.
+            unsafe {
+                let n = n / 2;
+                let dst = std::slice::from_raw_parts_mut(dst.cast::<f64>(), n);
+                let $a = std::slice::from_raw_parts(a.cast::<f64>(), n);
+                $(let $b = std::slice::from_raw_parts(b.cast::<f64>(), n); $(let $c = std::slice::from_raw_parts(c.cast::<f64>(), n);)?)?
+                for i in 0..n {
+                    let $a = $a[i];
+                    $(let $b = $b[i]; $(let $c = $c[i];)?)?
+                    dst[i] = $e;
+                }
+            }
+        }
+        Some(compilation!($simd, double))
+    }};
+    (none, $($rest:tt)*) => { None };
+}
+
 /// Each function in three compilations. In WebAssembly it is of vectors, `unrolled` of them a turn; what is left of a tile at its end is a
 /// vector, too, so that an element has the same bits wherever it lies. Not inlined: the loops are this crate's.
 macro_rules! tiles {
-    ($unrolled:literal: $($name:ident($a:ident $(, $b:ident $(, $c:ident)?)?) = $e:expr;)*) => { $(
+    ($unrolled:literal, $double:tt: $($name:ident($a:ident $(, $b:ident $(, $c:ident)?)?) = $e:expr;)*) => { $(
         #[inline(never)]
         pub fn $name(simd: Simd) -> Function {
             #[inline(always)]
@@ -156,12 +189,13 @@ macro_rules! tiles {
                 $e
             }
             let run = compilation!(simd, body);
-            Function { run, #[cfg(target_arch = "x86_64")] trace: Some(trace) }
+            let double = doubles!($double, simd, ($a $(, $b $(, $c)?)?) = $e);
+            Function { run, cells: 1, double, #[cfg(target_arch = "x86_64")] trace: Some(trace) }
         }
     )* };
 }
 
-tiles! { 4:
+tiles! { 4, exact:
     copy(x) = x;
     add(x, y) = x + y;
     sub(x, y) = x - y;
@@ -180,7 +214,6 @@ tiles! { 4:
     floor(x) = x.floor();
     ceil(x) = -(-x).floor();
     trunc(x) = x.abs().floor().copysign(x);
-    round(x) = lanes::round(x);
     sign(x) = lanes::sign(x);
     is_finite(x) = T::bools(x.abs().lt(T::all(f32::INFINITY)));
     is_nan(x) = T::bools(x.is_nan());
@@ -194,13 +227,16 @@ tiles! { 4:
     logical_or(x, y) = T::select(x.is_not(T::all(0.0)), T::all(1.0), y);
     logical_not(x) = T::all(1.0) - x;
     select(p, x, y) = T::select(p.is_not(T::all(0.0)), x, y);
-    to_bf16(x) = lanes::to_bf16(x);
-    to_f16(x) = lanes::to_f16(x);
     // A product added to, or taken from, the third: rounded once where the instruction set can.
     add_product(x, y, z) = x.fma::<F>(y, z);
     sub_product(x, y, z) = (-x).fma::<F>(y, z);
 }
-tiles! { 1:
+tiles! { 4, none:
+    round(x) = lanes::round(x);
+    to_bf16(x) = lanes::to_bf16(x);
+    to_f16(x) = lanes::to_f16(x);
+}
+tiles! { 1, none:
     exp_(x) = lanes::exp::<T, F>(x);
     log_(x) = lanes::log::<T, F>(x);
     tanh_(x) = lanes::tanh::<T, F>(x);

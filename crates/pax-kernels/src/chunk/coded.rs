@@ -1,27 +1,28 @@
 //! Loops with machine code of their own: it reads and writes most operands where they lie, row by row.
-use super::loops::{narrow, own, From, How, Id, Instr, Load, Loop, Store, Table, ENTRIES, TILE};
+use super::loops::{own, From, How, Id, Instr, Load, Loop, Store, Table, ENTRIES, TILE};
 use super::Bases;
 use crate::code::trace::{trace, Op, Sym};
 use crate::code::{Code, Output};
 use crate::tile::Simd;
 
-/// Rows of fewer elements are gathered in tiles.
+/// Rows of fewer cells are gathered in tiles.
 const ROW: usize = 16;
 const FLOAT: isize = size_of::<f32>() as isize;
 
-/// `row`: elements of the rows that a range goes through; 0 where it goes through tiles.
+/// `row`: cells of the rows that a range goes through; 0 where it goes through tiles.
 pub struct Coded { code: Code, pub row: usize }
 
 impl Coded {
-    /// What the functions do one after the other, as one function. `columns`: those of the product before the loop.
-    pub fn new(simd: Simd, columns: Option<usize>, loads: &[Load], instrs: &[Instr], stores: &[Store]) -> Option<Coded> {
+    /// What the functions do one after the other, as one function, of float64 if it is `double`. `columns` of cells: those of the product before the loop.
+    pub fn new(simd: Simd, double: bool, columns: Option<usize>, loads: &[Load], instrs: &[Instr], stores: &[Store]) -> Option<Coded> {
         debug_assert!(stores.iter().all(|s| loads.iter().all(|l| l.id != s.id)), "an entry of the table is an operand or a result");
         let row = columns.unwrap_or_else(|| row_of(loads));
         let (ops, outputs) = trace(|| {
             let mut at = [None; ENTRIES];
             for l in loads {
                 at[l.id as usize] = Some(Sym::of(match &l.from {
-                    From::Constant(bits) => Op::Constant(*bits),
+                    From::Constant(bits) if double => Op::Wide(*bits),
+                    From::Constant(bits) => Op::Constant(*bits as u32),
                     From::Splat(..) | From::Reciprocal(..) => Op::Splat(l.id),
                     From::Walk(w) if w.is_of_rows(row) && w.inner().1 => Op::Repeat(l.id),
                     From::Direct(..) | From::Walk(_) | From::Tile => Op::Load(l.id),
@@ -34,7 +35,7 @@ impl Coded {
             }
             stores.iter().map(|s| Some(Output { value: at[s.id as usize]?.0, id: s.id, last: s.how == How::Late })).collect::<Option<Vec<_>>>()
         });
-        Some(Coded { code: Code::new(simd, &ops, &outputs?)?, row })
+        Some(Coded { code: Code::new(simd, double, &ops, &outputs?)?, row })
     }
 
     /// # Safety
@@ -80,7 +81,7 @@ impl Coded {
             // SAFETY: operands lie as their views say, and a tile has room for what is put into it.
             unsafe {
                 self.code.run(at, n, rows, &steps);
-                for s in &l.stores { if let How::Narrow(dtype) = s.how { narrow(dtype, own(room, s.id), bases.at(s.slot), start, n * rows); } }
+                for s in &l.stores { if let How::Narrow(dtype) = s.how { l.narrow(dtype, own(room, s.id), bases.at(s.slot), start, n * rows); } }
             }
             start += n * rows;
         }
@@ -112,7 +113,7 @@ impl Coded {
                 self.code.run(at, width, rows, &steps);
                 for s in &l.stores {
                     let How::Narrow(dtype) = s.how else { continue };
-                    for i in 0..rows { narrow(dtype, own(room, s.id).add(i * width), bases.at(s.slot), first + i * columns, width); }
+                    for i in 0..rows { l.narrow(dtype, own(room, s.id).add(i * width), bases.at(s.slot), first + i * columns, width); }
                 }
                 row += rows;
             }

@@ -1,10 +1,9 @@
-//! Products of f32 matrices inside plans: by rows, for chunks that go on with them, or by panels with a loop behind.
+//! Products of matrices of f32 or f64 inside plans: by rows, for chunks that go on with them, or by panels with a loop behind.
 use smallvec::SmallVec;
 
 use super::loops::{Loop, STRIDE};
 use super::{part, Bases, Slot};
-use crate::panel::{Matrix, Micro, Piece, PACKED, TILED};
-use crate::tile::copy_few;
+use crate::panel::{with_micro, Matrix, Micro, Micros, Piece, PACKED, TILED};
 use crate::Dims;
 
 /// Rows that are finished by the loop before the next are made: they stay in the first cache.
@@ -20,13 +19,13 @@ pub struct Operand { pub slot: Slot, pub offset: isize, pub batch: SmallVec<[isi
 impl Operand {
     /// # Safety
     /// The slot has a base.
-    unsafe fn matrix(&self, bases: Bases, batch: &[usize], index: usize) -> Matrix {
+    unsafe fn matrix<T>(&self, bases: Bases, batch: &[usize], index: usize) -> Matrix<T> {
         let (mut rest, mut offset) = (index, self.offset);
         for (&n, &s) in batch.iter().zip(&self.batch).rev() {
             offset += (rest % n) as isize * s;
             rest /= n;
         }
-        Matrix { data: bases.at::<f32>(self.slot).cast_const().wrapping_offset(offset), rows: self.row, cols: self.col }
+        Matrix { data: bases.at::<T>(self.slot).cast_const().wrapping_offset(offset), rows: self.row, cols: self.col }
     }
 }
 
@@ -34,40 +33,41 @@ impl Operand {
 #[derive(Clone, Copy)]
 pub enum Packed { Own, In(Slot) }
 
-pub struct Dot { pub micro: Micro, pub batch: Dims, pub m: usize, pub k: usize, pub n: usize, pub a: Operand, pub b: Operand, pub left: Packed, pub right: Packed, pub out: Slot }
+pub struct Dot { pub micro: Micros, pub batch: Dims, pub m: usize, pub k: usize, pub n: usize, pub a: Operand, pub b: Operand, pub left: Packed, pub right: Packed, pub out: Slot }
 
 impl Dot {
-    pub fn panels(&self) -> usize { self.n.div_ceil(self.micro.width) }
-    pub fn room(&self) -> usize { self.k * self.micro.width + self.copied() }
+    pub fn panels(&self) -> usize { self.n.div_ceil(self.micro.width()) }
+    /// Floats that it works in.
+    pub fn room(&self) -> usize { (self.k * self.micro.width() + self.copied()) * self.micro.cells() }
     /// True if the left operand is better packed before the product begins.
     pub fn packs_left(&self) -> bool { self.micro.packs_left((self.a.row, self.a.col), self.m, self.k, self.n) }
-    /// Floats of the copy of a block of rows of the left operand.
+    /// Elements of the copy of a block of rows of the left operand.
     fn copied(&self) -> usize { if matches!(self.left, Packed::Own) && self.a.row == 1 && self.a.col > 1 && self.a.col.unsigned_abs() * self.k >= APART && self.m > 1 { BLOCK * self.k } else { 0 } }
 
     /// Rows `from..to` of the left operand, where `from` begins a tile; copied together where their elements lie far apart.
     /// # Safety
-    /// `room` has the floats of `copied`.
-    unsafe fn block(&self, bases: Bases, a: Matrix, from: usize, to: usize, room: *mut f32) -> Matrix {
-        if let Packed::In(slot) = self.left { return Matrix { data: bases.at::<f32>(slot).cast_const().wrapping_add(from * self.k), rows: TILED, cols: 0 }; }
+    /// `room` has the elements of `copied`.
+    unsafe fn block<T: Copy>(&self, bases: Bases, a: Matrix<T>, from: usize, to: usize, room: *mut T) -> Matrix<T> {
+        if let Packed::In(slot) = self.left { return Matrix { data: bases.at::<T>(slot).cast_const().wrapping_add(from * self.k), rows: TILED, cols: 0 }; }
         if self.copied() == 0 { return a.from(from, 0); }
         // SAFETY: the rows lie one behind the other.
-        unsafe { for l in 0..self.k { copy_few(a.at(from, l), room.add(l * BLOCK), to - from); } }
+        unsafe { for l in 0..self.k { std::ptr::copy_nonoverlapping(a.at(from, l), room.add(l * BLOCK), to - from); } }
         Matrix { data: room, rows: 1, cols: BLOCK as isize }
     }
 
     /// One panel of the right operand and the distance of its rows; packs it into the room if it does not serve as it lies.
     /// # Safety
     /// As `run`.
-    unsafe fn panel(&self, bases: Bases, b: Matrix, panel: usize, rows: usize, room: *mut f32) -> (*const f32, usize) {
-        let width = self.micro.width;
+    unsafe fn panel<T: Copy>(&self, micro: Micro<T>, bases: Bases, b: Matrix<T>, panel: usize, rows: usize, room: *mut T) -> (*const T, usize) {
+        let width = micro.width;
         // SAFETY: the caller's.
         unsafe {
-            if let Packed::In(slot) = self.right { return (bases.at::<f32>(slot).cast_const().wrapping_add(panel * self.k * width), PACKED); }
+            if let Packed::In(slot) = self.right { return (bases.at::<T>(slot).cast_const().wrapping_add(panel * self.k * width), PACKED); }
             let whole = (panel + 1) * width <= self.n;
-            if b.cols == 1 && whole && b.rows >= 0 && (rows <= 4 * self.micro.rows || b.rows <= 128) {
+            if b.cols == 1 && whole && b.rows >= 0 && (rows <= 4 * micro.rows || b.rows <= 128) {
                 return (b.data.wrapping_add(panel * width), b.rows as usize);
             }
-            self.micro.pack(b.from(0, panel * width), self.k, width.min(self.n - panel * width), 0, 1, room);
+            micro.pack(b.from(0, panel * width), self.k, width.min(self.n - panel * width), 0, 1, room);
             (room, PACKED)
         }
     }
@@ -76,9 +76,14 @@ impl Dot {
     /// # Safety
     /// As `Kernel::run`.
     pub unsafe fn run(&self, bases: Bases, from: usize, to: usize, of: usize, room: *mut f32) {
+        // SAFETY: the caller's.
+        unsafe { with_micro!(self.micro, m => self.run_with(m, bases, (from, to, of), room.cast())) }
+    }
+
+    unsafe fn run_with<T: Copy>(&self, micro: Micro<T>, bases: Bases, (from, to, of): (usize, usize, usize), room: *mut T) {
         let items: usize = self.batch.iter().product();
         let (start, end) = (part(items * self.m, from, of), part(items * self.m, to, of));
-        let out = bases.at::<f32>(self.out);
+        let out = bases.at::<T>(self.out);
         let mut row = start;
         while row < end {
             let (item, first) = (row / self.m, row % self.m);
@@ -91,11 +96,11 @@ impl Dot {
                 let mut at = first;
                 while at < last {
                     let end = last.min(at + step);
-                    let left = self.block(bases, a, at, end, room.add(self.k * self.micro.width));
+                    let left = self.block(bases, a, at, end, room.add(self.k * micro.width));
                     for p in 0..self.panels() {
-                        let (panel, ldb) = self.panel(bases, b, p, last - first, room);
-                        let (column, width) = (p * self.micro.width, self.micro.width.min(self.n - p * self.micro.width));
-                        self.micro.run(Piece { from: 0, to: end - at, column, width, depth: self.k }, left, panel, ldb, out.wrapping_add(at * self.n), self.n, false);
+                        let (panel, ldb) = self.panel(micro, bases, b, p, last - first, room);
+                        let (column, width) = (p * micro.width, micro.width.min(self.n - p * micro.width));
+                        micro.run(Piece { from: 0, to: end - at, column, width, depth: self.k }, left, panel, ldb, out.wrapping_add(at * self.n), self.n, false);
                     }
                     at = end;
                 }
@@ -110,23 +115,28 @@ pub struct Product { pub dot: Dot, pub strips: usize, pub behind: Option<Loop> }
 
 impl Product {
     pub fn pieces(&self) -> usize { self.dot.panels() * self.strips }
-    pub fn room(&self) -> usize { self.dot.room() + self.behind.as_ref().map_or(0, |l| BLOCK * self.dot.micro.width + l.tiles * STRIDE) }
+    pub fn room(&self) -> usize { self.dot.room() + self.behind.as_ref().map_or(0, |l| BLOCK * self.dot.micro.width() * self.dot.micro.cells() + l.tiles * STRIDE) }
 
     /// # Safety
     /// As `Kernel::run`.
     pub unsafe fn run(&self, bases: Bases, from: usize, to: usize, of: usize, room: *mut f32) {
-        let d = &self.dot;
-        let (width, mut packed) = (d.micro.width, None);
+        // SAFETY: the caller's.
+        unsafe { with_micro!(self.dot.micro, m => self.run_with(m, bases, (from, to, of), room.cast())) }
+    }
+
+    unsafe fn run_with<T: Copy>(&self, micro: Micro<T>, bases: Bases, (from, to, of): (usize, usize, usize), room: *mut T) {
+        let (d, cells) = (&self.dot, self.dot.micro.cells());
+        let (width, mut packed) = (micro.width, None);
         // SAFETY: operands lie as their strides say; the pieces of the result are this call's.
         unsafe {
             let (a, b) = (d.a.matrix(bases, &[], 0), d.b.matrix(bases, &[], 0));
-            let (copy, tile) = (room.add(d.k * width), room.add(d.room()));
+            let (copy, tile) = (room.add(d.k * width), room.add(d.room() / cells));
             for piece in part(self.pieces(), from, of)..part(self.pieces(), to, of) {
                 let (p, strip) = (piece / self.strips, piece % self.strips);
                 // Strips begin where tiles do.
-                let edge = |strip: usize| d.m.min(part(d.m.div_ceil(d.micro.rows), strip, self.strips) * d.micro.rows);
+                let edge = |strip: usize| d.m.min(part(d.m.div_ceil(micro.rows), strip, self.strips) * micro.rows);
                 let (first, last) = (edge(strip), edge(strip + 1));
-                let (panel, ldb) = match packed { Some((q, at)) if q == p => at, _ => d.panel(bases, b, p, last - first, room) };
+                let (panel, ldb) = match packed { Some((q, at)) if q == p => at, _ => d.panel(micro, bases, b, p, last - first, room) };
                 packed = Some((p, (panel, ldb)));
                 let (column, columns) = (p * width, width.min(d.n - p * width));
                 let mut row = first;
@@ -135,11 +145,12 @@ impl Product {
                     let a = d.block(bases, a, row, end, copy);
                     let piece = |column| Piece { from: 0, to: end - row, column, width: columns, depth: d.k };
                     match &self.behind {
-                        None => d.micro.run(piece(column), a, panel, ldb, bases.at::<f32>(d.out).wrapping_add(row * d.n), d.n, false),
+                        None => micro.run(piece(column), a, panel, ldb, bases.at::<T>(d.out).wrapping_add(row * d.n), d.n, false),
                         Some(behind) => {
-                            behind.prefetch(bases, (row, end), (column, columns), d.n);
-                            d.micro.run(piece(0), a, panel, ldb, tile, width, false);
-                            behind.block(bases, (row, end), (column, columns), d.n, tile, width, tile.add(BLOCK * width));
+                            let place = (column * cells, columns * cells);
+                            behind.prefetch(bases, (row, end), place, d.n * cells);
+                            micro.run(piece(0), a, panel, ldb, tile, width, false);
+                            behind.block(bases, (row, end), place, d.n * cells, tile.cast(), width * cells, tile.add(BLOCK * width).cast());
                         }
                     }
                     row = end;
@@ -150,20 +161,20 @@ impl Product {
 }
 
 /// The panels of a right operand that many chunks or steps read.
-pub struct Pack { pub micro: Micro, pub k: usize, pub n: usize, pub b: Operand, pub out: Slot }
+pub struct Pack { pub micro: Micros, pub k: usize, pub n: usize, pub b: Operand, pub out: Slot }
 
 impl Pack {
-    pub fn panels(&self) -> usize { self.n.div_ceil(self.micro.width) }
+    pub fn panels(&self) -> usize { self.n.div_ceil(self.micro.width()) }
     /// # Safety
     /// As `Kernel::run`.
     pub unsafe fn run(&self, bases: Bases, from: usize, to: usize) {
         // SAFETY: the caller's.
-        unsafe { self.micro.pack(self.b.matrix(bases, &[], 0), self.k, self.n, from, to, bases.at(self.out)) };
+        unsafe { with_micro!(self.micro, x => x.pack(self.b.matrix(bases, &[], 0), self.k, self.n, from, to, bases.at(self.out))) };
     }
 }
 
 /// A left operand whose columns lie together, packed for many panels.
-pub struct PackLeft { pub micro: Micro, pub m: usize, pub k: usize, pub a: Operand, pub out: Slot }
+pub struct PackLeft { pub micro: Micros, pub m: usize, pub k: usize, pub a: Operand, pub out: Slot }
 
 impl PackLeft {
     /// Columns `from..to`.
@@ -171,6 +182,6 @@ impl PackLeft {
     /// As `Kernel::run`.
     pub unsafe fn run(&self, bases: Bases, from: usize, to: usize) {
         // SAFETY: the caller's.
-        unsafe { self.micro.pack_left(self.a.matrix(bases, &[], 0), self.m, self.k, from, to, bases.at(self.out)) };
+        unsafe { with_micro!(self.micro, x => x.pack_left(self.a.matrix(bases, &[], 0), self.m, self.k, from, to, bases.at(self.out))) };
     }
 }

@@ -1,23 +1,24 @@
 //! A fused element-wise loop: instructions over tiles of a few hundred elements, whose operands stay in the first cache.
-//! It runs over a range of the result, or over a block of rows and columns behind a product.
+//! It runs over a range of the result, or over a block of rows and columns behind a product. Places and sizes are in cells of four
+//! bytes: an element takes one, or two where the loop is of float64.
 use half::slice::HalfFloatSliceExt;
 use smallvec::SmallVec;
 
 #[cfg(target_arch = "x86_64")]
 use super::coded::Coded;
-use super::{Bases, Slot};
+use super::{part, Bases, Slot};
 use crate::dtype::{bf16, f16};
 use crate::tile::{copy_few, Function, Simd};
 use crate::DType;
 
-/// Elements of a tile.
+/// Cells of a tile.
 pub const TILE: usize = 512;
 /// Floats from one tile to the next: not a part of a page, or the same elements of all tiles would want the same places in the cache.
 pub const STRIDE: usize = TILE + 16;
 /// Elements of a loop that is worth machine code of its own.
 #[cfg(target_arch = "x86_64")]
 const COMPILED: usize = 16;
-/// Floats of an operand that is one number: a vector for code, a tile for functions.
+/// Cells of an operand that is one number: a vector for code, a tile for functions.
 const VECTOR: usize = 16;
 /// Tiles that a range has room for: registers.
 pub const ROOM: usize = 48;
@@ -42,20 +43,23 @@ impl Axis {
 /// Bools and half floats are narrow: they have four bytes in a tile and fewer in memory.
 pub fn is_narrow(dtype: DType) -> bool { dtype == DType::Bool || dtype.is_half() }
 
-/// A source in any layout: four-byte elements or narrow ones, with one value around it where it is padded.
+/// A source in any layout: cells or narrow elements, with one value around it where it is padded. `spread`: narrow elements get two cells.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Walk { pub slot: Slot, pub offset: isize, axes: SmallVec<[Axis; 4]>, pub dtype: DType, fill: u32 }
+pub struct Walk { pub slot: Slot, pub offset: isize, axes: SmallVec<[Axis; 4]>, pub dtype: DType, fill: u32, spread: bool }
 
 impl Walk {
-    pub fn new(slot: Slot, offset: isize, axes: impl Iterator<Item = Axis>, dtype: DType, fill: u32) -> Walk {
+    /// Axes and offset in elements; `cells` of each. Around float64 is 0.
+    pub fn new(slot: Slot, offset: isize, axes: impl Iterator<Item = Axis>, dtype: DType, fill: u32, cells: usize) -> Walk {
         let mut merged: SmallVec<[Axis; 4]> = SmallVec::new();
-        for a in axes.filter(|a| a.n != 1 || a.padded()) {
+        let parts = if dtype == DType::F64 { 2 } else { 1 };
+        let pair = (parts == 2).then(|| Axis::whole(2, 1));
+        for a in axes.map(|a| Axis { stride: parts * a.stride, ..a }).chain(pair).filter(|a| a.n != 1 || a.padded()) {
             match merged.last_mut() {
                 Some(m) if !m.padded() && !a.padded() && m.stride == a.stride * a.n as isize => *m = Axis::whole(m.n * a.n, a.stride),
                 _ => merged.push(a),
             }
         }
-        Walk { slot, offset, axes: merged, dtype, fill }
+        Walk { slot, offset: parts * offset, axes: merged, dtype, fill, spread: cells == 2 && is_narrow(dtype) }
     }
 
     /// True if its elements lie together, or are one, within rows of so many.
@@ -91,6 +95,7 @@ impl Walk {
 
     /// True if every tile from `start` on is the same.
     fn repeats(&self, start: usize) -> bool {
+        if self.spread { return false; }
         let Some((inner, outer)) = self.axes.split_last() else { return false };
         !inner.padded() && TILE.is_multiple_of(inner.n) && start.is_multiple_of(inner.n) && outer.iter().all(|a| a.stride == 0 && !a.padded())
     }
@@ -110,10 +115,22 @@ impl Walk {
         Some(base.cast::<f32>().wrapping_offset(offset))
     }
 
-    /// Copies `n` elements from the linear index `start` on.
+    /// Copies `n` cells from the linear index `start` on.
     /// # Safety
     /// They lie in the source, and `dst` has room for them.
     pub unsafe fn copy(&self, base: *const u8, start: usize, n: usize, dst: *mut f32) {
+        // SAFETY: the caller's.
+        unsafe {
+            if !self.spread { return self.copy_parts(base, start, n, dst); }
+            self.copy_parts(base, start / 2, n / 2, dst);
+            // From the last on, so that none is written over before it is read.
+            for i in (0..n / 2).rev() { *dst.cast::<f64>().add(i) = f64::from(*dst.add(i)); }
+        }
+    }
+
+    /// # Safety
+    /// As `copy`.
+    unsafe fn copy_parts(&self, base: *const u8, start: usize, n: usize, dst: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
             let Some((inner, outer)) = self.axes.split_last() else { return self.run(base, self.offset, 0, n, dst) };
@@ -139,7 +156,7 @@ impl Walk {
     pub(super) unsafe fn pieces(&self, base: *const u8, start: usize, step: usize, (rows, n): (usize, usize), dst: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
-            if let Some((inner, outer)) = self.axes.split_last().filter(|(inner, _)| inner.n == step && !inner.padded()) {
+            if let Some((inner, outer)) = self.axes.split_last().filter(|(inner, _)| inner.n == step && !inner.padded() && !self.spread) {
                 let (mut row, at) = (Row::new(outer, start / step), (start % step) as isize * inner.stride);
                 // Columns of a product's block do not reach into the next row.
                 if row.outside == 0 && outer.iter().all(|a| !a.padded()) {
@@ -221,8 +238,8 @@ impl Row {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum From {
-    /// The same bits everywhere.
-    Constant(u32),
+    /// The same bits everywhere, of an element.
+    Constant(u64),
     /// One element, repeated.
     Splat(Slot, isize),
     /// One divided by it.
@@ -246,9 +263,9 @@ pub enum How {
 }
 pub struct Store { pub id: Id, pub slot: Slot, pub how: How }
 
-/// `tiles`: with those that a block uses for what a range reads and writes where it lies.
+/// `size` in cells, `cells` of an element; `tiles`: with those that a block uses for what a range reads and writes where it lies.
 pub struct Loop {
-    pub size: usize, pub registers: usize, pub tiles: usize, pub loads: Vec<Load>, pub instrs: Vec<Instr>, pub stores: Vec<Store>,
+    pub size: usize, pub cells: usize, pub registers: usize, pub tiles: usize, pub loads: Vec<Load>, pub instrs: Vec<Instr>, pub stores: Vec<Store>,
     #[cfg(target_arch = "x86_64")]
     code: Option<Coded>,
 }
@@ -257,18 +274,22 @@ pub struct Loop {
 pub const ENTRIES: usize = 128;
 pub type Table = [*mut f32; ENTRIES];
 
+/// Registers' tiles, in lines of the cache.
+#[repr(align(64))]
+struct Room([f32; ROOM * STRIDE]);
+
 /// A register's tile.
 pub(super) fn own(room: *mut f32, id: Id) -> *mut f32 { room.wrapping_add(id as usize * STRIDE) }
 
 impl Loop {
-    /// `columns`: those of the product that it comes behind.
-    pub fn new(simd: Simd, size: usize, columns: Option<usize>, (registers, tiles): (usize, usize), loads: Vec<Load>, instrs: Vec<Instr>, stores: Vec<Store>) -> Loop {
+    /// Of `size` elements of so many cells; `columns` of cells: those of the product that it comes behind.
+    pub fn new(simd: Simd, (size, cells): (usize, usize), columns: Option<usize>, (registers, tiles): (usize, usize), loads: Vec<Load>, instrs: Vec<Instr>, stores: Vec<Store>) -> Loop {
         #[cfg(not(target_arch = "x86_64"))]
         let _ = (simd, columns);
         Loop {
             #[cfg(target_arch = "x86_64")]
-            code: if simd >= Simd::Avx2 && size >= COMPILED { Coded::new(simd, columns, &loads, &instrs, &stores) } else { None },
-            size, registers, tiles, loads, instrs, stores,
+            code: if simd >= Simd::Avx2 && size >= COMPILED { Coded::new(simd, cells == 2, columns, &loads, &instrs, &stores) } else { None },
+            size: size * cells, cells, registers, tiles, loads, instrs, stores,
         }
     }
 
@@ -280,13 +301,17 @@ impl Loop {
         false
     }
 
+    /// The cell that unit `i` of `of` begins with.
+    pub(super) fn part(&self, i: usize, of: usize) -> usize { part(self.size / self.cells, i, of) * self.cells }
+
     /// # Safety
-    /// `bases` are as the plan says, and nobody else writes the elements `from..to` of the results.
+    /// `bases` are as the plan says, and nobody else writes the cells `from..to` of the results.
     pub unsafe fn range(&self, bases: Bases, from: usize, to: usize) {
         if from >= to { return; }
-        let mut room = std::mem::MaybeUninit::<[f32; ROOM * STRIDE]>::uninit();
+        let mut room = std::mem::MaybeUninit::<Room>::uninit();
         let mut at: Table = [std::ptr::null_mut(); ENTRIES];
-        let room = room.as_mut_ptr().cast::<f32>();
+        // SAFETY: a place in the room's own memory.
+        let room = unsafe { (&raw mut (*room.as_mut_ptr()).0).cast::<f32>() };
         // Operands that every tile sees alike are read once.
         let mut repeats = [false; ROOM];
         for l in &self.loads { if let From::Walk(w) = &l.from { repeats[l.id as usize] = w.repeats(from); } }
@@ -311,7 +336,7 @@ impl Loop {
                 for s in self.stores.iter().filter(|s| !self.is_there(s)) {
                     match s.how {
                         How::There | How::Late => std::ptr::copy_nonoverlapping(at[s.id as usize].cast_const(), bases.at::<f32>(s.slot).wrapping_add(start), n),
-                        How::Narrow(dtype) => narrow(dtype, at[s.id as usize], bases.at(s.slot), start, n),
+                        How::Narrow(dtype) => self.narrow(dtype, at[s.id as usize], bases.at(s.slot), start, n),
                     }
                 }
                 start += n;
@@ -353,7 +378,7 @@ impl Loop {
                 for s in &self.stores {
                     let src = at[s.id as usize].cast_const();
                     for i in 0..rows {
-                        if let How::Narrow(dtype) = s.how { narrow(dtype, src.add(i * width), bases.at(s.slot), index(i), width) }
+                        if let How::Narrow(dtype) = s.how { self.narrow(dtype, src.add(i * width), bases.at(s.slot), index(i), width) }
                         else { copy_few(src.add(i * width), bases.at::<f32>(s.slot).wrapping_add(index(i)), width) }
                     }
                 }
@@ -381,14 +406,30 @@ impl Loop {
         unsafe {
             for (r, p) in at.iter_mut().enumerate().take(tiles) { *p = own(room, r as Id); }
             for l in &self.loads {
-                let value = match &l.from {
-                    From::Constant(bits) => f32::from_bits(*bits),
-                    From::Splat(slot, offset) => *bases.at::<f32>(*slot).wrapping_offset(*offset),
-                    From::Reciprocal(slot, offset) => 1.0 / *bases.at::<f32>(*slot).wrapping_offset(*offset),
+                let (one, double) = (|x: f32| u64::from(x.to_bits()), self.cells == 2);
+                let bits = match &l.from {
+                    From::Constant(bits) => *bits,
+                    From::Splat(slot, offset) if double => *bases.at::<u64>(*slot).wrapping_offset(*offset),
+                    From::Splat(slot, offset) => one(*bases.at::<f32>(*slot).wrapping_offset(*offset)),
+                    From::Reciprocal(slot, offset) if double => (1.0 / *bases.at::<f64>(*slot).wrapping_offset(*offset)).to_bits(),
+                    From::Reciprocal(slot, offset) => one(1.0 / *bases.at::<f32>(*slot).wrapping_offset(*offset)),
                     _ => continue,
                 };
-                std::slice::from_raw_parts_mut(at[l.id as usize], if self.is_compiled() { VECTOR } else { TILE }).fill(value);
+                let n = if self.is_compiled() { VECTOR } else { TILE };
+                let to = at[l.id as usize];
+                if double { std::slice::from_raw_parts_mut(to.cast::<u64>(), n / 2).fill(bits) } else { std::slice::from_raw_parts_mut(to, n).fill(f32::from_bits(bits as u32)) }
             }
+        }
+    }
+
+    /// Puts `n` cells of a tile at the place `at` of narrow elements.
+    /// # Safety
+    /// Both hold them.
+    pub(super) unsafe fn narrow(&self, dtype: DType, src: *const f32, base: *mut u8, at: usize, n: usize) {
+        // SAFETY: the caller's; a loop of float64 makes no narrow numbers but bools.
+        unsafe {
+            if self.cells == 1 { return narrow(dtype, src, base, at, n); }
+            each(std::slice::from_raw_parts(src.cast::<f64>(), n / 2), base, at / 2, |x| u8::from(x != 0.0))
         }
     }
 
@@ -424,7 +465,7 @@ fn prefetch(p: *const f32) {
 /// Puts `n` elements of a tile at the place `at` of narrow ones.
 /// # Safety
 /// Both hold them.
-pub(super) unsafe fn narrow(dtype: DType, src: *const f32, base: *mut u8, at: usize, n: usize) {
+unsafe fn narrow(dtype: DType, src: *const f32, base: *mut u8, at: usize, n: usize) {
     // SAFETY: the caller's.
     unsafe {
         let src = std::slice::from_raw_parts(src, n);
@@ -440,7 +481,7 @@ pub(super) unsafe fn narrow(dtype: DType, src: *const f32, base: *mut u8, at: us
 /// # Safety
 /// As `narrow`.
 #[inline(always)]
-unsafe fn each<T>(src: &[f32], base: *mut u8, at: usize, f: impl Fn(f32) -> T) {
+unsafe fn each<S: Copy, T>(src: &[S], base: *mut u8, at: usize, f: impl Fn(S) -> T) {
     // SAFETY: the caller's.
     let dst = unsafe { std::slice::from_raw_parts_mut(base.cast::<T>().wrapping_add(at), src.len()) };
     for (y, &x) in dst.iter_mut().zip(src) { *y = f(x); }

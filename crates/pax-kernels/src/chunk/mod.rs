@@ -65,12 +65,12 @@ impl Kernel {
         // SAFETY: the caller's.
         unsafe {
             match self {
-                Kernel::Loop(l) => l.range(bases, part(l.size, from, of), part(l.size, to, of)),
+                Kernel::Loop(l) => l.range(bases, l.part(from, of), l.part(to, of)),
                 Kernel::Dot(d) => d.run(bases, from, to, of, room),
                 Kernel::Product(p) => p.run(bases, from, to, of, room),
                 Kernel::Pack(p) => p.run(bases, part(p.panels(), from, of), part(p.panels(), to, of)),
                 Kernel::PackLeft(p) => p.run(bases, part(p.k, from, of), part(p.k, to, of)),
-                Kernel::Reduce(r) => r.run(bases, from, to, of, (chunk, again)),
+                Kernel::Reduce(r) => r.run(bases, (from, to, of), (chunk, again)),
                 Kernel::Gather(g) => g.run(bases, part(g.rows(), from, of), part(g.rows(), to, of)),
                 Kernel::Scatter(s) => s.run(bases, from, to, of),
                 Kernel::Bits(b) => b.run(bases, part(b.n, from, of), part(b.n, to, of)),

@@ -3,11 +3,10 @@ use smallvec::SmallVec;
 
 use super::{part, Bases, Slot};
 use crate::fold::{Accumulate, Fold};
-use crate::rows;
 
 /// Kept and reduced axes as `(size, stride)`, merged where they lie together; the last kept axis may lie together with the
-/// result's, and is then reduced row by row.
-pub struct Reduce { pub fold: Fold, pub slot: Slot, pub offset: isize, pub kept: SmallVec<[(usize, isize); 4]>, pub over: SmallVec<[(usize, isize); 4]>, pub out: Slot, pub across: bool }
+/// result's, and is then reduced row by row. `double`: elements are float64.
+pub struct Reduce { pub fold: Fold, pub slot: Slot, pub offset: isize, pub kept: SmallVec<[(usize, isize); 4]>, pub over: SmallVec<[(usize, isize); 4]>, pub out: Slot, pub across: bool, pub double: bool }
 
 fn offset(axes: &[(usize, isize)], mut index: usize) -> isize {
     let mut at = 0;
@@ -22,9 +21,14 @@ impl Reduce {
     /// # Safety
     /// As `Kernel::run`. `across`: the units divide what is summed, and each chunk has a result of its own, to which it adds when
     /// it comes `again`.
-    pub unsafe fn run(&self, bases: Bases, from: usize, to: usize, of: usize, (chunk, again): (usize, bool)) {
-        let x = bases.at::<f32>(self.slot).cast_const().wrapping_offset(self.offset);
-        let out = bases.at::<f32>(self.out);
+    pub unsafe fn run(&self, bases: Bases, units: (usize, usize, usize), chunk: (usize, bool)) {
+        // SAFETY: the caller's.
+        unsafe { if self.double { self.run_of::<f64>(bases, units, chunk) } else { self.run_of::<f32>(bases, units, chunk) } }
+    }
+
+    unsafe fn run_of<T: Accumulate>(&self, bases: Bases, (from, to, of): (usize, usize, usize), (chunk, again): (usize, bool)) {
+        let x = bases.at::<T>(self.slot).cast_const().wrapping_offset(self.offset);
+        let out = bases.at::<T>(self.out);
         let (total, count): (usize, usize) = (self.kept.iter().map(|d| d.0).product(), self.over.iter().map(|d| d.0).product());
         // SAFETY: the source lies as its strides say; the results are this call's.
         unsafe {
@@ -37,9 +41,9 @@ impl Reduce {
     }
 
     /// Results `from..to`, each of the elements `first..last` of what it is made of; added to what is there when `again`.
-    unsafe fn some(&self, x: *const f32, out: *mut f32, (from, to): (usize, usize), (first, last): (usize, usize), again: bool) {
+    unsafe fn some<T: Accumulate>(&self, x: *const T, out: *mut T, (from, to): (usize, usize), (first, last): (usize, usize), again: bool) {
         // SAFETY: a result of this call's.
-        let begin = |out: *mut f32| if again { unsafe { *out } } else { f32::start(self.fold) };
+        let begin = |out: *mut T| if again { unsafe { *out } } else { T::start(self.fold) };
         // SAFETY: the caller's.
         unsafe {
             match (self.kept.split_last(), self.over.split_last()) {
@@ -56,7 +60,7 @@ impl Reduce {
                 }
                 (None | Some((_, [])), Some((&(len, 1), []))) if (first, last) == (0, len) && !again => {
                     let stride = self.kept.first().map_or(0, |d| d.1);
-                    rows::rows(self.fold, x.wrapping_offset(from as isize * stride), to - from, len, stride, out.wrapping_add(from));
+                    T::rows(self.fold)(x.wrapping_offset(from as isize * stride), to - from, len, stride, out.wrapping_add(from));
                 }
                 (_, Some((&(len, 1), more))) => for i in from..to {
                     let src = x.wrapping_offset(offset(&self.kept, i));
@@ -64,29 +68,29 @@ impl Reduce {
                     let mut at = first;
                     while at < last {
                         let n = (len - at % len).min(last - at);
-                        acc = f32::join(self.fold, acc, { let mut one = 0f32; rows::rows(self.fold, src.wrapping_offset(offset(more, at / len) + (at % len) as isize), 1, n, 0, &mut one); one });
+                        acc = T::join(self.fold, acc, { let mut one = T::start(self.fold); T::rows(self.fold)(src.wrapping_offset(offset(more, at / len) + (at % len) as isize), 1, n, 0, &mut one); one });
                         at += n;
                     }
                     *out.wrapping_add(i) = acc;
                 },
                 _ => for i in from..to {
                     let src = x.wrapping_offset(offset(&self.kept, i));
-                    *out.wrapping_add(i) = (first..last).fold(begin(out.wrapping_add(i)), |acc, k| f32::join(self.fold, acc, *src.wrapping_offset(offset(&self.over, k))));
+                    *out.wrapping_add(i) = (first..last).fold(begin(out.wrapping_add(i)), |acc, k| T::join(self.fold, acc, *src.wrapping_offset(offset(&self.over, k))));
                 },
             }
         }
     }
 
     /// `n` results that lie together, of rows `first..last`.
-    unsafe fn columns(&self, x: *const f32, first: usize, last: usize, n: usize, out: *mut f32, again: bool) {
+    unsafe fn columns<T: Accumulate>(&self, x: *const T, first: usize, last: usize, n: usize, out: *mut T, again: bool) {
         // SAFETY: the caller's.
         unsafe {
             let (inner, outer) = self.over.split_last().map_or(((1, 0), &[][..]), |(i, o)| (*i, o));
             let mut at = first;
-            if first >= last && !again { std::slice::from_raw_parts_mut(out, n).fill(f32::start(self.fold)); }
+            if !again { std::slice::from_raw_parts_mut(out, n).fill(T::start(self.fold)); }
             while at < last {
                 let rows = (inner.0 - at % inner.0).min(last - at);
-                rows::columns(self.fold, x.wrapping_offset(offset(outer, at / inner.0) + (at % inner.0) as isize * inner.1), rows, n, inner.1, out, again || at > first);
+                T::columns(self.fold)(x.wrapping_offset(offset(outer, at / inner.0) + (at % inner.0) as isize * inner.1), rows, n, inner.1, out);
                 at += rows;
             }
         }

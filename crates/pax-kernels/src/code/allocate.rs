@@ -6,16 +6,27 @@ use super::Output;
 use crate::chunk::loops::Id;
 use crate::tile::Simd;
 
-/// The vectors of a level: their elements, and the registers for values, behind which one holds the mask of the elements that are left at
+/// The vectors of a level: their cells of four bytes, and the registers for values, behind which one holds the mask of the elements that are left at
 /// the end. `masks`: comparisons make masks, which have registers of their own.
 #[derive(Clone, Copy)]
-struct Vectors { lanes: i32, values: usize, masks: bool }
-const AVX2: Vectors = Vectors { lanes: 8, values: 15, masks: false };
-const AVX512: Vectors = Vectors { lanes: 16, values: 31, masks: true };
+struct Vectors { lanes: i32, values: usize, masks: bool, double: bool }
+const AVX2: Vectors = Vectors { lanes: 8, values: 15, masks: false, double: false };
+const AVX512: Vectors = Vectors { lanes: 16, values: 31, masks: true, double: false };
 
 impl Vectors {
     fn bytes(self) -> i32 { 4 * self.lanes }
     fn mask(self) -> Vector { self.values as Vector }
+
+    /// The bits of an operation that is a number.
+    fn number(self, op: Op) -> Option<u64> {
+        match op {
+            Op::Wide(bits) => Some(bits),
+            // The mask of all but the sign is no number.
+            Op::Constant(bits) if self.double => Some(if bits == i32::MAX as u32 { i64::MAX as u64 } else { f64::from(f32::from_bits(bits)).to_bits() }),
+            Op::Constant(bits) => Some(u64::from(bits)),
+            _ => None,
+        }
+    }
 }
 /// The mask register of the elements that are left, and the first one for masks of comparisons.
 const LEFT: Mask = 1;
@@ -78,7 +89,7 @@ struct List<'a> {
     pinned: Vec<Id>,
     others: Vec<Id>,
     /// Constants by their place.
-    constants: Vec<u32>,
+    constants: Vec<u64>,
     vectors: Vectors,
 }
 
@@ -112,7 +123,7 @@ impl List<'_> {
         steps.extend(results.iter().filter(|r| r.last).map(|r| Step::Store(r.value, r.id)));
 
         let mut uses = vec![Vec::new(); ops.len()];
-        let (mut pinned, mut constants): (Vec<Id>, Vec<u32>) = (Vec::new(), Vec::new());
+        let (mut pinned, mut constants): (Vec<Id>, Vec<u64>) = (Vec::new(), Vec::new());
         for (at, step) in steps.iter().enumerate().rev() {
             match *step {
                 Step::Op(v) => {
@@ -126,8 +137,7 @@ impl List<'_> {
         for (_, op) in ops.iter().enumerate().filter(|&(v, _)| needed[v]) {
             match op {
                 Op::Load(id) | Op::Splat(id) | Op::Repeat(id) => pinned.push(*id),
-                Op::Constant(bits) if !constants.contains(bits) => constants.push(*bits),
-                _ => {}
+                _ => constants.extend(vectors.number(*op).filter(|bits| !constants.contains(bits))),
             }
         }
         pinned.sort_unstable();
@@ -170,9 +180,8 @@ impl Body<'_> {
     fn constant(&mut self, v: Value) -> Option<Place> {
         let bytes = self.list.vectors.bytes() as usize;
         match self.list.ops[v as usize] {
-            Op::Constant(bits) => self.list.constants.iter().position(|&c| c == bits).map(|k| Place::Constant(k * bytes)),
             Op::Splat(id) => Some(Place::At(self.address(id), 0)),
-            _ => None,
+            op => self.list.vectors.number(op).and_then(|bits| self.list.constants.iter().position(|&c| c == bits)).map(|k| Place::Constant(k * bytes)),
         }
     }
 
@@ -182,7 +191,7 @@ impl Body<'_> {
         let next = |b: &Self, r: usize| b.held[r].and_then(|v| b.uses[v as usize].last().copied()).unwrap_or(usize::MAX);
         let r = (0..self.held.len()).filter(|r| self.busy & 1 << r == 0).max_by_key(|&r| next(self, r)).unwrap_or(0);
         if let Some(v) = self.held[r].take() {
-            let lies = matches!(self.list.ops[v as usize], Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_)) || self.put[v as usize].is_some();
+            let lies = matches!(self.list.ops[v as usize], Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) | Op::Wide(_)) || self.put[v as usize].is_some();
             if !lies {
                 let slot = self.free_slots.pop().unwrap_or_else(|| { self.slots += 1; self.slots - 1 });
                 self.put[v as usize] = Some(slot);
@@ -238,7 +247,7 @@ impl Body<'_> {
 
     fn in_register(&self, v: Value) -> bool { self.register[v as usize].is_some() }
     /// True for what `place` leaves in memory.
-    fn in_memory(&self, v: Value) -> bool { !self.in_register(v) && (self.put[v as usize].is_some() || matches!(self.list.ops[v as usize], Op::Constant(_) | Op::Splat(_))) }
+    fn in_memory(&self, v: Value) -> bool { !self.in_register(v) && (self.put[v as usize].is_some() || matches!(self.list.ops[v as usize], Op::Constant(_) | Op::Wide(_) | Op::Splat(_))) }
 
     fn is_mask(&self, v: Value) -> bool { self.list.vectors.masks && is_mask(self.list.ops, v) }
 
@@ -248,7 +257,7 @@ impl Body<'_> {
         if two == Two::Or {
             self.compare(a, opposite, to);
             self.compare(b, opposite, to + 1);
-            self.to.short(if opposite { AND_MASKS } else { OR_MASKS }, to, to, Place::Register(to + 1), None);
+            self.to.mask(if opposite { AND_MASKS } else { OR_MASKS }, to, to, to + 1);
             return;
         }
         let (code, immediate, commutes) = instruction(two);
@@ -282,7 +291,7 @@ impl Body<'_> {
     fn operation(&mut self, step: usize, v: Value) {
         let op = self.list.ops[v as usize];
         let r = match op {
-            Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) => return,
+            Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) | Op::Wide(_) => return,
             Op::One(one, a) => {
                 let a_ = if matches!(one, One::Shift(_)) { Place::Register(self.reg(a)) } else { self.place(a) };
                 self.read_by(step, op);
@@ -384,13 +393,15 @@ impl Body<'_> {
     }
 }
 
-/// A function of a table of addresses, a number of elements, a number of rows of so many, and a table of the bytes from a row to the next.
-pub fn code(simd: Simd, ops: &[Op], results: &[Output]) -> Vec<u8> {
-    let vectors = if simd == Simd::Avx512 { AVX512 } else { AVX2 };
+/// A function of a table of addresses, a number of cells, a number of rows of so many, and a table of the bytes from a row to the next.
+/// `double`: its elements are float64, two cells.
+pub fn code(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Vec<u8> {
+    let vectors = Vectors { double, ..if simd == Simd::Avx512 { AVX512 } else { AVX2 } };
     let (lanes, bytes) = (vectors.lanes, vectors.bytes());
     let list = List::new(vectors, ops, results);
-    let mut to = Assembler::new(vectors.masks);
-    for c in &list.constants { for _ in 0..lanes { to.constants.extend(c.to_le_bytes()); } }
+    let mut to = Assembler::new(vectors.masks, double);
+    let size = if double { 8 } else { 4 };
+    for c in &list.constants { for _ in 0..bytes as usize / size { to.constants.extend(&c.to_le_bytes()[..size]); } }
     // For the elements that are left: as many ones as there are, then zeros.
     let mask = to.constants.len();
     for byte in [0xff, 0] { to.constants.resize(to.constants.len() + bytes as usize, byte); }

@@ -1,4 +1,5 @@
-//! The few instructions of x86-64 that loops need, on vectors of eight floats or of sixteen (Intel's manual, volume 2: VEX and EVEX prefixes).
+//! The few instructions of x86-64 that loops need, on vectors of eight floats or of sixteen, or of half as many float64 (Intel's manual,
+//! volume 2: VEX and EVEX prefixes).
 
 /// A general register by its number.
 pub type General = u8;
@@ -37,34 +38,53 @@ impl Place {
 #[derive(Clone, Copy)]
 pub enum Map { Plain = 0x001, X66 = 0x101, X66F38 = 0x102, X66F3A = 0x103 }
 
-/// Code, and the constants behind it. `wide`: vectors are of sixteen floats.
+/// Code, and the constants behind it. `wide`: vectors are of sixteen floats; `double`: of half as many float64.
 #[derive(Default)]
-pub struct Assembler { pub code: Vec<u8>, pub constants: Vec<u8>, wide: bool, fixes: Vec<(usize, usize)> }
+pub struct Assembler { pub code: Vec<u8>, pub constants: Vec<u8>, wide: bool, double: bool, fixes: Vec<(usize, usize)> }
 
 /// A jump that does not know yet where to.
 pub struct Jump(usize);
 
 impl Assembler {
-    pub fn new(wide: bool) -> Assembler { Assembler { wide, ..Assembler::default() } }
+    pub fn new(wide: bool, double: bool) -> Assembler { Assembler { wide, double, ..Assembler::default() } }
+
+    /// The form of an instruction on floats for the elements that vectors have, and the prefix's W.
+    fn form(&self, code: (Map, u8)) -> ((Map, u8), bool) {
+        if !self.double { return (code, false); }
+        match code {
+            (Map::Plain, opcode) => ((Map::X66, opcode), self.wide),
+            (Map::X66F38, 0x18) => ((Map::X66F38, 0x19), self.wide),
+            (Map::X66F3A, opcode @ (0x08 | 0x4a)) => ((Map::X66F3A, opcode + 1), self.wide),
+            // Loads and stores of some cells.
+            (Map::X66F38, 0x2c | 0x2e) => (code, false),
+            _ => (code, true),
+        }
+    }
 
     /// `opcode` on a register, the one before it in the prefix (0 where there is none), and the last operand; `immediate` bytes that follow.
     pub fn vector(&mut self, code: (Map, u8), register: Vector, before: Vector, last: Place, immediate: Option<u8>) {
-        if self.wide { self.masked(code, register, before, last, immediate, 0, false) } else { self.short(code, register, before, last, immediate) }
+        if self.wide { return self.masked(code, register, before, last, immediate, 0, false); }
+        let (code, w) = self.form(code);
+        self.short(code, w, register, before, last, immediate);
     }
 
-    /// The same with a VEX prefix: on eight floats, or on mask registers.
-    pub fn short(&mut self, (map, opcode): (Map, u8), register: Vector, before: Vector, last: Place, immediate: Option<u8>) {
+    /// The same on mask registers.
+    pub fn mask(&mut self, code: (Map, u8), register: Mask, before: Mask, last: Mask) { self.short(code, false, register, before, Place::Register(last), None); }
+
+    /// A VEX prefix and what follows.
+    fn short(&mut self, (map, opcode): (Map, u8), w: bool, register: Vector, before: Vector, last: Place, immediate: Option<u8>) {
         let (base, index) = last.registers();
         let (pp, mmmmm) = (map as u16 >> 8, map as u16 & 0xff);
         let high = |r: u8, bit: u8| if r & 8 == 0 { 1 << bit } else { 0 };
-        self.code.extend([0xc4, high(register, 7) | high(index, 6) | high(base, 5) | mmmmm as u8, (!before & 15) << 3 | 1 << 2 | pp as u8, opcode]);
+        self.code.extend([0xc4, high(register, 7) | high(index, 6) | high(base, 5) | mmmmm as u8, u8::from(w) << 7 | (!before & 15) << 3 | 1 << 2 | pp as u8, opcode]);
         self.operand(register, last, usize::from(immediate.is_some()));
         self.code.extend(immediate);
     }
 
     /// The same on sixteen floats, those that `mask` has; the others are left as they are, or are 0 with `zero`.
     #[allow(clippy::too_many_arguments)]
-    pub fn masked(&mut self, (map, opcode): (Map, u8), register: Vector, before: Vector, last: Place, immediate: Option<u8>, mask: Mask, zero: bool) {
+    pub fn masked(&mut self, code: (Map, u8), register: Vector, before: Vector, last: Place, immediate: Option<u8>, mask: Mask, zero: bool) {
+        let ((map, opcode), w) = self.form(code);
         let (base, index) = last.registers();
         let (pp, mmm) = (map as u16 >> 8, map as u16 & 0xff);
         // A vector register has a fifth bit where an address has its index.
@@ -73,7 +93,7 @@ impl Assembler {
         self.code.extend([
             0x62,
             clear(register, 8, 7) | clear(index, 8, 6) | clear(base, 8, 5) | clear(register, 16, 4) | mmm as u8,
-            (!before & 15) << 3 | 1 << 2 | pp as u8,
+            u8::from(w) << 7 | (!before & 15) << 3 | 1 << 2 | pp as u8,
             u8::from(zero) << 7 | 2 << 5 | clear(before, 16, 3) | mask,
             opcode,
         ]);

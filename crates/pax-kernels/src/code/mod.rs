@@ -10,7 +10,7 @@ use memmap2::{Mmap, MmapMut};
 
 use crate::chunk::loops::{Id, Table, ENTRIES};
 use crate::tile::Simd;
-use trace::{Op, Value};
+use trace::{One, Op, Two, Value};
 
 /// A result: its value and its entry of the table. `last`: it may lie over an operand, and is written when all is read.
 pub struct Output { pub value: Value, pub id: Id, pub last: bool }
@@ -19,17 +19,19 @@ pub struct Output { pub value: Value, pub id: Id, pub last: bool }
 pub struct Code(Mmap);
 
 impl Code {
-    /// `ops` in an order that can be run; none where the system lets no memory be run, or where an operand would be copied to what may
+    /// `ops` in an order that can be run, of float64 if they are `double`; none where the system lets no memory be run, or where an operand would be copied to what may
     /// lie over another.
-    pub fn new(simd: Simd, ops: &[Op], results: &[Output]) -> Option<Code> {
+    pub fn new(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Option<Code> {
+        // Of the parts of a float64 instruction sets take fewer.
+        if double && ops.iter().any(|op| matches!(op, Op::Two(Two::AddInt | Two::SubInt, ..) | Op::One(One::FromInt | One::Shift(_), _))) { return None; }
         if results.iter().any(|r| r.last && matches!(ops[r.value as usize], Op::Load(_) | Op::Repeat(_))) { return None; }
-        let bytes = allocate::code(simd, ops, results);
+        let bytes = allocate::code(simd, double, ops, results);
         let mut memory = MmapMut::map_anon(bytes.len()).ok()?;
         memory[..bytes.len()].copy_from_slice(&bytes);
         memory.make_exec().ok().map(Code)
     }
 
-    /// Runs over `rows` rows of `n` elements; the entries of the table go on by their bytes in `steps` from row to row.
+    /// Runs over `rows` rows of `n` cells of four bytes; the entries of the table go on by their bytes in `steps` from row to row.
     ///
     /// # Safety
     /// The entries that the operations and results name hold these elements (those of splats sixteen), and the machine has the level of

@@ -36,40 +36,58 @@ impl Random {
     }
 }
 
-fn bits(x: &[f32]) -> Vec<u32> { x.iter().map(|x| if x.is_nan() { u32::MAX } else { x.to_bits() }).collect() }
+/// Numbers in cells of four bytes, at the alignment of those that take two.
+struct Cells { memory: Vec<u64>, cells: usize }
+impl Cells {
+    fn new(x: &[f32], cells: usize) -> Cells {
+        let double = |x: f32| (f64::from(x) * (1.0 + 1e-12)).to_bits();
+        let pair = |p: &[f32]| u64::from(p[0].to_bits()) | p.get(1).map_or(0, |x| u64::from(x.to_bits())) << 32;
+        Cells { memory: if cells == 2 { x.iter().map(|&x| double(x)).collect() } else { x.chunks(2).map(pair).collect() }, cells }
+    }
+    fn start(&mut self) -> *mut u8 { self.memory.as_mut_ptr().cast() }
+    fn bits(&self) -> Vec<u64> {
+        let single = |x: u64| if f32::from_bits(x as u32).is_nan() { u64::MAX } else { x & 0xffff_ffff };
+        let double = |x: u64| if f64::from_bits(x).is_nan() { u64::MAX } else { x };
+        self.memory.iter().flat_map(|&x| if self.cells == 2 { [double(x); 2] } else { [single(x), single(x >> 32)] }).collect()
+    }
+}
 
 /// Operands: four in the loop's order, one number, and walks over five rows: the same row, a number a row, rows of a larger matrix.
-fn loads(constant: f32, row: usize, tile: bool) -> Vec<Load> {
+fn loads(constant: f32, row: usize, tile: bool, cells: usize) -> Vec<Load> {
     let mut l: Vec<Load> = (0..4).map(|k| Load { id: 48 + k as u8, from: if tile && k == 0 { From::Tile } else { From::Direct(k, 0) } }).collect();
-    let walk = |stride: isize, inner: isize| From::Walk(Walk::new(4, 3, [Axis::whole(5, stride), Axis::whole(row, inner)].into_iter(), crate::DType::F32, 0));
-    let walks = [From::Splat(4, 1), From::Constant(constant.to_bits()), From::Reciprocal(4, 0), walk(0, 1), walk(1, 0), walk(row as isize + 3, 1)];
+    let walk = |stride: isize, inner: isize| From::Walk(Walk::new(4, 3, [Axis::whole(5, stride), Axis::whole(row, inner)].into_iter(), if cells == 2 { crate::DType::F64 } else { crate::DType::F32 }, 0, cells));
+    let constant = if cells == 2 { f64::from(constant).to_bits() } else { u64::from(constant.to_bits()) };
+    let walks = [From::Splat(4, 1), From::Constant(constant), From::Reciprocal(4, 0), walk(0, 1), walk(1, 0), walk(row as isize + 3, 1)];
     l.extend(walks.into_iter().enumerate().map(|(id, from)| Load { id: id as u8, from }));
     l
 }
 
 #[test]
-fn code_does_what_the_functions_do() { for simd in Simd::levels().into_iter().filter(|&s| s >= Simd::Avx2) { at_level(simd) } }
+fn code_does_what_the_functions_do() { 
+    for simd in Simd::levels().into_iter().filter(|&s| s >= Simd::Avx2) { for cells in [1, 2] { at_level(simd, cells) } }
+}
 
-fn at_level(simd: Simd) {
+fn at_level(simd: Simd, cells: usize) {
+    let functions: Vec<fn(Simd) -> Function> = FUNCTIONS.into_iter().filter(|f| f(simd).of(cells).is_some()).collect();
     let mut random = Random(0);
     // Each by itself, then many of them that read what came before, so that there are more values than registers.
     for case in 0..900 {
-        let (alone, row) = (case < 3 * FUNCTIONS.len(), 16 + random.below(30));
+        let (alone, row) = (case < 3 * functions.len(), 16 + random.below(30));
         let size = 5 * row;
         let inputs: Vec<Vec<f32>> = (0..5).map(|k| (0..size + if k == 4 { 30 } else { 0 }).map(|_| random.float()).collect()).collect();
         let constant = random.float();
         let count = if alone { 1 } else { 1 + random.below(35) };
-        let functions: Vec<usize> = (0..count).map(|_| if alone { case % FUNCTIONS.len() } else { random.below(FUNCTIONS.len()) }).collect();
+        let chosen: Vec<usize> = (0..count).map(|_| if alone { case % functions.len() } else { random.below(functions.len()) }).collect();
         // The last ones are results; those that may lie over an operand stay in registers till the end.
         let results = (1 + random.below(9)).min(count);
         let over = random.below(results.min(4) + 1);
-        let over = if functions[count - over..].contains(&0) { 0 } else { over };
+        let over = if chosen[count - over..].contains(&0) { 0 } else { over };
         let id = |k: usize| (if k >= count - results && k < count - over { 60 + k } else { 6 + k }) as u8;
         // Without walks a range is one row; with tiles it is a block behind a product.
         let (walks, tile) = (random.below(2) == 1, random.below(3) == 0);
         let mut known: Vec<u8> = vec![48, 49, 50, 51, 0, 1, 2];
         if walks { known.extend([3, 4, 5]); }
-        let chain: Vec<(usize, u8, [u8; 3])> = functions.iter().enumerate().map(|(k, &f)| {
+        let chain: Vec<(usize, u8, [u8; 3])> = chosen.iter().enumerate().map(|(k, &f)| {
             let src = [0; 3].map(|_| known[random.below(known.len())]);
             known.push(id(k));
             (f, id(k), src)
@@ -77,23 +95,24 @@ fn at_level(simd: Simd) {
         let part = if tile { (random.below(5), random.below(row)) } else { (random.below(size), 0) };
         let end = if tile { (part.0 + 1 + random.below(5 - part.0), 1 + random.below(row - part.1)) } else { (part.0 + random.below(size - part.0 + 1), 0) };
         let [code, plain] = [simd, Simd::Base].map(|level| {
-            let mut inputs = inputs.clone();
-            let mut outputs = vec![vec![7.0f32; size]; results];
-            let mut bases: Vec<*mut u8> = inputs.iter_mut().chain(&mut outputs).map(|x| x.as_mut_ptr().cast()).collect();
+            let mut memory: Vec<Cells> = inputs.iter().cloned().chain(vec![vec![7.0; size]; results]).map(|x| Cells::new(&x, cells)).collect();
+            let mut bases: Vec<*mut u8> = memory.iter_mut().map(Cells::start).collect();
             let stores = (0..results).map(|k| Store { id: id(count - 1 - k), slot: if k < over { k } else { inputs.len() + k }, how: if k < over { How::Late } else { How::There } }).collect();
             // A product's part comes from a place of its own, which results do not lie over.
-            let product = inputs[0].clone();
-            if tile { bases[0] = outputs[0].as_mut_ptr().cast(); }
-            let instrs = chain.iter().map(|&(f, dst, src)| Instr { f: FUNCTIONS[f](simd), dst, src }).collect();
-            let l = Loop::new(level, size, tile.then_some(row), (48, 128), loads(constant, row, tile).into_iter().filter(|l| walks || !(3..6).contains(&l.id)).collect(), instrs, stores);
+            let mut product = Cells::new(&inputs[0], cells);
+            if tile { bases[0] = bases[inputs.len()]; }
+            let instrs = chain.iter().filter_map(|&(f, dst, src)| Some(Instr { f: functions[f](simd).of(cells)?, dst, src })).collect();
+            let l = Loop::new(level, (size, cells), tile.then_some(row * cells), (48, 128), loads(constant, row, tile, cells).into_iter().filter(|l| walks || !(3..6).contains(&l.id)).collect(), instrs, stores);
             assert_eq!(l.is_compiled(), level > Simd::Base);
-            let mut room = vec![0.0; 128 * STRIDE];
+            let mut room = vec![0u64; 128 * STRIDE / 2];
+            let place = |(a, b): (usize, usize)| (a * cells, b * cells);
             // SAFETY: every slot has a base of the loop's size.
             unsafe {
-                if tile { l.block(Bases(&bases), (part.0, end.0), (part.1, end.1), row, product.as_ptr(), row, room.as_mut_ptr()) } else { l.range(Bases(&bases), part.0, end.0) }
+                let all = place((part.0, end.0));
+                if tile { l.block(Bases(&bases), (part.0, end.0), place((part.1, end.1)), row * cells, product.start().cast(), row * cells, room.as_mut_ptr().cast()) } else { l.range(Bases(&bases), all.0, all.1) }
             }
-            inputs.iter().chain(&outputs).map(|x| bits(x)).collect::<Vec<_>>()
+            memory.iter().map(Cells::bits).collect::<Vec<_>>()
         });
-        assert_eq!(code, plain, "{simd:?} {case}: {chain:?} of five rows of {row}, {part:?} to {end:?}");
+        assert_eq!(code, plain, "{simd:?}, {cells} cells, {case}: {chain:?} of five rows of {row}, {part:?} to {end:?}");
     }
 }

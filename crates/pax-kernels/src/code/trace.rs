@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::{Add, BitOr, Div, Mul, Neg, Sub};
 
 use crate::chunk::loops::Id;
-use crate::lanes::{Lanes, EXPONENT, HALF_BITS, ONE_BITS};
+use crate::lanes::{Lanes, Words, EXPONENT, HALF_BITS, ONE_BITS};
 
 /// The number of an operation, and so of its result.
 pub type Value = u32;
@@ -17,7 +17,10 @@ pub enum Op {
     Splat(Id),
     /// The first element of an entry in this row, repeated.
     Repeat(Id),
+    /// A float32 by its bits; the same number, sign or mask where elements are float64.
     Constant(u32),
+    /// A float64 by its bits.
+    Wide(u64),
     Two(Two, Value, Value),
     One(One, Value),
     /// `a · b + c`, or `c - a · b`.
@@ -38,7 +41,7 @@ impl Op {
     /// What it reads.
     pub fn values(self) -> impl Iterator<Item = Value> {
         let all = match self {
-            Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) => [None; 3],
+            Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) | Op::Wide(_) => [None; 3],
             Op::One(_, a) => [Some(a), None, None],
             Op::Two(_, a, b) => [Some(a), Some(b), None],
             Op::Fma { a, b, c, .. } | Op::Blend(a, b, c) => [Some(a), Some(b), Some(c)],
@@ -118,6 +121,9 @@ impl Lanes for Sym {
     fn sqrt(self) -> Sym { Sym::one(One::Sqrt, self) }
     fn at_most(self, y: Sym) -> Sym { Sym::two(Two::Min, y, self) }
     fn at_least(self, y: Sym) -> Sym { Sym::two(Two::Max, y, self) }
+}
+
+impl Words for Sym {
     fn rounded(self, bits: u32) -> Sym {
         let bit = Sym::two(Two::And, Sym::one(One::Shift(-(bits as i8)), self), Sym::bits(1));
         let up = Sym::two(Two::AddInt, self, Sym::two(Two::AddInt, bit, Sym::bits((1 << (bits - 1)) - 1)));

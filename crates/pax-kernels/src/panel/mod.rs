@@ -67,6 +67,24 @@ macro_rules! choose {
     };
 }
 
+/// The micro-kernel of a product's element type.
+#[derive(Clone, Copy)]
+pub enum Micros { Single(Micro), Double(Micro<f64>) }
+
+/// An expression of the micro-kernel, whichever it is.
+macro_rules! with_micro { ($micros:expr, $m:ident => $e:expr) => { match $micros { $crate::panel::Micros::Single($m) => $e, $crate::panel::Micros::Double($m) => $e } } }
+pub(crate) use with_micro;
+
+impl Micros {
+    pub fn rows(self) -> usize { with_micro!(self, m => m.rows) }
+    pub fn width(self) -> usize { with_micro!(self, m => m.width) }
+    /// Cells of four bytes that an element has.
+    pub fn cells(self) -> usize { match self { Micros::Single(_) => 1, Micros::Double(_) => 2 } }
+    pub fn packed(self, k: usize, n: usize) -> usize { with_micro!(self, m => m.packed(k, n)) }
+    pub fn tiled(self, m: usize, k: usize) -> usize { with_micro!(self, x => x.tiled(m, k)) }
+    pub fn packs_left(self, strides: (isize, isize), m: usize, k: usize, n: usize) -> bool { with_micro!(self, x => x.packs_left(strides, m, k, n)) }
+}
+
 impl Micro<f32> {
     pub fn f32(simd: Simd) -> Micro<f32> { choose!(simd, single) }
 }
