@@ -51,12 +51,16 @@ fn random(cx: &Cx, seed: u64, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
 }
 
 #[test]
-fn plans_give_what_the_operations_give() -> Result<()> {
+fn plans_give_what_the_operations_give() -> Result<()> { as_the_operations(DType::F32, 1e-6) }
+#[test]
+fn plans_of_float64_give_what_the_operations_give() -> Result<()> { as_the_operations(DType::F64, 1e-14) }
+
+fn as_the_operations(dtype: DType, error: f64) -> Result<()> {
     let shapes: [&[usize]; 6] = [&[], &[1], &[7], &[3, 5], &[33, 20], &[300]];
     for seed in 0..400 {
         let cx = Cx::default();
         let mut rng = Rng(seed * 7 + 1);
-        let inputs: Vec<Tensor> = (0..3).map(|_| { let s = shapes[rng.int(0, 6) as usize]; cx.from_f64(DType::F32, &rng.normals(s.iter().product()), s) }).collect();
+        let inputs: Vec<Tensor> = (0..3).map(|_| { let s = shapes[rng.int(0, 6) as usize]; cx.from_f64(dtype, &rng.normals(s.iter().product()), s) }).collect();
         let want = random(&cx, seed, &inputs)?;
         let ts = cx.begin_abstract(&inputs.iter().map(|t| t.aval().clone()).collect::<Vec<_>>());
         let outs = random(&cx, seed, &ts)?;
@@ -65,7 +69,7 @@ fn plans_give_what_the_operations_give() -> Result<()> {
         for run in 0..2 {
             for (k, (got, want)) in cx.call(&program, &inputs)?.iter().zip(&want).enumerate() {
                 assert_eq!((got.shape(), got.dtype()), (want.shape(), want.dtype()));
-                near(&format!("seed {seed}, run {run}, result {k}: {program}"), &values(&cx, got)?, &values(&cx, want)?, 1e-6, 1e-6).unwrap();
+                near(&format!("seed {seed}, run {run}, result {k}: {program}"), &values(&cx, got)?, &values(&cx, want)?, error, error).unwrap();
             }
         }
     }

@@ -26,12 +26,10 @@ pub struct Function {
 
 impl Function {
     /// One that runs over tiles only.
-    pub const fn plain(run: TileFn) -> Function { Function::with_double(run, None) }
-    /// The same, with what it is of f64.
-    pub const fn with_double(run: TileFn, double: Option<TileFn>) -> Function {
-        Function { run, cells: 1, double, #[cfg(target_arch = "x86_64")] trace: None }
-    }
-    /// What it is of f64: one that has no code there either, if it is not exact.
+    pub const fn plain(run: TileFn) -> Function { Function { run, cells: 1, double: None, #[cfg(target_arch = "x86_64")] trace: None } }
+    /// The same of f64.
+    pub const fn double_of(run: TileFn) -> Function { Function { cells: 2, ..Function::plain(run) } }
+    /// What it is of f64, if that is exact.
     pub fn double(self) -> Option<Function> { Some(Function { run: self.double?, cells: 2, double: None, ..self }) }
     /// The same for elements of so many cells.
     pub fn of(self, cells: usize) -> Option<Function> { if cells == self.cells { Some(self) } else { self.double() } }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 
-use super::tiles::{cost, fits, is_exact, rounding, tile_of};
+use super::tiles::{cells, cost, fits, is_exact, rounding, tile_of};
 use super::{gcd, Body, Builder, Kind, Value, UNITS};
 use crate::exec::cpu::tile::{self, Function, Simd};
 use crate::plan::kernels::loops::{is_narrow, Axis, From, How, Id, Instr, Load, Loop, Store, Walk, ROOM};
@@ -27,13 +27,13 @@ impl Source {
 pub(super) enum Arg { Expr(usize), Source(Rc<Source>) }
 pub(super) struct Expr { name: &'static str, f: Function, args: SmallVec<[Arg; 3]>, dtype: DType, slot: Option<Slot> }
 
-/// A loop while it grows. `tile`: the first expression is what the product before it made.
-pub(super) struct Group { pub shape: Dims, pub exprs: Vec<Expr>, pub tile: bool, loads: usize, floats: HashMap<usize, usize> }
+/// A loop while it grows. `cells`: of its elements; `tile`: the first expression is what the product before it made.
+pub(super) struct Group { pub shape: Dims, cells: usize, pub exprs: Vec<Expr>, pub tile: bool, loads: usize, floats: HashMap<usize, usize> }
 
 impl Group {
-    pub fn new(shape: &[usize]) -> Group { Group { shape: shape.into(), exprs: vec![], tile: false, loads: 0, floats: HashMap::new() } }
-    pub fn behind(shape: &[usize], simd: Simd) -> Group {
-        Group { exprs: vec![Expr { name: "tile", f: tile::copy(simd), args: SmallVec::new(), dtype: DType::F32, slot: None }], tile: true, ..Group::new(shape) }
+    pub fn new(shape: &[usize], cells: usize) -> Group { Group { shape: shape.into(), cells, exprs: vec![], tile: false, loads: 0, floats: HashMap::new() } }
+    pub fn behind(shape: &[usize], simd: Simd, dtype: DType) -> Group {
+        Group { exprs: vec![Expr { name: "tile", f: copy(simd, dtype), args: SmallVec::new(), dtype, slot: None }], tile: true, ..Group::new(shape, cells(dtype)) }
     }
     /// The rows that it runs.
     pub fn names(&self) -> String { self.exprs.iter().skip(usize::from(self.tile)).map(|e| e.name).collect::<Vec<_>>().join(" ") }
@@ -56,6 +56,9 @@ pub(super) enum Operand { Expr { draft: usize, index: usize }, Floating(usize), 
 /// An expression of what is there from the start; `settled` once it had to lie in memory.
 pub(super) struct Float { name: &'static str, f: Function, args: SmallVec<[Operand; 3]>, dtype: DType, shape: Dims, count: usize, cost: f64, settled: Option<(usize, usize)> }
 
+/// What copies elements of a dtype.
+fn copy(simd: Simd, dtype: DType) -> Function { let one = tile::copy(simd); one.of(cells(dtype)).unwrap_or(one) }
+
 /// Most expressions and loads of a group: they have to fit into the room and the pointer table.
 const EXPRS: usize = 32;
 const LOADS: usize = 14;
@@ -71,11 +74,11 @@ impl Builder<'_> {
         let dtype = self.aval(out).dtype;
         if e.row.name == "pad" {
             let Some(source) = self.padded(e)? else { return Ok(false) };
-            self.values[out as usize] = Some(self.express("pad", tile::copy(self.simd), smallvec::smallvec![Operand::Source(Rc::new(source))], dtype, &shape));
+            self.values[out as usize] = Some(self.express("pad", copy(self.simd, dtype), smallvec::smallvec![Operand::Source(Rc::new(source))], dtype, &shape));
             return Ok(true);
         }
         let Some(f) = tile_of(e, &self.avals, self.simd) else { return Ok(false) };
-        let args = e.inputs.iter().map(|&v| self.operand(v)).collect();
+        let args = e.inputs.iter().map(|&v| self.operand_for(v, f.cells)).collect();
         self.values[out as usize] = if dtype.is_half() && !is_exact(e, &self.avals) {
             let wide = self.express(e.row.name, f, args, DType::F32, &shape);
             let wide = self.operand_of(wide, DType::F32);
@@ -85,10 +88,17 @@ impl Builder<'_> {
     }
 
     /// A value as an operand of a loop.
-    pub(super) fn operand(&mut self, v: Var) -> Operand {
+    pub(super) fn operand(&mut self, v: Var) -> Operand { self.operand_for(v, cells(self.aval(v).dtype)) }
+    /// A value as an operand of a loop whose elements have so many cells.
+    fn operand_for(&mut self, v: Var, cells: usize) -> Operand {
         let dtype = self.aval(v).dtype;
         let value = match self.values[v as usize].clone() { Some(value) => value, None => Value::Place(self.place(v)) };
-        self.operand_of(value, dtype)
+        match value {
+            // Bools of a loop of the other kind are made there.
+            Value::Floating(i) if self.floats[i].f.cells != cells => { let view = self.settle(i); Operand::Source(Rc::new(Source::Place(Place::View(view), dtype))) }
+            Value::Place(place) if cells == 2 => Operand::Source(Rc::new(Source::Place(place, dtype))),
+            value => self.operand_of(value, dtype),
+        }
     }
     fn operand_of(&mut self, value: Value, dtype: DType) -> Operand {
         match value {
@@ -126,16 +136,17 @@ impl Builder<'_> {
         let (low, high, interior) = (e.params.ints("low")?, e.params.ints("high")?, e.params.ints("interior")?);
         let dtype = self.aval(e.inputs[0]).dtype;
         let Place::Constant { value, .. } = self.place(e.inputs[1]) else { return Ok(None) };
-        if !fits(dtype) || low.iter().chain(high).any(|&v| v < 0) || interior.iter().any(|&v| v != 0) { return Ok(None); }
+        // Cells around float64 are 0.
+        if !fits(dtype) || (dtype == DType::F64 && value.to_bits() != 0) || low.iter().chain(high).any(|&v| v < 0) || interior.iter().any(|&v| v != 0) { return Ok(None); }
         let (low, shape) = (e.params.dims("low")?, self.aval(e.outputs[0]).shape.clone());
-        Ok(Some(Source::Padded { view: self.view_of(e.inputs[0])?, shape, low, dtype, fill: bits(value, dtype) }))
+        Ok(Some(Source::Padded { view: self.view_of(e.inputs[0])?, shape, low, dtype, fill: bits(value, dtype) as u32 }))
     }
 
     /// A copy in row-major order, of elements that fit into tiles.
     pub(super) fn copied(&mut self, x: &View, dtype: DType) -> Option<View> {
         if !fits(dtype) { return None; }
         let source = Operand::Source(Rc::new(Source::Place(Place::View(x.clone()), dtype)));
-        let v = self.join("copy", tile::copy(self.simd), smallvec::smallvec![source], dtype, &x.shape);
+        let v = self.join("copy", copy(self.simd, dtype), smallvec::smallvec![source], dtype, &x.shape);
         Some(self.stored(v.0, v.1))
     }
 
@@ -213,9 +224,9 @@ impl Builder<'_> {
 
     /// The units of the phase after an expression with these operands joins the group, if it can: everything that it reads
     /// is made before the group runs.
-    fn joins(&self, draft: usize, args: &[Operand], shape: &[usize]) -> Option<usize> {
+    fn joins(&self, draft: usize, cells: usize, args: &[Operand], shape: &[usize]) -> Option<usize> {
         let g = self.group(draft)?;
-        if g.shape[..] != *shape { return None; }
+        if g.shape[..] != *shape || g.cells != cells { return None; }
         let (exprs, loads) = args.iter().fold((1, 0), |(e, l), a| { let (x, y) = self.added(draft, a); (e + x, l + y) });
         if g.exprs.len() + exprs > EXPRS || g.loads + loads > LOADS { return None; }
         let phase = self.drafts[draft].phase;
@@ -239,19 +250,19 @@ impl Builder<'_> {
 
     /// Adds an expression to the loop that makes one of its operands, to another of its phase, or to a new one.
     fn join(&mut self, name: &'static str, f: Function, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> (usize, usize) {
-        let work = shape.iter().product::<usize>() as f64 * self.cost(name, &args);
+        let work = (shape.iter().product::<usize>() * f.cells) as f64 * self.cost(name, &args);
         let last = args.iter().filter_map(|a| if let Operand::Expr { draft, .. } = a { Some((self.drafts[*draft].phase, *draft)) } else { None }).max();
-        let found = last.and_then(|(_, d)| self.joins(d, &args, shape).map(|u| (d, u)));
+        let found = last.and_then(|(_, d)| self.joins(d, f.cells, &args, shape).map(|u| (d, u)));
         if let Some((d, _)) = found { let phase = self.drafts[d].phase; self.phases[phase].work += work; }
         let (draft, units) = found.unwrap_or_else(|| {
             let mut reads: SmallVec<[(Slot, usize); 4]> = SmallVec::new();
             self.all_reads(&args, &mut reads);
             let limit = shape.iter().product();
             let phase = self.choose(&reads, limit, work);
-            let known = (0..self.drafts.len()).rev().take(4 * RECENT).filter(|&d| self.drafts[d].phase == phase).take(RECENT).find_map(|d| self.joins(d, &args, shape).map(|u| (d, u)));
+            let known = (0..self.drafts.len()).rev().take(4 * RECENT).filter(|&d| self.drafts[d].phase == phase).take(RECENT).find_map(|d| self.joins(d, f.cells, &args, shape).map(|u| (d, u)));
             known.unwrap_or_else(|| {
                 let shape = Dims::from(shape);
-                self.draft(phase, |_| Body::Loop(Group::new(&shape)), [], &[]);
+                self.draft(phase, |_| Body::Loop(Group::new(&shape, f.cells)), [], &[]);
                 (self.drafts.len() - 1, self.phases[phase].units)
             })
         });
@@ -297,31 +308,33 @@ impl Builder<'_> {
     }
 }
 
-/// The four bytes of a number in a tile.
-fn bits(value: f64, dtype: DType) -> u32 {
-    match dtype {
+/// The bits of a number in a tile.
+fn bits(value: f64, dtype: DType) -> u64 {
+    u64::from(match dtype {
+        DType::F64 => return value.to_bits(),
         DType::I32 => value as i32 as u32,
         DType::U32 => value as u32,
         DType::F16 => f16::from_f64(value).to_f32().to_bits(),
         DType::BF16 => bf16::from_f64(value).to_f32().to_bits(),
         _ => (value as f32).to_bits(),
-    }
+    })
 }
 
-fn load(s: &Source) -> From {
+/// What a loop reads whose elements have so many cells.
+fn load(s: &Source, cells: usize) -> From {
     match s {
-        Source::Reciprocal(Place::Constant { value, .. }) => From::Constant((1.0 / *value as f32).to_bits()),
+        Source::Reciprocal(Place::Constant { value, .. }) => From::Constant(if cells == 2 { bits(1.0 / value, DType::F64) } else { u64::from((1.0 / *value as f32).to_bits()) }),
         Source::Reciprocal(Place::View(v)) => From::Reciprocal(v.slot, v.offset),
-        Source::Place(Place::Constant { value, dtype, .. }, _) => From::Constant(bits(*value, *dtype)),
+        Source::Place(Place::Constant { value, dtype, .. }, _) => From::Constant(bits(*value, if cells == 2 { DType::F64 } else { *dtype })),
         Source::Place(Place::View(v), dtype) => {
             let whole = !is_narrow(*dtype);
             if whole && v.is_splat() && v.size() > 0 { return From::Splat(v.slot, v.offset); }
-            if whole && v.is_contiguous() { return From::Direct(v.slot, v.offset); }
-            From::Walk(Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &stride)| Axis { n, stride, low: 0, size: n }), *dtype, 0))
+            if whole && v.is_contiguous() { return From::Direct(v.slot, v.offset * cells as isize); }
+            From::Walk(Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &stride)| Axis { n, stride, low: 0, size: n }), *dtype, 0, cells))
         }
         Source::Padded { view: v, shape, low, dtype, fill } => {
             let axes = (0..shape.len()).map(|d| Axis { n: shape[d], stride: v.strides[d], low: low[d], size: v.shape[d] });
-            From::Walk(Walk::new(v.slot, v.offset, axes, *dtype, *fill))
+            From::Walk(Walk::new(v.slot, v.offset, axes, *dtype, *fill, cells))
         }
     }
 }
@@ -331,12 +344,12 @@ const DIVIDED: usize = 4096;
 
 /// Divisions by one number become products with its reciprocal, which is rounded once more: a division takes ten times as long.
 fn multiply(exprs: &mut [Expr], simd: Simd) {
-    for e in exprs.iter_mut().filter(|e| e.name == "div" && e.dtype == DType::F32) {
-        let Some(Arg::Source(s)) = e.args.get(1) else { continue };
-        let Source::Place(p, DType::F32) = &**s else { continue };
+    for e in exprs.iter_mut().filter(|e| e.name == "div" && matches!(e.dtype, DType::F32 | DType::F64)) {
+        let (Some(Arg::Source(s)), Some(mul)) = (e.args.get(1), tile::mul(simd).of(e.f.cells)) else { continue };
+        let Source::Place(p, DType::F32 | DType::F64) = &**s else { continue };
         if !matches!(p, Place::Constant { .. }) && !matches!(p, Place::View(v) if v.is_splat()) { continue; }
         e.args[1] = Arg::Source(Rc::new(Source::Reciprocal(p.clone())));
-        (e.name, e.f) = ("mul", tile::mul(simd));
+        (e.name, e.f) = ("mul", mul);
     }
 }
 
@@ -346,18 +359,18 @@ fn join_products(exprs: &mut Vec<Expr>, simd: Simd) {
     for e in exprs.iter() { for a in &e.args { if let Arg::Expr(k) = a { uses[*k] += 1; } } }
     let mut gone = vec![false; exprs.len()];
     for i in 0..exprs.len() {
-        let product = |k: usize| match exprs[i].args.get(k) { Some(Arg::Expr(p)) if exprs[*p].name == "mul" && exprs[*p].dtype == DType::F32 && exprs[*p].slot.is_none() && uses[*p] == 1 && !gone[*p] => Some(*p), _ => None };
+        let product = |k: usize| match exprs[i].args.get(k) { Some(Arg::Expr(p)) if exprs[*p].name == "mul" && matches!(exprs[*p].dtype, DType::F32 | DType::F64) && exprs[*p].slot.is_none() && uses[*p] == 1 && !gone[*p] => Some(*p), _ => None };
         let (k, f): (usize, fn(Simd) -> Function) = match exprs[i].name {
             "add" if product(1).is_some() => (1, tile::add_product),
             "add" if product(0).is_some() => (0, tile::add_product),
             "sub" if product(1).is_some() => (1, tile::sub_product),
             _ => continue,
         };
-        let Some(p) = product(k) else { continue };
+        let (Some(p), Some(f)) = (product(k), f(simd).of(exprs[i].f.cells)) else { continue };
         let mut args = std::mem::take(&mut exprs[p].args);
         args.push(exprs[i].args.remove(1 - k));
         gone[p] = true;
-        (exprs[i].args, exprs[i].f, exprs[i].name) = (args, f(simd), "product");
+        (exprs[i].args, exprs[i].f, exprs[i].name) = (args, f, "product");
     }
     let mut at: Vec<usize> = vec![0; exprs.len()];
     let mut next = 0;
@@ -370,7 +383,7 @@ fn join_products(exprs: &mut Vec<Expr>, simd: Simd) {
 /// Gives registers to a group's values, each as long as it is read.
 /// `over`: results that may lie over an operand; `columns`: those of the product before it.
 pub(super) fn finish(group: Group, simd: Simd, over: &[Slot], columns: Option<usize>) -> Loop {
-    let Group { shape, mut exprs, tile, .. } = group;
+    let Group { shape, cells, mut exprs, tile, .. } = group;
     if shape.iter().product::<usize>() >= DIVIDED { multiply(&mut exprs, simd); }
     join_products(&mut exprs, simd);
     let mut last = vec![0usize; exprs.len()];
@@ -382,7 +395,7 @@ pub(super) fn finish(group: Group, simd: Simd, over: &[Slot], columns: Option<us
     for (i, e) in exprs.iter().enumerate() {
         for (k, a) in e.args.iter().enumerate() {
             let Arg::Source(s) = a else { continue };
-            let from = load(s);
+            let from = load(s, cells);
             let known = loads.iter().find(|l| l.from == from).map(|l| l.id);
             source_ids.insert((i, k), known.unwrap_or_else(|| {
                 let id = if matches!(from, From::Direct(..)) { pointers += 1; pointers - 1 } else { registers += 1; registers - 1 } as Id;
@@ -413,5 +426,5 @@ pub(super) fn finish(group: Group, simd: Simd, over: &[Slot], columns: Option<us
             if dies && (ids[k] as usize) < ROOM && x.slot.is_none() && !free.contains(&ids[k]) { free.push(ids[k]); }
         }
     }
-    Loop::new(simd, shape.iter().product(), columns, (registers, pointers), loads, instrs, stores)
+    Loop::new(simd, (shape.iter().product(), cells), columns.map(|n| n * cells), (registers, pointers), loads, instrs, stores)
 }

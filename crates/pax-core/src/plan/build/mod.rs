@@ -13,7 +13,6 @@ use smallvec::SmallVec;
 use super::kernels::Kernel;
 use super::view::{gcd, Place, Slot, Strides, View};
 use super::{Call, Plan};
-use crate::exec::cpu::panel::Micro;
 use crate::exec::cpu::tile::Simd;
 use crate::program::Equation;
 use crate::{Array, Aval, Cx, DType, Program, Result, Var};
@@ -99,7 +98,6 @@ type PackKey = (Side, Slot, isize, [isize; 2], [usize; 2]);
 struct Builder<'a> {
     cx: &'a Cx,
     simd: Simd,
-    micro: Micro,
     avals: Vec<Aval>,
     values: Vec<Option<Value>>,
     floats: Vec<Float>,
@@ -302,7 +300,7 @@ pub fn build(cx: &Cx, program: &Program, fixed: Option<usize>) -> Plan {
     let mut flat = super::rewrite(program);
     let simd = Simd::detect();
     let mut b = Builder {
-        cx, simd, micro: Micro::f32(simd), values: vec![None; flat.avals.len()], avals: std::mem::take(&mut flat.avals), floats: vec![], drafts: vec![], phases: vec![],
+        cx, simd, values: vec![None; flat.avals.len()], avals: std::mem::take(&mut flat.avals), floats: vec![], drafts: vec![], phases: vec![],
         made: vec![], sizes: vec![], constants: HashMap::new(), packs: vec![], twins: HashMap::new(), partials: vec![], fixed: None,
     };
     // The first phase is for what needs nothing but inputs and is small: counters, schedules. The second packs

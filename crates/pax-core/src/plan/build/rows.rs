@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use super::fuse::Group;
 use super::{Body, Builder, Kind, Side, Value, INTEGERS, PACKS};
 use crate::array::merge;
+use crate::exec::cpu::panel::{Micro, Micros};
 use crate::exec::cpu::reduce::Fold;
 use crate::ops::index::gather::{lay, Place as At, CLAMP};
 use crate::exec::cpu::conv::direct::Direct;
@@ -75,12 +76,13 @@ impl Builder<'_> {
     pub(super) fn kernel(&mut self, e: &Equation) -> Result<bool> {
         if e.inputs.iter().chain(&e.outputs).any(|&v| self.aval(v).size() == 0) { return Ok(false); }
         let float = |b: &Self, v: u32| b.aval(v).dtype == DType::F32;
+        let wide = |b: &Self, v: u32| matches!(b.aval(v).dtype, DType::F32 | DType::F64);
         match e.row.name {
-            "dot" if float(self, e.inputs[0]) => self.dot(e),
-            "reduce_sum" if float(self, e.inputs[0]) => self.reduce(e, Fold::Sum),
-            "reduce_prod" if float(self, e.inputs[0]) => self.reduce(e, Fold::Prod),
-            "reduce_max" if float(self, e.inputs[0]) => self.reduce(e, Fold::Max),
-            "reduce_min" if float(self, e.inputs[0]) => self.reduce(e, Fold::Min),
+            "dot" if wide(self, e.inputs[0]) => self.dot(e),
+            "reduce_sum" if wide(self, e.inputs[0]) => self.reduce(e, Fold::Sum),
+            "reduce_prod" if wide(self, e.inputs[0]) => self.reduce(e, Fold::Prod),
+            "reduce_max" if wide(self, e.inputs[0]) => self.reduce(e, Fold::Max),
+            "reduce_min" if wide(self, e.inputs[0]) => self.reduce(e, Fold::Min),
             "conv" if float(self, e.inputs[0]) => self.conv(e, Which::Out),
             "conv_input_grad" if float(self, e.inputs[0]) => self.conv(e, Which::Input),
             "conv_kernel_grad" if float(self, e.inputs[0]) => self.conv(e, Which::Kernel),
@@ -103,6 +105,8 @@ impl Builder<'_> {
 
     fn dot(&mut self, e: &Equation) -> Result<bool> {
         let (mut a, mut b) = (self.view_of(e.inputs[0])?, self.view_of(e.inputs[1])?);
+        let dtype = self.aval(e.inputs[0]).dtype;
+        let micro = if dtype == DType::F64 { Micros::Double(Micro::f64(self.simd)) } else { Micros::Single(Micro::f32(self.simd)) };
         let axes = |name: &str| e.params.dims(name);
         let rest = |v: &View, x: &[usize], y: &[usize]| (0..v.shape.len()).filter(|d| !x.contains(d) && !y.contains(d)).collect::<Dims>();
         let (a_batch, b_batch, a_sum, b_sum) = (axes("a_batch")?, axes("b_batch")?, axes("a_contract")?, axes("b_contract")?);
@@ -112,7 +116,7 @@ impl Builder<'_> {
         let plain = |n: [usize; 3]| -> [Dims; 3] { let mut at = 0; n.map(|n| { at += n; (at - n..at).collect() }) };
         let mut sort = |x: &mut View, groups: [Dims; 3]| -> Option<[Dims; 3]> {
             if x.merged(&groups[1]).is_some() && x.merged(&groups[2]).is_some() { return Some(groups); }
-            *x = self.copied(&x.permuted(&order([&groups[0], &groups[1], &groups[2]])), DType::F32)?;
+            *x = self.copied(&x.permuted(&order([&groups[0], &groups[1], &groups[2]])), dtype)?;
             Some(plain([groups[0].len(), groups[1].len(), groups[2].len()]))
         };
         let (Some([a_batch, a_free, a_sum]), Some([b_batch, b_sum, b_free])) = (sort(&mut a, [a_batch, a_free, a_sum]), sort(&mut b, [b_batch, b_sum, b_free])) else { return Ok(false) };
@@ -121,11 +125,11 @@ impl Builder<'_> {
         let (items, m, k, n) = (size(&a, &a_batch), size(&a, &a_free), size(&a, &a_sum), size(&b, &b_free));
         if k >= LONG { return Ok(false); }
         let operand = |x: &View, batch: &[usize], row: &[usize], col: &[usize]| Operand { slot: x.slot, offset: x.offset, batch: batch.iter().map(|&d| x.strides[d]).collect(), row: x.merged(row).unwrap_or(0), col: x.merged(col).unwrap_or(0) };
-        let work = (items * m) as f64 * (k as f64) * (n as f64) * MULTIPLY_ADD;
+        let work = (items * m) as f64 * (k as f64) * (n as f64) * MULTIPLY_ADD * micro.cells() as f64;
         let left = self.units_of(&a.permuted(&order([&a_batch, &a_free, &a_sum])), a_sum.len());
         let right = if batch.is_empty() { (b.slot, 1) } else { self.units_of(&b.permuted(&order([&b_batch, &b_sum, &b_free])), b_sum.len() + b_free.len()) };
         let reads = [left, right];
-        let mut dot = Dot { micro: self.micro, batch, m, k, n, a: operand(&a, &a_batch, &a_free, &a_sum), b: operand(&b, &b_batch, &b_sum, &b_free), left: Packed::Own, right: Packed::Own, out: 0 };
+        let mut dot = Dot { micro, batch, m, k, n, a: operand(&a, &a_batch, &a_free, &a_sum), b: operand(&b, &b_batch, &b_sum, &b_free), left: Packed::Own, right: Packed::Own, out: 0 };
         let rowwise = !dot.batch.is_empty() || work < super::TINY / 2.0 || (m >= ROWS && (m >= 2 * k || self.last_phase(&reads).is_some_and(|p| p > INTEGERS && self.fits(p, &reads, m, work).is_some())));
         if rowwise {
             // What many chunks read is packed once.
@@ -144,10 +148,10 @@ impl Builder<'_> {
         if self.packable(b.slot, false) { dot.right = Packed::In(self.packed(&dot, PACKS)); }
         if dot.packs_left() { dot.left = Packed::In(self.packed_left(&dot)); }
         let pieces = ((work / PIECE) as usize).clamp(1, PIECES);
-        let strips = pieces.div_ceil(dot.panels()).min(m.div_ceil(4 * self.micro.rows));
+        let strips = pieces.div_ceil(dot.panels()).min(m.div_ceil(4 * micro.rows()));
         let phase = self.phase(Kind::Alone, dot.panels() * strips, work);
         let shape = self.aval(e.outputs[0]).shape.clone();
-        let group = Group::behind(&shape, self.simd);
+        let group = Group::behind(&shape, self.simd, dtype);
         let packed = [dot.left, dot.right].into_iter().filter_map(|p| if let Packed::In(slot) = p { Some(slot) } else { None });
         self.draft(phase, |_| Body::Product(Box::new(DotDraft { dot, strips }), group), reads.iter().map(|r| r.0).chain(packed.collect::<SmallVec<[Slot; 2]>>()), &[]);
         self.values[e.outputs[0] as usize] = Some(Value::Expr { draft: self.drafts.len() - 1, index: 0 });
@@ -161,7 +165,7 @@ impl Builder<'_> {
         self.phases[phase].work += (dot.k * dot.n) as f64 * 0.2;
         let source = Operand { slot: dot.b.slot, offset: dot.b.offset, batch: SmallVec::new(), row: dot.b.row, col: dot.b.col };
         let (micro, k, n) = (dot.micro, dot.k, dot.n);
-        let slot = self.draft(phase, |s| Body::kernel(Kernel::Pack(Pack { micro, k, n, b: source, out: s[0] })), [dot.b.slot], &[(self.micro.packed(k, n), DType::F32)])[0];
+        let slot = self.draft(phase, |s| Body::kernel(Kernel::Pack(Pack { micro, k, n, b: source, out: s[0] })), [dot.b.slot], &[(micro.packed(k, n), self.sizes[dot.b.slot].1)])[0];
         self.packs.push((key, slot));
         slot
     }
@@ -175,7 +179,7 @@ impl Builder<'_> {
         let phase = if self.packable(slot, true) { PACKS } else { self.phase(Kind::Alone, MANY, 0.0) };
         self.phases[phase].work += work;
         let a = Operand { slot, offset, batch: SmallVec::new(), row, col };
-        let out = self.draft(phase, |s| Body::kernel(Kernel::PackLeft(PackLeft { micro, m, k, a, out: s[0] })), [slot], &[(micro.tiled(m, k), DType::F32)])[0];
+        let out = self.draft(phase, |s| Body::kernel(Kernel::PackLeft(PackLeft { micro, m, k, a, out: s[0] })), [slot], &[(micro.tiled(m, k), self.sizes[slot].1)])[0];
         self.packs.push((key, out));
         out
     }
@@ -185,7 +189,7 @@ impl Builder<'_> {
         let over = e.params.dims("axes")?;
         let kept: Dims = (0..x.shape.len()).filter(|d| !over.contains(d)).collect();
         let walk = |axes: &[usize]| { let v = x.permuted(axes); merge(&v.shape, [&v.strides]).into_iter().map(|(n, [s])| (n, s)).collect::<SmallVec<[(usize, isize); 4]>>() };
-        let reduce = Reduce { fold, slot: x.slot, offset: x.offset, kept: walk(&kept), over: walk(&over), out: 0, across: false };
+        let reduce = Reduce { fold, slot: x.slot, offset: x.offset, kept: walk(&kept), over: walk(&over), out: 0, across: false, double: self.aval(e.inputs[0]).dtype == DType::F64 };
         let (total, work) = (self.aval(e.outputs[0]).size(), x.size() as f64 * 0.08);
         let reads = [self.units_of(&x.permuted(&[&kept[..], &over[..]].concat()), over.len())];
         // A sum over the units of the phase that makes the operand: of each chunk there, then of the chunks.
@@ -206,10 +210,10 @@ impl Builder<'_> {
 
     /// A kernel that gives one result a chunk of its phase, and the fold of these. How many there are is known when the plan is finished.
     fn across(&mut self, e: &Equation, phase: usize, fold: Fold, reads: impl IntoIterator<Item = Slot>, kernel: impl FnOnce(Slot) -> Kernel) {
-        let total = self.aval(e.outputs[0]).size();
-        let partial = self.draft(phase, |s| Body::kernel(kernel(s[0])), reads, &[(total, DType::F32)])[0];
+        let (total, dtype) = (self.aval(e.outputs[0]).size(), self.aval(e.outputs[0]).dtype);
+        let partial = self.draft(phase, |s| Body::kernel(kernel(s[0])), reads, &[(total, dtype)])[0];
         self.partials.push((partial, total, phase));
-        let sums = Reduce { fold, slot: partial, offset: 0, kept: SmallVec::from_slice(&[(total, 1)]), over: SmallVec::from_slice(&[(1, total as isize)]), out: 0, across: false };
+        let sums = Reduce { fold, slot: partial, offset: 0, kept: SmallVec::from_slice(&[(total, 1)]), over: SmallVec::from_slice(&[(1, total as isize)]), out: 0, across: false, double: dtype == DType::F64 };
         // Not where the chunks are: they all come first.
         let then = self.choose(&[(partial, 1)], total, (1.3 * total as f64).max(super::TINY));
         self.add(e, then, &[(partial, 1)], |out| Body::Across { partial: Reduce { out, ..sums }, phase });
@@ -280,7 +284,7 @@ impl Builder<'_> {
         let reads: SmallVec<[(Slot, usize); 4]> = parts.iter().map(|v| self.units_of(v, v.shape.len() - axis)).collect();
         let shape = &self.aval(e.outputs[0]).shape;
         let (rows, size) = (shape[..axis].iter().product::<usize>(), shape.iter().product::<usize>());
-        let walks = parts.iter().map(|v| (Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &s)| Axis::whole(n, s)), DType::F32, 0), v.shape[axis..].iter().product())).collect();
+        let walks = parts.iter().map(|v| (Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &s)| Axis::whole(n, s)), DType::F32, 0, 1), v.shape[axis..].iter().product())).collect();
         let phase = self.choose(&reads, rows, size as f64 * 0.1);
         self.add(e, phase, &reads, |out| Body::kernel(Kernel::Concat(Concat { parts: walks, rows, out })));
         Ok(true)

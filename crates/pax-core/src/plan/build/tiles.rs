@@ -1,5 +1,6 @@
 //! Which function of loops computes an equation, and what an element costs.
 use crate::exec::cpu::tile::{self, Function, Simd};
+use crate::exec::cpu::math::Real;
 use crate::exec::cpu::tile_int;
 use crate::program::Equation;
 use crate::{Aval, DType};
@@ -18,11 +19,43 @@ fn float_of(name: &str, simd: Simd) -> Option<Function> {
     }(simd))
 }
 
+/// Functions over tiles of float64 as rows compute them, element by element: they have no code.
+macro_rules! doubles {
+    ($name:expr, $($row:literal($x:ident $(, $y:ident)?) = $e:expr;)*) => { match $name {
+        $($row => {
+            unsafe fn run(dst: *mut f32, a: *const f32, b: *const f32, _: *const f32, n: usize) {
+                // SAFETY: the caller's.
+                let (dst, _a, _b) = unsafe { (std::slice::from_raw_parts_mut(dst.cast::<f64>(), n / 2), a.cast::<f64>(), b.cast::<f64>()) };
+                for (i, y) in dst.iter_mut().enumerate() {
+                    // SAFETY: operands that it has hold as many.
+                    let $x = unsafe { *_a.add(i) };
+                    $(let $y = unsafe { *_b.add(i) };)?
+                    *y = $e;
+                }
+            }
+            Some(Function::double_of(run))
+        })*
+        _ => None,
+    } };
+}
+
+fn double_of(name: &str, simd: Simd) -> Option<Function> {
+    let own = doubles! { name,
+        "exp"(x) = x.exp(); "log"(x) = x.ln(); "tanh"(x) = x.tanh(); "sigmoid"(x) = Real::sigmoid(x); "expm1"(x) = x.exp_m1(); "log1p"(x) = x.ln_1p();
+        "softplus"(x) = Real::softplus(x); "erf"(x) = Real::erf(x); "erfc"(x) = Real::erfc(x); "erfinv"(x) = Real::erfinv(x); "sin"(x) = x.sin(); "cos"(x) = x.cos();
+        "round"(x) = x.round_ties_even(); "pow"(x, y) = x.powf(y);
+    };
+    own.or_else(|| float_of(name, simd)?.double())
+}
+
 /// How loops see it: half floats are float32s there.
 fn in_tile(dtype: DType) -> DType { if dtype.is_half() { DType::F32 } else { dtype } }
 
-/// True for a dtype that a tile's four bytes hold.
-pub fn fits(dtype: DType) -> bool { matches!(in_tile(dtype), DType::F32 | DType::I32 | DType::U32 | DType::Bool) }
+/// True for a dtype that a cell of four bytes holds, or two of them.
+pub fn fits(dtype: DType) -> bool { matches!(in_tile(dtype), DType::F32 | DType::F64 | DType::I32 | DType::U32 | DType::Bool) }
+
+/// Cells of an element in a loop of this dtype's own; bools are in loops of either kind.
+pub fn cells(dtype: DType) -> usize { if dtype == DType::F64 { 2 } else { 1 } }
 
 /// What rounds a float32 to a half float of this dtype.
 pub fn rounding(dtype: DType, simd: Simd) -> Option<Function> {
@@ -43,6 +76,14 @@ pub fn tile_of(e: &Equation, avals: &[Aval], simd: Simd) -> Option<Function> {
     let out = avals[*e.outputs.first()? as usize].dtype;
     let dtypes: smallvec::SmallVec<[DType; 3]> = e.inputs.iter().map(|&v| avals[v as usize].dtype).collect();
     if !fits(out) || !dtypes.iter().all(|&d| fits(d)) { return None; }
+    if out == DType::F64 || dtypes.contains(&DType::F64) {
+        if !dtypes.iter().chain([&out]).all(|d| matches!(d, DType::F64 | DType::Bool)) { return None; }
+        return match (e.row.name, *dtypes.first()?, out) {
+            ("cast", DType::Bool, DType::F64) => tile::copy(simd).double(),
+            ("cast", ..) => None,
+            (name, ..) => double_of(name, simd),
+        };
+    }
     match (e.row.name, in_tile(*dtypes.first()?), in_tile(out)) {
         ("cast", DType::I32, DType::F32) => Some(tile_int::TO_FLOAT),
         ("cast", DType::U32, DType::F32) => Some(tile_int::UNSIGNED_TO_FLOAT),
