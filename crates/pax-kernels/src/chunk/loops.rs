@@ -43,7 +43,7 @@ impl Axis {
 /// Bools and half floats are narrow: they have four bytes in a tile and fewer in memory.
 pub fn is_narrow(dtype: DType) -> bool { dtype == DType::Bool || dtype.is_half() }
 
-/// A source in any layout: cells or narrow elements, with one value around it where it is padded. `spread`: narrow elements get two cells.
+/// A source in any layout: cells or narrow elements, with one value around it where it is padded. `spread`: its elements become float64.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Walk { pub slot: Slot, pub offset: isize, axes: SmallVec<[Axis; 4]>, pub dtype: DType, fill: u32, spread: bool }
 
@@ -59,14 +59,14 @@ impl Walk {
                 _ => merged.push(a),
             }
         }
-        Walk { slot, offset: parts * offset, axes: merged, dtype, fill, spread: cells == 2 && is_narrow(dtype) }
+        Walk { slot, offset: parts * offset, axes: merged, dtype, fill, spread: cells == 2 && dtype != DType::F64 }
     }
 
     /// True if its elements lie together, or are one, within rows of so many.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn is_of_rows(&self, row: usize) -> bool {
         let Some((inner, outer)) = self.axes.split_last() else { return false };
-        !is_narrow(self.dtype) && matches!(inner.stride, 0 | 1) && row > 0 && inner.n.is_multiple_of(row) && !inner.padded() && outer.iter().all(|a| !a.padded())
+        !is_narrow(self.dtype) && !self.spread && matches!(inner.stride, 0 | 1) && row > 0 && inner.n.is_multiple_of(row) && !inner.padded() && outer.iter().all(|a| !a.padded())
     }
 
     /// The elements of its last axis, and whether they are one.
@@ -105,7 +105,7 @@ impl Walk {
     fn there(&self, base: *mut u8, start: usize, n: usize) -> Option<*mut f32> {
         let (inner, outer) = self.axes.split_last()?;
         let at = start % inner.n;
-        if is_narrow(self.dtype) || inner.stride != 1 || inner.padded() || at + n > inner.n { return None; }
+        if is_narrow(self.dtype) || self.spread || inner.stride != 1 || inner.padded() || at + n > inner.n { return None; }
         let (mut rest, mut offset) = (start / inner.n, self.offset + at as isize);
         for a in outer.iter().rev() {
             if a.padded() { return None; }
@@ -124,7 +124,8 @@ impl Walk {
             if !self.spread { return self.copy_parts(base, start, n, dst); }
             self.copy_parts(base, start / 2, n / 2, dst);
             // From the last on, so that none is written over before it is read.
-            for i in (0..n / 2).rev() { *dst.cast::<f64>().add(i) = f64::from(*dst.add(i)); }
+            let wide = |x: f32| match self.dtype { DType::I32 => f64::from(x.to_bits() as i32), DType::U32 => f64::from(x.to_bits()), _ => f64::from(x) };
+            for i in (0..n / 2).rev() { *dst.cast::<f64>().add(i) = wide(*dst.add(i)); }
         }
     }
 

@@ -79,6 +79,6 @@ pub mod double {
     use std::arch::x86_64::*;
 
     operations!(f64, __m256d, 4, i64, _mm256_setzero_pd _mm256_set1_pd _mm256_loadu_pd _mm256_maskload_pd _mm256_storeu_pd _mm256_maskstore_pd _mm256_fmadd_pd _mm256_add_pd);
-    kernel!(f64, [target_feature(enable = "avx2,fma")] strips 1, rows 6: 1 2 3 4 5);
+    kernel!(f64, [target_feature(enable = "avx2,fma")] strips 2, rows 6: 1 2 3 4 5);
     blocks!(f64);
 }

@@ -78,6 +78,6 @@ pub mod double {
     use std::arch::x86_64::*;
 
     operations!(f64, __m512d, __mmask8, 8, _mm512_setzero_pd _mm512_set1_pd _mm512_loadu_pd _mm512_maskz_loadu_pd _mm512_storeu_pd _mm512_mask_storeu_pd _mm512_fmadd_pd _mm512_add_pd);
-    kernel!(f64, [target_feature(enable = "avx512f")] strips 1, rows 12: 1 2 3 4 5 6 7 8 9 10 11);
+    kernel!(f64, [target_feature(enable = "avx512f")] strips 2, rows 12: 1 2 3 4 5 6 7 8 9 10 11);
     blocks!(f64);
 }

@@ -77,12 +77,9 @@ pub fn tile_of(e: &Equation, avals: &[Aval], simd: Simd) -> Option<Function> {
     let dtypes: smallvec::SmallVec<[DType; 3]> = e.inputs.iter().map(|&v| avals[v as usize].dtype).collect();
     if !fits(out) || !dtypes.iter().all(|&d| fits(d)) { return None; }
     if out == DType::F64 || dtypes.contains(&DType::F64) {
-        if !dtypes.iter().chain([&out]).all(|d| matches!(d, DType::F64 | DType::Bool)) { return None; }
-        return match (e.row.name, *dtypes.first()?, out) {
-            ("cast", DType::Bool, DType::F64) => tile::copy(simd).double(),
-            ("cast", ..) => None,
-            (name, ..) => double_of(name, simd),
-        };
+        // What is loaded becomes float64.
+        if e.row.name == "cast" { return if out == DType::F64 { tile::copy(simd).double() } else { None }; }
+        return if dtypes.iter().chain([&out]).all(|d| matches!(d, DType::F64 | DType::Bool)) { double_of(e.row.name, simd) } else { None };
     }
     match (e.row.name, in_tile(*dtypes.first()?), in_tile(out)) {
         ("cast", DType::I32, DType::F32) => Some(tile_int::TO_FLOAT),
