@@ -112,7 +112,7 @@ fn half_floats_are_rounded_after_each_operation() -> Result<()> {
 fn large_loops() -> Result<()> {
     let cx = Cx::default();
     let mut rng = Rng(4);
-    for (m, n, dtype) in [DType::F32, DType::BF16].into_iter().flat_map(|d| [(1, 70_001, d), (257, 129, d), (1000, 33, d)]) {
+    for (m, n, dtype) in [DType::F32, DType::BF16, DType::F64].into_iter().flat_map(|d| [(1, 70_001, d), (257, 129, d), (1000, 33, d)]) {
         let xs = [cx.from_f64(dtype, &rng.normals(m * n), &[m, n]), cx.from_f64(dtype, &rng.normals(m * n), &[n, m]), cx.from_f64(dtype, &rng.normals(n), &[n]), cx.from_f64(DType::Bool, &vec![1.0; m], &[m])];
         let f = |t: &[Tensor]| -> Result<Vec<Tensor>> {
             let (row, flags) = (cx.broadcast(&t[2], &[m, n], &[1])?, cx.broadcast(&t[3], &[m, n], &[0])?);
@@ -134,10 +134,10 @@ fn large_loops() -> Result<()> {
 #[test]
 fn products_with_loops_behind() -> Result<()> {
     let mut rng = Rng(9);
-    for seed in 0..60 {
+    for (seed, dtype, error) in (0..60).flat_map(|s| [(s, DType::F32, 1e-4), (s, DType::F64, 1e-12)]) {
         let cx = Cx::default();
         let [m, k, n] = [rng.int(20, 140), rng.int(40, 90), rng.int(17, 100)].map(|n| n as usize);
-        let xs = [[m, k].as_slice(), &[k, n], &[n], &[m], &[m, n], &[n, m]].map(|s| cx.from_f64(DType::F32, &rng.normals(s.iter().product()), s));
+        let xs = [[m, k].as_slice(), &[k, n], &[n], &[m], &[m, n], &[n, m]].map(|s| cx.from_f64(dtype, &rng.normals(s.iter().product()), s));
         let choices: Vec<i64> = (0..8).map(|_| rng.int(0, 7)).collect();
         let f = |t: &[Tensor]| -> Result<Vec<Tensor>> {
             let product = cx.scale(&cx.dot(&t[0], &t[1], [&[], &[]], [&[1], &[0]])?, 1.0)?;
@@ -168,7 +168,33 @@ fn products_with_loops_behind() -> Result<()> {
         let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
         let outs = f(&ts)?;
         let program = Rc::new(cx.end_abstract(&outs)?);
-        for (i, (got, want)) in cx.call(&program, &xs)?.iter().zip(&want).enumerate() { near(&format!("seed {seed}, {m}×{k}×{n}, {choices:?}, result {i}"), &values(&cx, got)?, &values(&cx, want)?, 1e-4, 1e-4).unwrap(); }
+        for (i, (got, want)) in cx.call(&program, &xs)?.iter().zip(&want).enumerate() { near(&format!("seed {seed}, {m}×{k}×{n}, {choices:?}, result {i}"), &values(&cx, got)?, &values(&cx, want)?, error, error).unwrap(); }
+    }
+    Ok(())
+}
+
+/// Loops of float64 load other dtypes, in any layout; all have the same numbers as the casts by themselves.
+#[test]
+fn numbers_become_float64_where_they_are_loaded() -> Result<()> {
+    let mut rng = Rng(5);
+    for (dtype, (m, n)) in [DType::F32, DType::F16, DType::BF16, DType::I32, DType::U32, DType::Bool].into_iter().flat_map(|d| [(d, (3, 5)), (d, (40, 33)), (d, (1, 700))]) {
+        let cx = Cx::default();
+        let numbers = |rng: &mut Rng, n: usize| -> Vec<f64> { (0..n).map(|_| if dtype.is_float() { rng.uniform(-9.0, 9.0) } else { rng.int(0, 2) as f64 * if dtype == DType::Bool { 1.0 } else { 70_001.0 } }).collect() };
+        let xs = [cx.from_f64(dtype, &numbers(&mut rng, m * n), &[m, n]), cx.from_f64(dtype, &numbers(&mut rng, n * m), &[n, m]), cx.from_f64(dtype, &numbers(&mut rng, n), &[n]), cx.from_f64(dtype, &numbers(&mut rng, 1), &[]), cx.from_f64(DType::F64, &rng.normals(m * n), &[m, n])];
+        let f = |t: &[Tensor]| -> Result<Vec<Tensor>> {
+            let wide = |x: &Tensor| cx.cast(x, DType::F64);
+            let y = cx.mul(&wide(&t[0])?, &t[4])?;
+            let y = cx.add(&y, &wide(&cx.transpose(&t[1], &[1, 0])?)?)?;
+            let y = cx.add(&y, &wide(&cx.broadcast(&t[2], &[m, n], &[1])?)?)?;
+            let y = cx.sub(&y, &wide(&cx.broadcast(&t[3], &[m, n], &[])?)?)?;
+            let less = cx.one(row("less").unwrap(), [] as [Value; 0], &[&y, &t[4]])?;
+            Ok(vec![cx.select(&less, &y, &t[4])?, less])
+        };
+        let want = f(&xs)?;
+        let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
+        let outs = f(&ts)?;
+        let program = Rc::new(cx.end_abstract(&outs)?);
+        for (got, want) in cx.call(&program, &xs)?.iter().zip(&want) { near(&format!("{dtype:?} {m} {n}: {program}"), &values(&cx, got)?, &values(&cx, want)?, 1e-14, 1e-14).unwrap(); }
     }
     Ok(())
 }
