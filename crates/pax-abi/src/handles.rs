@@ -125,6 +125,8 @@ impl Handles {
 
     /// Bytes of handles freed since the last call that the collector need not count any more.
     pub fn relieved(&mut self) -> i64 { std::mem::take(&mut self.relieved) }
+    /// The same, which stay to be given.
+    pub fn owed(&self) -> i64 { self.relieved }
 
     pub fn enter(&mut self) { self.levels.push(Vec::new()); }
 

@@ -83,13 +83,13 @@ fn track(env: sys::napi_env, cell: &RefCell<Instance>, made: &Made, targets: &[s
     Ok(sum)
 }
 
-/// Tells the collector of `bytes` more, or fewer, and asks for a collection of young objects when enough was made: what a step gives
-/// back, as a donated model, leaves nothing to collect.
-fn account(env: sys::napi_env, cell: &RefCell<Instance>, bytes: i64) {
-    tell(env, bytes);
+/// Tells the collector of `made` bytes more, less those that it `swept` and that the verb itself gave `back`, and asks for a collection of
+/// young objects when enough was made: what is given back, as a donated model, leaves nothing to collect.
+fn account(env: sys::napi_env, cell: &RefCell<Instance>, made: i64, swept: i64, back: i64) {
+    tell(env, made - swept - back);
     let Ok(mut i) = cell.try_borrow_mut() else { return };
     if i.collect.is_null() { return; }
-    i.young = (i.young + bytes).max(0);
+    i.young = (i.young + made - back).max(0);
     if i.young < YOUNG { return; }
     i.young = 0;
     let reference = i.collect;
@@ -122,22 +122,23 @@ fn call(env: sys::napi_env, info: sys::napi_callback_info, verb: Verb) -> sys::n
     let answer = catch_unwind(AssertUnwindSafe(|| -> Result<Answer> {
         let args = Args::of(env, info);
         let cell = instance(env)?;
-        let (answer, relieved) = {
+        let (answer, swept, back) = {
             let mut i = cell.try_borrow_mut().map_err(|_| Error::internal("the engine was entered twice"))?;
             i.session.sweep();
+            let swept = i.session.handles.owed();
             // SAFETY: `init` gave a Float64Array's memory of this length and holds a reference to it.
             let scratch: &mut [f64] = if i.scratch.is_null() { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(i.scratch, i.length) } };
             let answer = verb(env, &args, &mut i.session, scratch)?;
-            (answer, i.session.handles.relieved())
+            (answer, swept, i.session.handles.relieved() - swept)
         };
         // Tracking may run the collector, and with it finalizers: the session is not borrowed here.
         let Answer::Made(made) = &answer else {
-            account(env, cell, -relieved);
+            account(env, cell, 0, swept, back);
             return Ok(answer);
         };
         let kept = track(env, cell, made, &args.objects(env, made.len()));
         let told = *kept.as_ref().unwrap_or(&0);
-        account(env, cell, told - relieved);
+        account(env, cell, told, swept, back);
         kept.map(|_| Answer::Number(made.len() as f64))
     }));
     let answer = answer.unwrap_or_else(|p| {
