@@ -49,7 +49,7 @@ class CharRnn extends pax.Module {
   /** Logits [time, batch, vocabulary] of tokens [batch, time]. */
   forward(tokens) {
     const inputs = np.take(this.embed, tokens.T, 0).matmul(this.wx).add(this.bl);
-    const zeros = np.zeros([tokens.shape[0], this.wh.shape[0]]);
+    const zeros = np.zeros([tokens.shape[0], this.wh.shape[0]], { dtype: this.wh.dtype });
     const cell = ({ h, c }, x) => {
       const [i, f, g, o] = np.split(x.add(h.matmul(this.wh)), 4, -1);
       c = nn.sigmoid(f).mul(c).add(nn.sigmoid(i).mul(g.tanh()));
