@@ -43,44 +43,49 @@ impl Axis {
 /// Bools and half floats are narrow: they have four bytes in a tile and fewer in memory.
 pub fn is_narrow(dtype: DType) -> bool { dtype == DType::Bool || dtype.is_half() }
 
-/// A source in any layout: cells or narrow elements, with one value around it where it is padded. `spread`: its elements become float64.
+/// A source in any layout, with one value around it where it is padded. Its axes count elements, of which each has `cells` in the loop:
+/// other dtypes become float64 where these are two. Places in the loop are in cells.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Walk { pub slot: Slot, pub offset: isize, axes: SmallVec<[Axis; 4]>, pub dtype: DType, fill: u32, spread: bool }
+pub struct Walk { pub slot: Slot, pub offset: isize, axes: SmallVec<[Axis; 4]>, pub dtype: DType, fill: u32, cells: usize }
 
 impl Walk {
-    /// Axes and offset in elements; `cells` of each. Around float64 is 0.
+    /// Around float64 is 0.
     pub fn new(slot: Slot, offset: isize, axes: impl Iterator<Item = Axis>, dtype: DType, fill: u32, cells: usize) -> Walk {
         let mut merged: SmallVec<[Axis; 4]> = SmallVec::new();
-        let parts = if dtype == DType::F64 { 2 } else { 1 };
-        let pair = (parts == 2).then(|| Axis::whole(2, 1));
-        for a in axes.map(|a| Axis { stride: parts * a.stride, ..a }).chain(pair).filter(|a| a.n != 1 || a.padded()) {
+        for a in axes.filter(|a| a.n != 1 || a.padded()) {
             match merged.last_mut() {
                 Some(m) if !m.padded() && !a.padded() && m.stride == a.stride * a.n as isize => *m = Axis::whole(m.n * a.n, a.stride),
                 _ => merged.push(a),
             }
         }
-        Walk { slot, offset: parts * offset, axes: merged, dtype, fill, spread: cells == 2 && dtype != DType::F64 }
+        Walk { slot, offset, axes: merged, dtype, fill, cells }
     }
 
-    /// True if its elements lie together, or are one, within rows of so many.
+    /// True if its elements lie in memory as they are in a tile.
+    fn is_plain(&self) -> bool { !is_narrow(self.dtype) && self.cells == self.scale() }
+    /// Cells of an element in memory, of one that is not narrow.
+    fn scale(&self) -> usize { if self.dtype == DType::F64 { 2 } else { 1 } }
+
+    /// True if its elements lie together, or are one, within rows of so many cells.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn is_of_rows(&self, row: usize) -> bool {
         let Some((inner, outer)) = self.axes.split_last() else { return false };
-        !is_narrow(self.dtype) && !self.spread && matches!(inner.stride, 0 | 1) && row > 0 && inner.n.is_multiple_of(row) && !inner.padded() && outer.iter().all(|a| !a.padded())
+        self.is_plain() && matches!(inner.stride, 0 | 1) && row > 0 && (inner.n * self.cells).is_multiple_of(row) && !inner.padded() && outer.iter().all(|a| !a.padded())
     }
 
-    /// The elements of its last axis, and whether they are one.
+    /// The cells of its last axis, and whether its elements are one.
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn inner(&self) -> (usize, bool) { self.axes.last().map_or((0, false), |a| (a.n, a.stride == 0)) }
+    pub(super) fn inner(&self) -> (usize, bool) { self.axes.last().map_or((0, false), |a| (a.n * self.cells, a.stride == 0)) }
 
     /// True if it is the same in each of its last axis.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn is_same(&self) -> bool { self.axes.iter().rev().skip(1).all(|a| a.stride == 0) }
 
-    /// Of rows of `row` elements: where the element at `start` lies, the elements to the next row, and for how many rows that holds.
+    /// Of rows of `row` cells: where the one at `start` lies, the cells to the next row, and for how many rows that holds.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn row_at(&self, base: *mut u8, start: usize, row: usize) -> (*mut f32, isize, usize) {
         let Some((inner, outer)) = self.axes.split_last() else { return (base.cast(), 0, 1) };
+        let (start, row, cells) = (start / self.cells, row / self.cells, self.cells as isize);
         let (at, mut rest) = (start % inner.n, start / inner.n);
         let mut offset = self.offset + at as isize * inner.stride;
         let (mut step, mut rows) = (row as isize * inner.stride, (inner.n - at).div_ceil(row));
@@ -90,29 +95,30 @@ impl Walk {
             offset += i as isize * a.stride;
             if k == 0 && inner.n == row { (step, rows) = (a.stride, a.n - i); }
         }
-        (base.cast::<f32>().wrapping_offset(offset), step, rows)
+        (base.cast::<f32>().wrapping_offset(offset * cells), step * cells, rows)
     }
 
     /// True if every tile from `start` on is the same.
     fn repeats(&self, start: usize) -> bool {
-        if self.spread { return false; }
         let Some((inner, outer)) = self.axes.split_last() else { return false };
-        !inner.padded() && TILE.is_multiple_of(inner.n) && start.is_multiple_of(inner.n) && outer.iter().all(|a| a.stride == 0 && !a.padded())
+        let n = inner.n * self.cells;
+        !inner.padded() && TILE.is_multiple_of(n) && start.is_multiple_of(n) && outer.iter().all(|a| a.stride == 0 && !a.padded())
     }
 
-    /// Where `n` elements from the linear index `start` on lie, if they lie together.
+    /// Where `n` cells from the linear index `start` on lie, if they lie together.
     #[inline]
     fn there(&self, base: *mut u8, start: usize, n: usize) -> Option<*mut f32> {
         let (inner, outer) = self.axes.split_last()?;
+        let (start, n) = (start / self.cells, n / self.cells);
         let at = start % inner.n;
-        if is_narrow(self.dtype) || self.spread || inner.stride != 1 || inner.padded() || at + n > inner.n { return None; }
+        if !self.is_plain() || inner.stride != 1 || inner.padded() || at + n > inner.n { return None; }
         let (mut rest, mut offset) = (start / inner.n, self.offset + at as isize);
         for a in outer.iter().rev() {
             if a.padded() { return None; }
             offset += (rest % a.n) as isize * a.stride;
             rest /= a.n;
         }
-        Some(base.cast::<f32>().wrapping_offset(offset))
+        Some(base.cast::<f32>().wrapping_offset(offset * self.cells as isize))
     }
 
     /// Copies `n` cells from the linear index `start` on.
@@ -121,29 +127,32 @@ impl Walk {
     pub unsafe fn copy(&self, base: *const u8, start: usize, n: usize, dst: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
-            if !self.spread { return self.copy_parts(base, start, n, dst); }
-            self.copy_parts(base, start / 2, n / 2, dst);
+            self.elements(base, start / self.cells, n / self.cells, dst);
+            if self.cells == self.scale() { return; }
             // From the last on, so that none is written over before it is read.
             let wide = |x: f32| match self.dtype { DType::I32 => f64::from(x.to_bits() as i32), DType::U32 => f64::from(x.to_bits()), _ => f64::from(x) };
             for i in (0..n / 2).rev() { *dst.cast::<f64>().add(i) = wide(*dst.add(i)); }
         }
     }
 
+    /// Copies `n` elements, one behind the other.
     /// # Safety
     /// As `copy`.
-    unsafe fn copy_parts(&self, base: *const u8, start: usize, n: usize, dst: *mut f32) {
+    unsafe fn elements(&self, base: *const u8, start: usize, n: usize, dst: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
             let Some((inner, outer)) = self.axes.split_last() else { return self.run(base, self.offset, 0, n, dst) };
             let (mut row, mut at, mut done) = (Row::new(outer, start / inner.n), start % inner.n, 0);
             while done < n {
                 let len = (inner.n - at).min(n - done);
-                let (offset, dst) = (self.offset.wrapping_add(row.offset), dst.add(done));
+                let cells = self.scale();
+                let (offset, dst) = (self.offset.wrapping_add(row.offset), dst.add(done * cells));
                 if inner.padded() || row.outside > 0 {
                     let (low, high) = if row.outside > 0 { (at, at) } else { (inner.low.clamp(at, at + len), (inner.low + inner.size).clamp(at, at + len)) };
-                    std::slice::from_raw_parts_mut(dst, low - at).fill(f32::from_bits(self.fill));
-                    if low < high { self.run(base, offset + (low - inner.low) as isize * inner.stride, inner.stride, high - low, dst.add(low - at)); }
-                    std::slice::from_raw_parts_mut(dst.add(high - at), at + len - high).fill(f32::from_bits(self.fill));
+                    let fill = |from: usize, to: usize| std::slice::from_raw_parts_mut(dst.add((from - at) * cells), (to - from) * cells).fill(f32::from_bits(self.fill));
+                    fill(at, low);
+                    if low < high { self.run(base, offset + (low - inner.low) as isize * inner.stride, inner.stride, high - low, dst.add((low - at) * cells)); }
+                    fill(high, at + len);
                 } else { self.run(base, offset + at as isize * inner.stride, inner.stride, len, dst); }
                 row.step(outer);
                 (at, done) = (0, done + len);
@@ -151,18 +160,18 @@ impl Walk {
         }
     }
 
-    /// Copies `rows` pieces of `n` elements, whose linear indices begin `step` apart, one behind the other.
+    /// Copies `rows` pieces of `n` cells, whose linear indices begin `step` apart, one behind the other.
     /// # Safety
     /// As `copy`.
     pub(super) unsafe fn pieces(&self, base: *const u8, start: usize, step: usize, (rows, n): (usize, usize), dst: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
-            if let Some((inner, outer)) = self.axes.split_last().filter(|(inner, _)| inner.n == step && !inner.padded() && !self.spread) {
-                let (mut row, at) = (Row::new(outer, start / step), (start % step) as isize * inner.stride);
+            if let Some((inner, outer)) = self.axes.split_last().filter(|(inner, _)| inner.n * self.cells == step && !inner.padded() && self.cells == self.scale()) {
+                let (mut row, at) = (Row::new(outer, start / step), (start % step / self.cells) as isize * inner.stride);
                 // Columns of a product's block do not reach into the next row.
                 if row.outside == 0 && outer.iter().all(|a| !a.padded()) {
                     for i in 0..rows {
-                        self.run(base, self.offset + row.offset + at, inner.stride, n, dst.add(i * n));
+                        self.run(base, self.offset + row.offset + at, inner.stride, n / self.cells, dst.add(i * n));
                         row.step(outer);
                     }
                     return;
@@ -179,11 +188,12 @@ impl Walk {
         // SAFETY: the caller's.
         unsafe {
             match self.dtype {
-                DType::Bool => return widen::<u8>(base, offset, stride, n, dst, f32::from),
+                DType::Bool => return widen(base, offset, stride, n, dst, |x: u8| f32::from(x)),
                 // Many at once: one by one they take four times as long.
                 DType::F16 if stride == 1 => return std::slice::from_raw_parts(base.cast::<f16>().wrapping_offset(offset), n).convert_to_f32_slice(std::slice::from_raw_parts_mut(dst, n)),
                 DType::F16 => return widen(base, offset, stride, n, dst, f16::to_f32),
                 DType::BF16 => return widen(base, offset, stride, n, dst, bf16::to_f32),
+                DType::F64 => return widen(base, offset, stride, n, dst.cast(), |x: f64| x),
                 _ => {}
             }
             let src = base.cast::<f32>().wrapping_offset(offset);
@@ -199,7 +209,7 @@ impl Walk {
 /// # Safety
 /// `n` elements lie there, `stride` apart, and `dst` has room for them.
 #[inline(always)]
-unsafe fn widen<T: Copy>(base: *const u8, offset: isize, stride: isize, n: usize, dst: *mut f32, f: impl Fn(T) -> f32) {
+unsafe fn widen<T: Copy, U>(base: *const u8, offset: isize, stride: isize, n: usize, dst: *mut U, f: impl Fn(T) -> U) {
     // SAFETY: the caller's.
     unsafe {
         let src = base.cast::<T>().wrapping_offset(offset);
