@@ -1,6 +1,7 @@
-//! Slices at places that integers name, inside plans: four-byte elements, int32 indices.
+//! Slices at places that integers name, inside plans: elements of one cell of four bytes or of two, int32 indices.
 use super::loops::Walk;
 use super::{part, Bases, Slot};
+use crate::fold::{Accumulate, Fold};
 
 /// `[batch, outer, n, inner]` of the tensor that is indexed, and how many places each batch item names.
 #[derive(Clone, Copy)]
@@ -13,7 +14,7 @@ pub fn place(i: i64, n: usize, clamp: bool) -> usize {
     if (0..n as i64).contains(&i) { i as usize } else if clamp && n > 0 { if i < 0 { 0 } else { n - 1 } } else { n }
 }
 
-/// Operands lie in row-major order; `clamp` moves what is outside to the edge, else it reads 0 and writes nothing.
+/// Operands lie in row-major order, offsets and `inner` are in cells; `clamp` moves what is outside to the edge, else it reads 0.
 pub struct Gather { pub x: (Slot, isize), pub indices: (Slot, isize), pub out: Slot, pub lay: Lay, pub clamp: bool }
 
 impl Gather {
@@ -35,38 +36,44 @@ impl Gather {
     }
 }
 
-/// Updates added to a copy of `x`, in the order of the indices. Units divide slices, or the columns of the only one.
-pub struct Scatter { pub x: Option<(Slot, isize)>, pub fill: f32, pub indices: (Slot, isize), pub updates: (Slot, isize), pub out: Slot, pub lay: Lay, pub clamp: bool }
+/// Updates added to a copy of `x`, in the order of the indices; `clamp` as above, else nothing is written outside. Units divide slices, or the
+/// columns of the only one. `double`: elements are float64.
+pub struct Scatter { pub double: bool, pub x: Option<(Slot, isize)>, pub fill: f64, pub indices: (Slot, isize), pub updates: (Slot, isize), pub out: Slot, pub lay: Lay, pub clamp: bool }
 
 impl Scatter {
     /// # Safety
     /// As `Kernel::run`.
     pub unsafe fn run(&self, bases: Bases, from: usize, to: usize, of: usize) {
+        // SAFETY: the caller's.
+        unsafe { if self.double { self.run_of::<f64>(bases, from, to, of) } else { self.run_of::<f32>(bases, from, to, of) } }
+    }
+
+    unsafe fn run_of<T: Accumulate>(&self, bases: Bases, from: usize, to: usize, of: usize) {
         let Lay { batch, outer, n, inner, places } = self.lay;
         let whole = batch * outer > 1;
         let ((first, last), (low, high)) = if whole { ((part(batch * outer, from, of), part(batch * outer, to, of)), (0, inner)) } else { ((0, batch * outer), (part(inner, from, of), part(inner, to, of))) };
-        let (at, out) = (bases.at::<i32>(self.indices.0).wrapping_offset(self.indices.1), bases.at::<f32>(self.out));
-        let updates = bases.at::<f32>(self.updates.0).wrapping_offset(self.updates.1);
+        let (at, out) = (bases.at::<i32>(self.indices.0).wrapping_offset(self.indices.1), bases.at::<T>(self.out));
+        let updates = bases.at::<T>(self.updates.0).wrapping_offset(self.updates.1);
         for bo in first..last {
             // SAFETY: operands lie as their shapes say; the columns of these slices are this call's.
             unsafe {
                 for r in bo * n..(bo + 1) * n {
                     let row = std::slice::from_raw_parts_mut(out.wrapping_add(r * inner + low), high - low);
-                    match self.x { Some((slot, o)) => row.copy_from_slice(std::slice::from_raw_parts(bases.at::<f32>(slot).wrapping_offset(o).wrapping_add(r * inner + low), high - low)), None => row.fill(self.fill) }
+                    match self.x { Some((slot, o)) => row.copy_from_slice(std::slice::from_raw_parts(bases.at::<T>(slot).wrapping_offset(o).wrapping_add(r * inner + low), high - low)), None => row.fill(T::from_f64(self.fill)) }
                 }
                 for k in 0..places {
                     let place = place(i64::from(*at.wrapping_add(bo / outer * places + k)), n, self.clamp);
                     if place >= n { continue; }
                     let row = std::slice::from_raw_parts_mut(out.wrapping_add((bo * n + place) * inner + low), high - low);
                     let u = std::slice::from_raw_parts(updates.wrapping_add((bo * places + k) * inner + low), high - low);
-                    for (o, v) in row.iter_mut().zip(u) { *o += v; }
+                    for (o, &v) in row.iter_mut().zip(u) { *o = T::join(Fold::Sum, *o, v); }
                 }
             }
         }
     }
 }
 
-/// Parts behind one another in each row: four-byte elements, with how many of a row each part has.
+/// Parts behind one another in each row, with how many cells of a row each part has.
 pub struct Concat { pub parts: Vec<(Walk, usize)>, pub rows: usize, pub out: Slot }
 
 impl Concat {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::fuse::Group;
+use super::tiles::cells;
 use super::{Body, Builder, Kind, Side, Value, INTEGERS, PACKS};
 use crate::array::merge;
 use crate::exec::cpu::panel::{Micro, Micros};
@@ -12,7 +13,7 @@ use crate::ops::index::gather::{lay, Place as At, CLAMP};
 use crate::exec::cpu::conv::direct::Direct;
 use crate::plan::kernels::conv::{Conv, ConvPack, Which};
 use crate::plan::kernels::dot::{Dot, Operand, Pack, PackLeft, Packed};
-use crate::plan::kernels::index::{Concat, Gather, Scatter};
+use crate::plan::kernels::index::{Concat, Gather, Lay, Scatter};
 use crate::plan::kernels::loops::{Axis, Walk};
 use crate::plan::kernels::random::Bits;
 use crate::plan::kernels::reduce::Reduce;
@@ -88,8 +89,8 @@ impl Builder<'_> {
             "conv_kernel_grad" if float(self, e.inputs[0]) => self.conv(e, Which::Kernel),
             "gather" => self.gather(e),
             "random_bits" if self.aval(e.inputs[0]).ndim() == 1 && e.params.choice("width")? == "32" => self.random_bits(e),
-            "concatenate" if matches!(self.aval(e.outputs[0]).dtype, DType::F32 | DType::I32) => self.concatenate(e),
-            "scatter" if float(self, e.inputs[0]) && e.params.choice("mode")? == "add" => self.scatter(e),
+            "concatenate" if matches!(self.aval(e.outputs[0]).dtype, DType::F32 | DType::I32 | DType::F64) => self.concatenate(e),
+            "scatter" if wide(self, e.inputs[0]) && e.params.choice("mode")? == "add" => self.scatter(e),
             _ => Ok(false),
         }
     }
@@ -256,16 +257,17 @@ impl Builder<'_> {
     fn gather(&mut self, e: &Equation) -> Result<bool> {
         let at = At::of(&e.params)?;
         let (dtype, shape, indices) = (self.aval(e.inputs[0]).dtype, self.aval(e.inputs[0]).shape.clone(), self.aval(e.inputs[1]).clone());
-        if !matches!(dtype, DType::F32 | DType::I32) || indices.dtype != DType::I32 { return Ok(false); }
+        if !matches!(dtype, DType::F32 | DType::I32 | DType::F64) || indices.dtype != DType::I32 { return Ok(false); }
         let (Some(x), Some(i)) = (self.flat(e.inputs[0])?, self.flat(e.inputs[1])?) else { return Ok(false) };
         let lay = lay(&shape, &indices.shape, at);
+        let cells = cells(dtype);
         let reads = if at.batch > 0 { [self.units_of(&x, shape.len() - at.batch), self.units_of(&i, indices.shape.len() - at.batch)] }
             else { [(x.slot, 1), (i.slot, if lay.outer == 1 { self.units_of(&i, 0).1 } else { 1 })] };
         let rows = lay.batch * lay.outer * lay.places;
         let limit = if at.batch > 0 { lay.batch } else { rows };
         let work = (rows * (4 + lay.inner)) as f64 * 0.3;
         let phase = if dtype == DType::I32 && work > super::TINY / 8.0 && self.early(x.slot) && self.early(i.slot) { INTEGERS } else { self.choose(&reads, limit, work) };
-        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Gather(Gather { x: (x.slot, x.offset), indices: (i.slot, i.offset), out, lay, clamp: at.outside == CLAMP })));
+        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Gather(Gather { x: (x.slot, x.offset * cells as isize), indices: (i.slot, i.offset), out, lay: Lay { inner: lay.inner * cells, ..lay }, clamp: at.outside == CLAMP })));
         Ok(true)
     }
 
@@ -284,7 +286,9 @@ impl Builder<'_> {
         let reads: SmallVec<[(Slot, usize); 4]> = parts.iter().map(|v| self.units_of(v, v.shape.len() - axis)).collect();
         let shape = &self.aval(e.outputs[0]).shape;
         let (rows, size) = (shape[..axis].iter().product::<usize>(), shape.iter().product::<usize>());
-        let walks = parts.iter().map(|v| (Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &s)| Axis::whole(n, s)), DType::F32, 0, 1), v.shape[axis..].iter().product())).collect();
+        // Bits are only moved.
+        let (dtype, cells) = if self.aval(e.outputs[0]).dtype == DType::F64 { (DType::F64, 2) } else { (DType::F32, 1) };
+        let walks = parts.iter().map(|v| (Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &s)| Axis::whole(n, s)), dtype, 0, cells), v.shape[axis..].iter().product::<usize>() * cells)).collect();
         let phase = self.choose(&reads, rows, size as f64 * 0.1);
         self.add(e, phase, &reads, |out| Body::kernel(Kernel::Concat(Concat { parts: walks, rows, out })));
         Ok(true)
@@ -294,7 +298,8 @@ impl Builder<'_> {
         let at = At::of(&e.params)?;
         let (shape, indices) = (self.aval(e.inputs[0]).shape.clone(), self.aval(e.inputs[1]).clone());
         if indices.dtype != DType::I32 { return Ok(false); }
-        let (x, fill) = match self.place(e.inputs[0]) { Place::Constant { value, .. } => (None, value as f32), Place::View(_) => { let Some(x) = self.flat(e.inputs[0])? else { return Ok(false) }; (Some(x), 0.0) } };
+        let double = self.aval(e.inputs[0]).dtype == DType::F64;
+        let (x, fill) = match self.place(e.inputs[0]) { Place::Constant { value, .. } => (None, value), Place::View(_) => { let Some(x) = self.flat(e.inputs[0])? else { return Ok(false) }; (Some(x), 0.0) } };
         let (Some(i), Some(u)) = (self.flat(e.inputs[1])?, self.flat(e.inputs[2])?) else { return Ok(false) };
         let lay = lay(&shape, &indices.shape, at);
         let slices = lay.batch * lay.outer;
@@ -305,7 +310,7 @@ impl Builder<'_> {
         // With one slice, units divide its columns, which are long pieces of rows: short ones are a page apart, each in few lines of the
         // cache. Nothing may go on with a part of it.
         let phase = if slices > 1 { self.choose(&reads, if at.batch > 0 { lay.batch } else { slices }, work) } else { self.phase(Kind::Alone, (lay.inner / COLUMNS).max(2), work) };
-        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Scatter(Scatter { x: x.map(|x| (x.slot, x.offset)), fill, indices: (i.slot, i.offset), updates: (u.slot, u.offset), out, lay, clamp: at.outside == CLAMP })));
+        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Scatter(Scatter { double, x: x.map(|x| (x.slot, x.offset)), fill, indices: (i.slot, i.offset), updates: (u.slot, u.offset), out, lay, clamp: at.outside == CLAMP })));
         Ok(true)
     }
 }
