@@ -1,22 +1,27 @@
 //! Loops with machine code of their own: it reads and writes most operands where they lie, row by row.
-use super::loops::{own, From, How, Id, Instr, Load, Loop, Store, Table, ENTRIES, TILE};
+use super::loops::{is_narrow, own, From, How, Id, Instr, Load, Loop, Store, Table, ENTRIES, TILE};
 use super::Bases;
 use crate::code::trace::{trace, Op, Sym};
 use crate::code::{Code, Output};
 use crate::tile::Simd;
+use crate::DType;
 
 /// Rows of fewer cells are gathered in tiles.
 const ROW: usize = 16;
 const FLOAT: isize = size_of::<f32>() as isize;
 
-/// `row`: cells of the rows that a range goes through; 0 where it goes through tiles.
-pub struct Coded { code: Code, pub row: usize }
+/// `row`: cells of the rows that a range goes through; 0 where it goes through tiles. `narrow`: it reads and writes narrow elements where
+/// they lie, too.
+pub struct Coded { code: Code, pub row: usize, narrow: bool }
 
 impl Coded {
     /// What the functions do one after the other, as one function, of float64 if it is `double`. `columns` of cells: those of the product before the loop.
     pub fn new(simd: Simd, double: bool, columns: Option<usize>, loads: &[Load], instrs: &[Instr], stores: &[Store]) -> Option<Coded> {
         debug_assert!(stores.iter().all(|s| loads.iter().all(|l| l.id != s.id)), "an entry of the table is an operand or a result");
-        let row = columns.unwrap_or_else(|| row_of(loads));
+        // There are instructions for some of a vector's narrow elements.
+        let narrow = simd == Simd::Avx512 && !double;
+        let row = columns.unwrap_or_else(|| row_of(loads, narrow));
+        let narrow = narrow && row > 0;
         let (ops, outputs) = trace(|| {
             let mut at = [None; ENTRIES];
             for l in loads {
@@ -24,7 +29,8 @@ impl Coded {
                     From::Constant(bits) if double => Op::Wide(*bits),
                     From::Constant(bits) => Op::Constant(*bits as u32),
                     From::Splat(..) | From::Reciprocal(..) => Op::Splat(l.id),
-                    From::Walk(w) if w.is_of_rows(row) && w.inner().1 => Op::Repeat(l.id),
+                    From::Walk(w) if w.is_of_rows(row, narrow) && w.inner().1 => Op::Repeat(l.id),
+                    From::Walk(w) if w.is_of_rows(row, narrow) && is_narrow(w.dtype) => Op::Narrow(l.id, w.dtype),
                     From::Direct(..) | From::Walk(_) | From::Tile => Op::Load(l.id),
                 }));
             }
@@ -33,9 +39,13 @@ impl Coded {
                 let args = i.src.map(|s| at[s as usize].unwrap_or(Sym(0)));
                 at[i.dst as usize] = Some((i.f.trace?)(args));
             }
-            stores.iter().map(|s| Some(Output { value: at[s.id as usize]?.0, id: s.id, last: s.how == How::Late })).collect::<Option<Vec<_>>>()
+            stores.iter().map(|s| {
+                let as_narrow = if let How::Narrow(dtype) = s.how { Some(dtype).filter(|_| narrow) } else { None };
+                // What is narrow may lie over an operand, too.
+                Some(Output { value: at[s.id as usize]?.0, id: s.id, last: s.how == How::Late || as_narrow.is_some(), narrow: as_narrow })
+            }).collect::<Option<Vec<_>>>()
         });
-        Some(Coded { code: Code::new(simd, double, &ops, &outputs?)?, row })
+        Some(Coded { code: Code::new(simd, double, &ops, &outputs?)?, row, narrow })
     }
 
     /// # Safety
@@ -50,11 +60,12 @@ impl Coded {
     #[allow(clippy::too_many_arguments)]
     fn places(&self, l: &Loop, bases: Bases, (first, line, width): (usize, usize, usize), room: *mut f32, at: &mut Table, steps: &mut [isize; ENTRIES]) -> usize {
         let mut rows = usize::MAX;
-        let mut place = |id: Id, (p, step): (*mut f32, isize)| (at[id as usize], steps[id as usize]) = (p, step * FLOAT);
+        let mut place = |id: Id, (p, step): (*mut u8, isize)| (at[id as usize], steps[id as usize]) = (p.cast(), step);
+        let cells = |p: *mut f32, step: usize| (p.cast(), step as isize * FLOAT);
         for load in &l.loads {
             match &load.from {
-                From::Direct(slot, offset) => place(load.id, (bases.at::<f32>(*slot).wrapping_offset(*offset).wrapping_add(first), line as isize)),
-                From::Walk(w) if w.is_of_rows(self.row) => {
+                From::Direct(slot, offset) => place(load.id, cells(bases.at::<f32>(*slot).wrapping_offset(*offset).wrapping_add(first), line)),
+                From::Walk(w) if w.is_of_rows(self.row, self.narrow) => {
                     let (p, step, same) = w.row_at(bases.at(w.slot), first, self.row);
                     rows = rows.min(same);
                     place(load.id, (p, step));
@@ -62,9 +73,18 @@ impl Coded {
                 From::Walk(_) | From::Constant(_) | From::Splat(..) | From::Reciprocal(..) | From::Tile => {}
             }
         }
-        for s in &l.stores { place(s.id, if l.is_there(s) { (bases.at::<f32>(s.slot).wrapping_add(first), line as isize) } else { (own(room, s.id), width as isize) }); }
+        for s in &l.stores {
+            place(s.id, match s.how {
+                How::Narrow(dtype) if self.narrow => (bases.at::<u8>(s.slot).wrapping_add(first * dtype.size()), (line * dtype.size()) as isize),
+                _ if l.is_there(s) => cells(bases.at::<f32>(s.slot).wrapping_add(first), line),
+                _ => cells(own(room, s.id), width),
+            });
+        }
         rows
     }
+
+    /// The narrow result that a store makes in a tile, to be copied.
+    fn copied(&self, s: &Store) -> Option<DType> { if let How::Narrow(dtype) = s.how { Some(dtype).filter(|_| !self.narrow) } else { None } }
 
     /// What `Loop::range` does, through rows.
     /// # Safety
@@ -72,7 +92,7 @@ impl Coded {
     pub unsafe fn range(&self, l: &Loop, bases: Bases, (from, to): (usize, usize), room: *mut f32, at: &mut Table) {
         let mut steps = [0isize; ENTRIES];
         // What is narrow is made in tiles.
-        let most = if l.stores.iter().all(|s| l.is_there(s)) { usize::MAX } else { TILE };
+        let most = if l.stores.iter().all(|s| self.copied(s).is_none()) { usize::MAX } else { TILE };
         let mut start = from;
         while start < to {
             let n = (self.row - start % self.row).min(to - start).min(most);
@@ -81,7 +101,7 @@ impl Coded {
             // SAFETY: operands lie as their views say, and a tile has room for what is put into it.
             unsafe {
                 self.code.run(at, n, rows, &steps);
-                for s in &l.stores { if let How::Narrow(dtype) = s.how { l.narrow(dtype, own(room, s.id), bases.at(s.slot), start, n * rows); } }
+                for s in &l.stores { if let Some(dtype) = self.copied(s) { l.narrow(dtype, own(room, s.id), bases.at(s.slot), start, n * rows); } }
             }
             start += n * rows;
         }
@@ -94,8 +114,8 @@ impl Coded {
     pub unsafe fn block(&self, l: &Loop, bases: Bases, (from, to): (usize, usize), (column, width): (usize, usize), (tile, stride): (*const f32, usize), room: *mut f32, at: &mut Table) {
         let columns = self.row;
         let mut steps = [0isize; ENTRIES];
-        let gathered = || l.loads.iter().filter_map(|l| match &l.from { From::Walk(w) if !w.is_of_rows(columns) => Some((l.id, w)), _ => None });
-        let tiles = gathered().next().is_some() || l.stores.iter().any(|s| !l.is_there(s));
+        let gathered = || l.loads.iter().filter_map(|l| match &l.from { From::Walk(w) if !w.is_of_rows(columns, self.narrow) => Some((l.id, w)), _ => None });
+        let tiles = gathered().next().is_some() || l.stores.iter().any(|s| self.copied(s).is_some());
         let step = if tiles { (TILE / width).max(1) } else { to - from };
         // SAFETY: as `block`.
         unsafe {
@@ -112,7 +132,7 @@ impl Coded {
                 }
                 self.code.run(at, width, rows, &steps);
                 for s in &l.stores {
-                    let How::Narrow(dtype) = s.how else { continue };
+                    let Some(dtype) = self.copied(s) else { continue };
                     for i in 0..rows { l.narrow(dtype, own(room, s.id).add(i * width), bases.at(s.slot), first + i * columns, width); }
                 }
                 row += rows;
@@ -122,11 +142,11 @@ impl Coded {
 }
 
 /// The elements of the rows in which every operand lies together, or is one; all where each lies in the loop's order.
-fn row_of(loads: &[Load]) -> usize {
+fn row_of(loads: &[Load], narrow: bool) -> usize {
     let walks = || loads.iter().filter_map(|l| if let From::Walk(w) = &l.from { Some(w) } else { None });
     let row = walks().fold(0, |row, w| crate::gcd(row, w.inner().0));
     if walks().next().is_none() { return usize::MAX; }
     // What is the same in every tile is gathered once.
     let same = walks().all(|w| w.is_same() && !w.inner().1 && TILE.is_multiple_of(w.inner().0.max(1)));
-    if row < ROW || same || !walks().all(|w| w.is_of_rows(row)) { 0 } else { row }
+    if row < ROW || same || !walks().all(|w| w.is_of_rows(row, narrow)) { 0 } else { row }
 }

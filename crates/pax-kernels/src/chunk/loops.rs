@@ -66,11 +66,12 @@ impl Walk {
     /// Cells of an element in memory, of one that is not narrow.
     fn scale(&self) -> usize { if self.dtype == DType::F64 { 2 } else { 1 } }
 
-    /// True if its elements lie together, or are one, within rows of so many cells.
+    /// True if its elements lie together, or are one, within rows of so many cells; together, of those that are `narrow`, if these count.
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn is_of_rows(&self, row: usize) -> bool {
+    pub(super) fn is_of_rows(&self, row: usize, narrow: bool) -> bool {
         let Some((inner, outer)) = self.axes.split_last() else { return false };
-        self.is_plain() && matches!(inner.stride, 0 | 1) && row > 0 && (inner.n * self.cells).is_multiple_of(row) && !inner.padded() && outer.iter().all(|a| !a.padded())
+        let plain = self.is_plain() || narrow && is_narrow(self.dtype) && self.cells == 1 && inner.stride == 1;
+        plain && matches!(inner.stride, 0 | 1) && row > 0 && (inner.n * self.cells).is_multiple_of(row) && !inner.padded() && outer.iter().all(|a| !a.padded())
     }
 
     /// The cells of its last axis, and whether its elements are one.
@@ -81,11 +82,11 @@ impl Walk {
     #[cfg(target_arch = "x86_64")]
     pub(super) fn is_same(&self) -> bool { self.axes.iter().rev().skip(1).all(|a| a.stride == 0) }
 
-    /// Of rows of `row` cells: where the one at `start` lies, the cells to the next row, and for how many rows that holds.
+    /// Of rows of `row` cells: where the one at `start` lies, the bytes to the next row, and for how many rows that holds.
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn row_at(&self, base: *mut u8, start: usize, row: usize) -> (*mut f32, isize, usize) {
-        let Some((inner, outer)) = self.axes.split_last() else { return (base.cast(), 0, 1) };
-        let (start, row, cells) = (start / self.cells, row / self.cells, self.cells as isize);
+    pub(super) fn row_at(&self, base: *mut u8, start: usize, row: usize) -> (*mut u8, isize, usize) {
+        let Some((inner, outer)) = self.axes.split_last() else { return (base, 0, 1) };
+        let (start, row, size) = (start / self.cells, row / self.cells, self.dtype.size() as isize);
         let (at, mut rest) = (start % inner.n, start / inner.n);
         let mut offset = self.offset + at as isize * inner.stride;
         let (mut step, mut rows) = (row as isize * inner.stride, (inner.n - at).div_ceil(row));
@@ -95,7 +96,7 @@ impl Walk {
             offset += i as isize * a.stride;
             if k == 0 && inner.n == row { (step, rows) = (a.stride, a.n - i); }
         }
-        (base.cast::<f32>().wrapping_offset(offset * cells), step * cells, rows)
+        (base.wrapping_offset(offset * size), step * size, rows)
     }
 
     /// True if every tile from `start` on is the same.
@@ -251,8 +252,8 @@ impl Row {
 pub enum From {
     /// The same bits everywhere, of an element.
     Constant(u64),
-    /// One element, repeated.
-    Splat(Slot, isize),
+    /// One element of a dtype, repeated.
+    Splat(Slot, isize, DType),
     /// One divided by it.
     Reciprocal(Slot, isize),
     /// Elements in the loop's order; read where they lie.
@@ -420,8 +421,12 @@ impl Loop {
                 let (one, double) = (|x: f32| u64::from(x.to_bits()), self.cells == 2);
                 let bits = match &l.from {
                     From::Constant(bits) => *bits,
-                    From::Splat(slot, offset) if double => *bases.at::<u64>(*slot).wrapping_offset(*offset),
-                    From::Splat(slot, offset) => one(*bases.at::<f32>(*slot).wrapping_offset(*offset)),
+                    From::Splat(slot, offset, dtype) => {
+                        let mut element = [0f64];
+                        let cells = element.as_mut_ptr().cast::<f32>();
+                        Walk::new(*slot, *offset, std::iter::empty(), *dtype, 0, self.cells).copy(bases.at(*slot), 0, self.cells, cells);
+                        if double { element[0].to_bits() } else { one(*cells) }
+                    }
                     From::Reciprocal(slot, offset) if double => (1.0 / *bases.at::<f64>(*slot).wrapping_offset(*offset)).to_bits(),
                     From::Reciprocal(slot, offset) => one(1.0 / *bases.at::<f32>(*slot).wrapping_offset(*offset)),
                     _ => continue,

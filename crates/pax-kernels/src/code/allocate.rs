@@ -5,6 +5,7 @@ use super::trace::{One, Op, Two, Value};
 use super::Output;
 use crate::chunk::loops::Id;
 use crate::tile::Simd;
+use crate::DType;
 
 /// The vectors of a level: their cells of four bytes, and the registers for values, behind which one holds the mask of the elements that are left at
 /// the end. `masks`: comparisons make masks, which have registers of their own.
@@ -34,6 +35,8 @@ const COMPARED: Mask = 2;
 /// Registers for addresses: those that a function may use, then those that it has to give back.
 const ADDRESSES: [General; 11] = [2, 8, 9, 10, 11, 3, 5, 12, 13, 14, 15];
 const FREE: usize = 5;
+/// Bytes of a cell.
+const FLOAT: u8 = 4;
 /// The frame: rows that are left, the table of steps, and from there on values.
 const ROWS: i32 = 0;
 const STEPS: i32 = 8;
@@ -47,6 +50,15 @@ const REPEAT: (Map, u8) = (Map::X66F38, 0x18);
 const STORE_SOME: (Map, u8) = (Map::X66F38, 0x2e);
 const BLEND: (Map, u8) = (Map::X66F3A, 0x4a);
 const BLEND_MASKED: (Map, u8) = (Map::X66F38, 0x65);
+const SHIFT: (Map, u8) = (Map::X66, 0x72);
+const OF_INTS: (Map, u8) = (Map::Plain, 0x5b);
+const TO_INTS: (Map, u8) = (Map::F3, 0x5b);
+const OF_F16: (Map, u8) = (Map::X66F38, 0x13);
+const TO_F16: (Map, u8) = (Map::X66F3A, 0x1d);
+const OF_WORDS: (Map, u8) = (Map::X66F38, 0x33);
+const TO_WORDS: (Map, u8) = (Map::F3F38, 0x33);
+const OF_BYTES: (Map, u8) = (Map::X66F38, 0x31);
+const TO_BYTES: (Map, u8) = (Map::F3F38, 0x31);
 const COMPARE: (Map, u8) = (Map::Plain, 0xc2);
 const MASK_OF_BITS: (Map, u8) = (Map::X66F38, 0x27);
 const AND_MASKS: (Map, u8) = (Map::Plain, 0x41);
@@ -77,7 +89,7 @@ fn instruction(op: Two) -> ((Map, u8), Option<u8>, bool) {
 }
 
 #[derive(Clone, Copy)]
-enum Step { Op(Value), Store(Value, Id) }
+enum Step { Op(Value), Store(Value, Id, Option<DType>) }
 
 /// What is to be done in which order, and what for.
 struct List<'a> {
@@ -118,9 +130,9 @@ impl List<'_> {
         let mut steps = Vec::new();
         for v in (0..ops.len()).filter(|&v| needed[v]) {
             if !(vectors.masks && is_mask(ops, v as Value)) { steps.push(Step::Op(v as Value)); }
-            steps.extend(results.iter().filter(|r| r.value as usize == v && !r.last).map(|r| Step::Store(r.value, r.id)));
+            steps.extend(results.iter().filter(|r| r.value as usize == v && !r.last).map(|r| Step::Store(r.value, r.id, r.narrow)));
         }
-        steps.extend(results.iter().filter(|r| r.last).map(|r| Step::Store(r.value, r.id)));
+        steps.extend(results.iter().filter(|r| r.last).map(|r| Step::Store(r.value, r.id, r.narrow)));
 
         let mut uses = vec![Vec::new(); ops.len()];
         let (mut pinned, mut constants): (Vec<Id>, Vec<u64>) = (Vec::new(), Vec::new());
@@ -131,12 +143,12 @@ impl List<'_> {
                     reads(ops, vectors, ops[v as usize], &mut read);
                     for a in read { uses[a as usize].push(at) }
                 }
-                Step::Store(v, id) => { uses[v as usize].push(at); pinned.push(id); }
+                Step::Store(v, id, _) => { uses[v as usize].push(at); pinned.push(id); }
             }
         }
         for (_, op) in ops.iter().enumerate().filter(|&(v, _)| needed[v]) {
             match op {
-                Op::Load(id) | Op::Splat(id) | Op::Repeat(id) => pinned.push(*id),
+                Op::Load(id) | Op::Narrow(id, _) | Op::Splat(id) | Op::Repeat(id) => pinned.push(*id),
                 _ => constants.extend(vectors.number(*op).filter(|bits| !constants.contains(bits))),
             }
         }
@@ -191,7 +203,7 @@ impl Body<'_> {
         let next = |b: &Self, r: usize| b.held[r].and_then(|v| b.uses[v as usize].last().copied()).unwrap_or(usize::MAX);
         let r = (0..self.held.len()).filter(|r| self.busy & 1 << r == 0).max_by_key(|&r| next(self, r)).unwrap_or(0);
         if let Some(v) = self.held[r].take() {
-            let lies = matches!(self.list.ops[v as usize], Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) | Op::Wide(_)) || self.put[v as usize].is_some();
+            let lies = self.list.ops[v as usize].lies() || self.put[v as usize].is_some();
             if !lies {
                 let slot = self.free_slots.pop().unwrap_or_else(|| { self.slots += 1; self.slots - 1 });
                 self.put[v as usize] = Some(slot);
@@ -217,7 +229,7 @@ impl Body<'_> {
                 match (self.list.ops[v as usize], self.put[v as usize]) {
                     (_, Some(slot)) => { let from = self.slot_at(slot); self.to.vector(LOAD, r, 0, from, None) }
                     (Op::Load(id), None) => {
-                        let from = Place::Indexed(self.address(id));
+                        let from = Place::Indexed(self.address(id), FLOAT);
                         let mask = self.list.vectors.mask();
                         match (self.some, self.list.vectors.masks) {
                             (false, _) => self.to.vector(LOAD, r, 0, from, None),
@@ -225,6 +237,7 @@ impl Body<'_> {
                             (true, true) => self.to.masked(LOAD, r, 0, from, None, LEFT, true),
                         }
                     }
+                    (Op::Narrow(id, dtype), None) => self.widen(r, id, dtype),
                     (Op::Repeat(id), None) => { let from = Place::At(self.address(id), 0); self.to.vector(REPEAT, r, 0, from, None) }
                     _ => if let Some(from) = self.constant(v) { self.to.vector(LOAD, r, 0, from, None) },
                 }
@@ -234,6 +247,29 @@ impl Body<'_> {
         };
         self.busy |= 1 << r;
         r
+    }
+
+    /// Loads narrow elements as floats; with masks only.
+    fn widen(&mut self, r: Vector, id: Id, dtype: DType) {
+        let from = Place::Indexed(self.address(id), dtype.size() as u8);
+        let load = match dtype { DType::F16 => OF_F16, DType::BF16 => OF_WORDS, _ => OF_BYTES };
+        self.to.masked(load, r, 0, from, None, if self.some { LEFT } else { 0 }, self.some);
+        match dtype {
+            DType::F16 => {}
+            DType::BF16 => self.to.vector(SHIFT, 6, r, Place::Register(r), Some(16)),
+            _ => self.to.vector(OF_INTS, r, 0, Place::Register(r), None),
+        }
+    }
+
+    /// Stores floats as narrow elements, which hold them; with masks only. The register behind those of values is free.
+    fn narrow(&mut self, r: Vector, id: Id, dtype: DType) {
+        let (to, free) = (Place::Indexed(self.address(id), dtype.size() as u8), self.list.vectors.mask());
+        let (store, from, immediate) = match dtype {
+            DType::F16 => (TO_F16, r, Some(0)),
+            DType::BF16 => { self.to.vector(SHIFT, 2, free, Place::Register(r), Some(16)); (TO_WORDS, free, None) }
+            _ => { self.to.vector(TO_INTS, free, 0, Place::Register(r), None); (TO_BYTES, free, None) }
+        };
+        self.to.masked(store, from, 0, to, immediate, if self.some { LEFT } else { 0 }, false);
     }
 
     /// The same, or where it lies.
@@ -291,7 +327,8 @@ impl Body<'_> {
     fn operation(&mut self, step: usize, v: Value) {
         let op = self.list.ops[v as usize];
         let r = match op {
-            Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) | Op::Wide(_) => return,
+            op if op.lies() => return,
+            Op::Load(_) | Op::Narrow(..) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) | Op::Wide(_) => return,
             Op::One(one, a) => {
                 let a_ = if matches!(one, One::Shift(_)) { Place::Register(self.reg(a)) } else { self.place(a) };
                 self.read_by(step, op);
@@ -299,9 +336,9 @@ impl Body<'_> {
                 match (one, a_) {
                     (One::Sqrt, a) => self.to.vector((Map::Plain, 0x51), r, 0, a, None),
                     (One::Floor, a) => self.to.vector((Map::X66F3A, 0x08), r, 0, a, Some(0x09)),
-                    (One::FromInt, a) => self.to.vector((Map::Plain, 0x5b), r, 0, a, None),
+                    (One::FromInt, a) => self.to.vector(OF_INTS, r, 0, a, None),
                     // The number of the operation stands where a register does, the result in the prefix.
-                    (One::Shift(n), a) => self.to.vector((Map::X66, 0x72), if n < 0 { 4 } else { 6 }, r, a, Some(n.unsigned_abs())),
+                    (One::Shift(n), a) => self.to.vector(SHIFT, if n < 0 { 4 } else { 6 }, r, a, Some(n.unsigned_abs())),
                 }
                 r
             }
@@ -380,11 +417,12 @@ impl Body<'_> {
         r
     }
 
-    fn store(&mut self, step: usize, v: Value, id: Id) {
+    fn store(&mut self, step: usize, v: Value, id: Id, narrow: Option<DType>) {
         let r = self.reg(v);
-        let to = Place::Indexed(self.address(id));
+        let to = Place::Indexed(self.address(id), FLOAT);
         let mask = self.list.vectors.mask();
         match (self.some, self.list.vectors.masks) {
+            _ if narrow.is_some() => if let Some(dtype) = narrow { self.narrow(r, id, dtype) },
             (false, _) => self.to.vector(STORE, r, 0, to, None),
             (true, false) => self.to.vector(STORE_SOME, r, mask, to, None),
             (true, true) => self.to.masked(STORE, r, 0, to, None, LEFT, false),
@@ -419,7 +457,7 @@ pub fn code(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Vec<u8>
         let none = ops.len();
         let mut b = Body { to, list: &list, uses: list.uses.clone(), register: vec![None; none], put: vec![None; none], held: vec![None; vectors.values], busy: 0, slots: 0, free_slots: Vec::new(), some };
         for (at, step) in list.steps.iter().enumerate() {
-            match *step { Step::Op(v) => b.operation(at, v), Step::Store(v, id) => b.store(at, v, id) }
+            match *step { Step::Op(v) => b.operation(at, v), Step::Store(v, id, narrow) => b.store(at, v, id, narrow) }
         }
         slots = slots.max(b.slots);
     };

@@ -21,8 +21,8 @@ pub enum Place {
     Register(Vector),
     /// At a register's address and so many bytes on.
     At(General, i32),
-    /// The same, and four times RCX.
-    Indexed(General),
+    /// The same, and RCX times elements of so many bytes, a power of two.
+    Indexed(General, u8),
     /// So many bytes into the constants.
     Constant(usize),
 }
@@ -30,13 +30,13 @@ pub enum Place {
 impl Place {
     /// Its register and its index, or 0.
     fn registers(self) -> (u8, u8) {
-        match self { Place::Register(r) | Place::At(r, _) => (r, 0), Place::Indexed(r) => (r, RCX), Place::Constant(_) => (0, 0) }
+        match self { Place::Register(r) | Place::At(r, _) => (r, 0), Place::Indexed(r, _) => (r, RCX), Place::Constant(_) => (0, 0) }
     }
 }
 
 /// The prefix's `pp` and `mmmmm`.
 #[derive(Clone, Copy)]
-pub enum Map { Plain = 0x001, X66 = 0x101, X66F38 = 0x102, X66F3A = 0x103 }
+pub enum Map { Plain = 0x001, X66 = 0x101, X66F38 = 0x102, X66F3A = 0x103, F3 = 0x201, F3F38 = 0x202 }
 
 /// Code, and the constants behind it. `wide`: vectors are of sixteen floats; `double`: of half as many float64.
 #[derive(Default)]
@@ -111,7 +111,7 @@ impl Assembler {
                 if base & 7 == RSP { self.code.push(0x24); }
                 self.code.extend(offset.to_le_bytes());
             }
-            Place::Indexed(base) => self.code.extend([0x84 | register, 2 << 6 | RCX << 3 | base & 7, 0, 0, 0, 0]),
+            Place::Indexed(base, size) => self.code.extend([0x84 | register, (size.trailing_zeros() as u8) << 6 | RCX << 3 | base & 7, 0, 0, 0, 0]),
             Place::Constant(at) => {
                 self.code.push(register | 5);
                 // Where the instruction ends is where the distance counts from.

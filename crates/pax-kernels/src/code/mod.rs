@@ -10,10 +10,12 @@ use memmap2::{Mmap, MmapMut};
 
 use crate::chunk::loops::{Id, Table, ENTRIES};
 use crate::tile::Simd;
+use crate::DType;
 use trace::{One, Op, Two, Value};
 
-/// A result: its value and its entry of the table. `last`: it may lie over an operand, and is written when all is read.
-pub struct Output { pub value: Value, pub id: Id, pub last: bool }
+/// A result: its value and its entry of the table. `last`: it may lie over an operand, and is written when all is read; `narrow`: as
+/// elements of this dtype, which hold its numbers.
+pub struct Output { pub value: Value, pub id: Id, pub last: bool, pub narrow: Option<DType> }
 
 /// A loop over elements: its code, in memory that is not written any more.
 pub struct Code(Mmap);
@@ -24,7 +26,7 @@ impl Code {
     pub fn new(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Option<Code> {
         // Of the parts of a float64 instruction sets take fewer.
         if double && ops.iter().any(|op| matches!(op, Op::Two(Two::AddInt | Two::SubInt, ..) | Op::One(One::FromInt | One::Shift(_), _))) { return None; }
-        if results.iter().any(|r| r.last && matches!(ops[r.value as usize], Op::Load(_) | Op::Repeat(_))) { return None; }
+        if results.iter().any(|r| r.last && matches!(ops[r.value as usize], Op::Load(_) | Op::Narrow(..) | Op::Repeat(_))) { return None; }
         let bytes = allocate::code(simd, double, ops, results);
         let mut memory = MmapMut::map_anon(bytes.len()).ok()?;
         memory[..bytes.len()].copy_from_slice(&bytes);

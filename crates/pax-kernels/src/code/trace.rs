@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::{Add, BitOr, Div, Mul, Neg, Sub};
 
 use crate::chunk::loops::Id;
+use crate::DType;
 use crate::lanes::{Lanes, Words, EXPONENT, HALF_BITS, ONE_BITS};
 
 /// The number of an operation, and so of its result.
@@ -13,6 +14,8 @@ pub type Value = u32;
 pub enum Op {
     /// The elements of an entry of the table.
     Load(Id),
+    /// The same of narrow elements, as floats.
+    Narrow(Id, DType),
     /// The first elements of an entry, as many as a vector has, which are one number.
     Splat(Id),
     /// The first element of an entry in this row, repeated.
@@ -38,10 +41,13 @@ pub enum Two { Add, Sub, Mul, Div, And, AndNot, Or, Min, Max, Less, LessEqual, E
 pub enum One { Sqrt, Floor, FromInt, Shift(i8) }
 
 impl Op {
+    /// True for what lies in memory from the start.
+    pub fn lies(self) -> bool { self.values().next().is_none() }
+
     /// What it reads.
     pub fn values(self) -> impl Iterator<Item = Value> {
         let all = match self {
-            Op::Load(_) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) | Op::Wide(_) => [None; 3],
+            Op::Load(_) | Op::Narrow(..) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) | Op::Wide(_) => [None; 3],
             Op::One(_, a) => [Some(a), None, None],
             Op::Two(_, a, b) => [Some(a), Some(b), None],
             Op::Fma { a, b, c, .. } | Op::Blend(a, b, c) => [Some(a), Some(b), Some(c)],

@@ -328,7 +328,7 @@ fn load(s: &Source, cells: usize) -> From {
         Source::Place(Place::Constant { value, dtype, .. }, _) => From::Constant(bits(*value, if cells == 2 { DType::F64 } else { *dtype })),
         Source::Place(Place::View(v), dtype) => {
             let whole = !is_narrow(*dtype) && super::tiles::cells(*dtype) == cells;
-            if whole && v.is_splat() && v.size() > 0 { return From::Splat(v.slot, v.offset); }
+            if v.is_splat() && v.size() > 0 { return From::Splat(v.slot, v.offset, *dtype); }
             if whole && v.is_contiguous() { return From::Direct(v.slot, v.offset * cells as isize); }
             From::Walk(Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &stride)| Axis { n, stride, low: 0, size: n }), *dtype, 0, cells))
         }
