@@ -42,6 +42,17 @@ pub trait Words: Lanes {
     fn scaled(self, n: Self) -> Self;
     /// Exponent, and mantissa between sqrt(1/2) and sqrt(2), of a number that is normal.
     fn parts(self) -> (Self, Self);
+
+    /// The float16 next to it, of two the even one; infinity from 65520 on.
+    #[inline(always)]
+    fn to_f16(self) -> Self {
+        let (c, a) = (Self::all, self.abs());
+        let normal = a.rounded(13);
+        let normal = Self::select(normal.ge(c(65536.0)), c(f32::INFINITY), normal);
+        // Below 2^-14 numbers are 2^-24 apart, as float32s between 1/2 and 1 are.
+        let near = Self::select(a.lt(c(6.103_515_6e-5)), (a + c(0.5)) - c(0.5), normal);
+        Self::select(self.is_nan(), c(f32::NAN), near.copysign(self))
+    }
 }
 
 /// Adding it rounds to a whole number in the low bits of the mantissa; nothing is left of its own bits where those are moved to the exponent.
@@ -250,17 +261,6 @@ pub fn sigmoid<T: Words, const F: bool>(x: T) -> T {
 /// The bfloat16 next to it, of two the even one.
 #[inline(always)]
 pub fn to_bf16<T: Words>(x: T) -> T { T::select(x.is_nan(), T::all(f32::NAN), x.rounded(16)) }
-
-/// The float16 next to it, of two the even one; infinity from 65520 on.
-#[inline(always)]
-pub fn to_f16<T: Words>(x: T) -> T {
-    let (c, a) = (T::all, x.abs());
-    let normal = a.rounded(13);
-    let normal = T::select(normal.ge(c(65536.0)), c(f32::INFINITY), normal);
-    // Below 2^-14 numbers are 2^-24 apart, as float32s between 1/2 and 1 are.
-    let near = T::select(a.lt(c(6.103_515_6e-5)), (a + c(0.5)) - c(0.5), normal);
-    T::select(x.is_nan(), c(f32::NAN), near.copysign(x))
-}
 
 /// `x` times the normal distribution's share below `x`.
 #[inline(always)]

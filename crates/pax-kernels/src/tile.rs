@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::code::trace::Sym;
 pub use super::lanes::{GELU_CUBIC, GELU_LINEAR};
 pub use super::tile_wide::{cos, erfinv, pow, sin};
-use super::lanes::{self, Lanes};
+use super::lanes::{self, Lanes, Words};
 
 /// `dst[i] = f(a[i], b[i], c[i])` for `n` cells; operands that a function does not have are not read.
 ///
@@ -73,7 +73,7 @@ impl Simd {
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") { return Simd::Avx512; }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") { return Simd::Avx2; }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") { return Simd::Avx2; }
         }
         Simd::Base
     }
@@ -232,7 +232,9 @@ tiles! { 4, exact:
 tiles! { 4, none:
     round(x) = lanes::round(x);
     to_bf16(x) = lanes::to_bf16(x);
-    to_f16(x) = lanes::to_f16(x);
+    // The same of what was computed with bfloat16: all bits below of a NaN are 0, so that none become infinity.
+    round_bf16(x) = x.rounded(16);
+    to_f16(x) = x.to_f16();
 }
 tiles! { 1, none:
     exp_(x) = lanes::exp::<T, F>(x);

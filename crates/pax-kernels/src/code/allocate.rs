@@ -330,13 +330,18 @@ impl Body<'_> {
             op if op.lies() => return,
             Op::Load(_) | Op::Narrow(..) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) | Op::Wide(_) => return,
             Op::One(one, a) => {
-                let a_ = if matches!(one, One::Shift(_)) { Place::Register(self.reg(a)) } else { self.place(a) };
+                let a_ = if matches!(one, One::Shift(_) | One::ToF16) { Place::Register(self.reg(a)) } else { self.place(a) };
                 self.read_by(step, op);
                 let r = self.take();
                 match (one, a_) {
                     (One::Sqrt, a) => self.to.vector((Map::Plain, 0x51), r, 0, a, None),
                     (One::Floor, a) => self.to.vector((Map::X66F3A, 0x08), r, 0, a, Some(0x09)),
                     (One::FromInt, a) => self.to.vector(OF_INTS, r, 0, a, None),
+                    // The operand stands where results do.
+                    (One::ToF16, a) => if let Place::Register(a) = a {
+                        self.to.vector(TO_F16, a, 0, Place::Register(r), Some(0));
+                        self.to.vector(OF_F16, r, 0, Place::Register(r), None);
+                    },
                     // The number of the operation stands where a register does, the result in the prefix.
                     (One::Shift(n), a) => self.to.vector(SHIFT, if n < 0 { 4 } else { 6 }, r, a, Some(n.unsigned_abs())),
                 }

@@ -5,8 +5,8 @@ use crate::threefry::threefry2x32;
 use crate::tile::{self, Function, Simd};
 
 /// `copy` is the first: what it makes is an operand itself.
-const FUNCTIONS: [fn(Simd) -> Function; 47] = [
-    tile::copy, tile::neg, tile::abs, tile::square, tile::relu, tile::sqrt, tile::rsqrt, tile::reciprocal, tile::floor, tile::to_f16, tile::to_bf16,
+const FUNCTIONS: [fn(Simd) -> Function; 48] = [
+    tile::copy, tile::neg, tile::abs, tile::square, tile::relu, tile::sqrt, tile::rsqrt, tile::reciprocal, tile::floor, tile::to_f16, tile::to_bf16, tile::round_bf16,
     tile::logical_not, tile::exp_, tile::log_, tile::tanh_, tile::sigmoid_, tile::add, tile::sub, tile::mul, tile::div,
     tile::maximum, tile::minimum, tile::equal, tile::not_equal, tile::less, tile::less_equal, tile::greater, tile::greater_equal,
     tile::logical_and, tile::logical_or, tile::select, tile::add_product, tile::sub_product, tile::ceil, tile::trunc, tile::round, tile::sign,

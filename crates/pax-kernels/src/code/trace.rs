@@ -36,9 +36,9 @@ pub enum Op {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Two { Add, Sub, Mul, Div, And, AndNot, Or, Min, Max, Less, LessEqual, Equal, NotEqual, Xor, AddInt, SubInt }
 
-/// `Shift`: of integers, to the right with their sign where it is negative.
+/// `Shift`: of integers, to the right with their sign where it is negative; `ToF16`: to the next float16.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum One { Sqrt, Floor, FromInt, Shift(i8) }
+pub enum One { Sqrt, Floor, FromInt, Shift(i8), ToF16 }
 
 impl Op {
     /// True for what lies in memory from the start.
@@ -135,6 +135,7 @@ impl Words for Sym {
         let up = Sym::two(Two::AddInt, self, Sym::two(Two::AddInt, bit, Sym::bits((1 << (bits - 1)) - 1)));
         Sym::two(Two::And, up, Sym::bits(u32::MAX << bits))
     }
+    fn to_f16(self) -> Sym { Sym::one(One::ToF16, self) }
     fn power(self) -> Sym { Sym::two(Two::AddInt, Sym::one(One::Shift(EXPONENT as i8), self), Sym::bits(ONE_BITS as u32)) }
     fn scaled(self, n: Sym) -> Sym {
         let up = |n: Sym| Sym::one(One::Shift(EXPONENT as i8), n);

@@ -82,7 +82,8 @@ impl Builder<'_> {
         self.values[out as usize] = if dtype.is_half() && !is_exact(e, &self.avals) {
             let wide = self.express(e.row.name, f, args, DType::F32, &shape);
             let wide = self.operand_of(wide, DType::F32);
-            self.rounded(wide, dtype, &shape)
+            let computed = e.inputs.iter().all(|&v| self.aval(v).dtype != DType::F32);
+            self.rounded(wide, dtype, computed, &shape)
         } else { Some(self.express(e.row.name, f, args, dtype, &shape)) };
         Ok(true)
     }
@@ -113,9 +114,9 @@ impl Builder<'_> {
         let (x, shape) = (self.operand(v), self.aval(v).shape.clone());
         self.express("cast", tile::copy(self.simd), smallvec::smallvec![x], DType::F32, &shape)
     }
-    /// A float32 as a half float of this dtype.
-    pub(super) fn rounded(&mut self, x: Operand, dtype: DType, shape: &[usize]) -> Option<Value> {
-        let round = rounding(dtype, self.simd)?;
+    /// A float32 as a half float of this dtype; `computed`: from such half floats.
+    pub(super) fn rounded(&mut self, x: Operand, dtype: DType, computed: bool, shape: &[usize]) -> Option<Value> {
+        let round = rounding(dtype, computed, self.simd)?;
         Some(self.express("round", round, smallvec::smallvec![x], dtype, shape))
     }
 

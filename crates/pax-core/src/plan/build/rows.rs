@@ -53,7 +53,7 @@ impl Builder<'_> {
         let out = self.float(e.outputs[0]);
         if !self.kernel(&Equation { row: e.row, params: e.params.clone(), inputs, outputs: smallvec::smallvec![out] })? { return Ok(false); }
         let (wide, shape) = (self.operand(out), self.aval(out).shape.clone());
-        self.values[e.outputs[0] as usize] = self.rounded(wide, dtype, &shape);
+        self.values[e.outputs[0] as usize] = self.rounded(wide, dtype, true, &shape);
         Ok(true)
     }
 

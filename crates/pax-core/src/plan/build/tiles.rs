@@ -57,9 +57,9 @@ pub fn fits(dtype: DType) -> bool { matches!(in_tile(dtype), DType::F32 | DType:
 /// Cells of an element in a loop of this dtype's own; bools are in loops of either kind.
 pub fn cells(dtype: DType) -> usize { if dtype == DType::F64 { 2 } else { 1 } }
 
-/// What rounds a float32 to a half float of this dtype.
-pub fn rounding(dtype: DType, simd: Simd) -> Option<Function> {
-    match dtype { DType::F16 => Some(tile::to_f16(simd)), DType::BF16 => Some(tile::to_bf16(simd)), _ => None }
+/// What rounds a float32 to a half float of this dtype; `computed`: from such half floats.
+pub fn rounding(dtype: DType, computed: bool, simd: Simd) -> Option<Function> {
+    match dtype { DType::F16 => Some(tile::to_f16(simd)), DType::BF16 if computed => Some(tile::round_bf16(simd)), DType::BF16 => Some(tile::to_bf16(simd)), _ => None }
 }
 
 /// True if the result is one of the operands, but for its sign, or a whole number next to it, so that nothing has to be rounded.
