@@ -18,8 +18,7 @@ impl Coded {
     /// What the functions do one after the other, as one function, of float64 if it is `double`. `columns` of cells: those of the product before the loop.
     pub fn new(simd: Simd, double: bool, columns: Option<usize>, loads: &[Load], instrs: &[Instr], stores: &[Store]) -> Option<Coded> {
         debug_assert!(stores.iter().all(|s| loads.iter().all(|l| l.id != s.id)), "an entry of the table is an operand or a result");
-        // There are instructions for some of a vector's narrow elements.
-        let narrow = simd == Simd::Avx512 && !double;
+        let narrow = !double;
         let row = columns.unwrap_or_else(|| row_of(loads, narrow));
         let narrow = narrow && row > 0;
         let (ops, outputs) = trace(|| {

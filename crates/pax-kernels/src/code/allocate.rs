@@ -51,6 +51,18 @@ const STORE_SOME: (Map, u8) = (Map::X66F38, 0x2e);
 const BLEND: (Map, u8) = (Map::X66F3A, 0x4a);
 const BLEND_MASKED: (Map, u8) = (Map::X66F38, 0x65);
 const SHIFT: (Map, u8) = (Map::X66, 0x72);
+/// What stands in the place of a register for shifts.
+const RIGHT_BY: Vector = 2;
+const LEFT_BY: Vector = 6;
+const REPEAT_BYTE: (Map, u8) = (Map::X66F38, 0x78);
+const REPEAT_WORD: (Map, u8) = (Map::X66F38, 0x79);
+const ONE_BYTE: (Map, u8) = (Map::X66F3A, 0x14);
+const ONE_WORD: (Map, u8) = (Map::X66F3A, 0x15);
+const STORE_ONE: (Map, u8) = (Map::F3, 0x11);
+const STORE_PAIR: (Map, u8) = (Map::X66, 0xd6);
+const PACK_WORDS: (Map, u8) = (Map::X66F38, 0x2b);
+const PACK_BYTES: (Map, u8) = (Map::X66, 0x67);
+const MOVE_PAIRS: (Map, u8) = (Map::X66F3A, 0x00);
 const OF_INTS: (Map, u8) = (Map::Plain, 0x5b);
 const TO_INTS: (Map, u8) = (Map::F3, 0x5b);
 const OF_F16: (Map, u8) = (Map::X66F38, 0x13);
@@ -103,6 +115,8 @@ struct List<'a> {
     /// Constants by their place.
     constants: Vec<u64>,
     vectors: Vectors,
+    /// It reads or makes narrow elements.
+    narrow: bool,
 }
 
 /// True for comparisons, and what is made of them only.
@@ -155,7 +169,8 @@ impl List<'_> {
         pinned.sort_unstable();
         pinned.dedup();
         let others = pinned.split_off(ADDRESSES.len().min(pinned.len()));
-        List { ops, steps, uses, pinned, others, constants, vectors }
+        let narrow = results.iter().any(|r| r.narrow.is_some()) || ops.iter().zip(&needed).any(|(op, &n)| n && matches!(op, Op::Narrow(..)));
+        List { ops, steps, uses, pinned, others, constants, vectors, narrow }
     }
 }
 
@@ -173,9 +188,12 @@ struct Body<'a> {
     busy: u32,
     slots: usize,
     free_slots: Vec<usize>,
-    /// It does some elements, which the mask names.
-    some: bool,
+    part: Part,
 }
+
+/// What a body does: whole vectors, the elements that are left, which a mask names, or one of them.
+#[derive(Clone, Copy, PartialEq)]
+enum Part { Whole, Masked, One }
 
 impl Body<'_> {
     fn slot_at(&self, slot: usize) -> Place { Place::At(RSP, SLOTS + slot as i32 * self.list.vectors.bytes()) }
@@ -231,10 +249,11 @@ impl Body<'_> {
                     (Op::Load(id), None) => {
                         let from = Place::Indexed(self.address(id), FLOAT);
                         let mask = self.list.vectors.mask();
-                        match (self.some, self.list.vectors.masks) {
-                            (false, _) => self.to.vector(LOAD, r, 0, from, None),
-                            (true, false) => self.to.vector(LOAD_SOME, r, mask, from, None),
-                            (true, true) => self.to.masked(LOAD, r, 0, from, None, LEFT, true),
+                        match (self.part, self.list.vectors.masks) {
+                            (Part::Whole, _) => self.to.vector(LOAD, r, 0, from, None),
+                            (Part::One, _) => self.to.vector(REPEAT, r, 0, from, None),
+                            (Part::Masked, false) => self.to.vector(LOAD_SOME, r, mask, from, None),
+                            (Part::Masked, true) => self.to.masked(LOAD, r, 0, from, None, LEFT, true),
                         }
                     }
                     (Op::Narrow(id, dtype), None) => self.widen(r, id, dtype),
@@ -249,27 +268,48 @@ impl Body<'_> {
         r
     }
 
-    /// Loads narrow elements as floats; with masks only.
+    /// Loads narrow elements as floats.
     fn widen(&mut self, r: Vector, id: Id, dtype: DType) {
         let from = Place::Indexed(self.address(id), dtype.size() as u8);
-        let load = match dtype { DType::F16 => OF_F16, DType::BF16 => OF_WORDS, _ => OF_BYTES };
-        self.to.masked(load, r, 0, from, None, if self.some { LEFT } else { 0 }, self.some);
-        match dtype {
-            DType::F16 => {}
-            DType::BF16 => self.to.vector(SHIFT, 6, r, Place::Register(r), Some(16)),
-            _ => self.to.vector(OF_INTS, r, 0, Place::Register(r), None),
+        let here = Place::Register(r);
+        if self.part == Part::One {
+            self.to.vector(if dtype == DType::Bool { REPEAT_BYTE } else { REPEAT_WORD }, r, 0, from, None);
+            match dtype {
+                DType::F16 => self.to.vector(OF_F16, r, 0, here, None),
+                DType::BF16 => self.to.vector(SHIFT, LEFT_BY, r, here, Some(16)),
+                _ => self.to.vector(SHIFT, RIGHT_BY, r, here, Some(24)),
+            }
+        } else {
+            let load = match dtype { DType::F16 => OF_F16, DType::BF16 => OF_WORDS, _ => OF_BYTES };
+            if self.part == Part::Masked { self.to.masked(load, r, 0, from, None, LEFT, true) } else { self.to.vector(load, r, 0, from, None) }
+            if dtype == DType::BF16 { self.to.vector(SHIFT, LEFT_BY, r, here, Some(16)); }
         }
+        if dtype == DType::Bool { self.to.vector(OF_INTS, r, 0, here, None); }
     }
 
-    /// Stores floats as narrow elements, which hold them; with masks only. The register behind those of values is free.
+    /// Stores floats as narrow elements, which hold them. The register behind those of values is free: nothing is masked by it.
     fn narrow(&mut self, r: Vector, id: Id, dtype: DType) {
         let (to, free) = (Place::Indexed(self.address(id), dtype.size() as u8), self.list.vectors.mask());
-        let (store, from, immediate) = match dtype {
-            DType::F16 => (TO_F16, r, Some(0)),
-            DType::BF16 => { self.to.vector(SHIFT, 2, free, Place::Register(r), Some(16)); (TO_WORDS, free, None) }
-            _ => { self.to.vector(TO_INTS, free, 0, Place::Register(r), None); (TO_BYTES, free, None) }
-        };
-        self.to.masked(store, from, 0, to, immediate, if self.some { LEFT } else { 0 }, false);
+        let here = Place::Register(free);
+        match dtype {
+            DType::BF16 => self.to.vector(SHIFT, RIGHT_BY, free, Place::Register(r), Some(16)),
+            DType::F16 if self.part == Part::One => self.to.vector(TO_F16, r, 0, here, Some(0)),
+            DType::F16 => {}
+            _ => self.to.vector(TO_INTS, free, 0, Place::Register(r), None),
+        }
+        if self.part == Part::One { return self.to.low(if dtype == DType::Bool { ONE_BYTE } else { ONE_WORD }, free, to, Some(0)); }
+        if self.list.vectors.masks {
+            let (store, from, immediate) = match dtype { DType::F16 => (TO_F16, r, Some(0)), DType::BF16 => (TO_WORDS, free, None), _ => (TO_BYTES, free, None) };
+            let mask = if self.part == Part::Masked { LEFT } else { 0 };
+            return self.to.masked(store, from, 0, to, immediate, mask, false);
+        }
+        if dtype == DType::F16 { return self.to.vector(TO_F16, r, 0, to, Some(0)); }
+        // Both halves of the vector are packed by themselves, then brought together.
+        self.to.vector(PACK_WORDS, free, free, here, None);
+        self.to.pairs(MOVE_PAIRS, free, here, Some(0x08));
+        if dtype == DType::BF16 { return self.to.low(STORE, free, to, None); }
+        self.to.vector(PACK_BYTES, free, free, here, None);
+        self.to.low(STORE_PAIR, free, to, None);
     }
 
     /// The same, or where it lies.
@@ -343,7 +383,7 @@ impl Body<'_> {
                         self.to.vector(OF_F16, r, 0, Place::Register(r), None);
                     },
                     // The number of the operation stands where a register does, the result in the prefix.
-                    (One::Shift(n), a) => self.to.vector(SHIFT, if n < 0 { 4 } else { 6 }, r, a, Some(n.unsigned_abs())),
+                    (One::Shift(n), a) => self.to.vector(SHIFT, if n < 0 { 4 } else { LEFT_BY }, r, a, Some(n.unsigned_abs())),
                 }
                 r
             }
@@ -426,11 +466,12 @@ impl Body<'_> {
         let r = self.reg(v);
         let to = Place::Indexed(self.address(id), FLOAT);
         let mask = self.list.vectors.mask();
-        match (self.some, self.list.vectors.masks) {
-            _ if narrow.is_some() => if let Some(dtype) = narrow { self.narrow(r, id, dtype) },
-            (false, _) => self.to.vector(STORE, r, 0, to, None),
-            (true, false) => self.to.vector(STORE_SOME, r, mask, to, None),
-            (true, true) => self.to.masked(STORE, r, 0, to, None, LEFT, false),
+        match (narrow, self.part, self.list.vectors.masks) {
+            (Some(dtype), ..) => self.narrow(r, id, dtype),
+            (None, Part::Whole, _) => self.to.vector(STORE, r, 0, to, None),
+            (None, Part::One, _) => self.to.low(STORE_ONE, r, to, None),
+            (None, Part::Masked, false) => self.to.vector(STORE_SOME, r, mask, to, None),
+            (None, Part::Masked, true) => self.to.masked(STORE, r, 0, to, None, LEFT, false),
         }
         self.read(step, [v].into_iter());
     }
@@ -458,9 +499,9 @@ pub fn code(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Vec<u8>
     for (k, &id) in list.pinned.iter().enumerate() { to.load(ADDRESSES[k], RDI, 8 * i32::from(id)); }
 
     let mut slots = 0;
-    let mut body = |to: &mut Assembler, some: bool| {
+    let mut body = |to: &mut Assembler, part: Part| {
         let none = ops.len();
-        let mut b = Body { to, list: &list, uses: list.uses.clone(), register: vec![None; none], put: vec![None; none], held: vec![None; vectors.values], busy: 0, slots: 0, free_slots: Vec::new(), some };
+        let mut b = Body { to, list: &list, uses: list.uses.clone(), register: vec![None; none], put: vec![None; none], held: vec![None; vectors.values], busy: 0, slots: 0, free_slots: Vec::new(), part };
         for (at, step) in list.steps.iter().enumerate() {
             match *step { Step::Op(v) => b.operation(at, v), Step::Store(v, id, narrow) => b.store(at, v, id, narrow) }
         }
@@ -473,7 +514,7 @@ pub fn code(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Vec<u8>
     to.compare(RAX, RSI);
     let none = to.jump_if_above();
     let first = to.code.len();
-    body(&mut to, false);
+    body(&mut to, Part::Whole);
     to.offset(RCX, RCX, lanes);
     to.offset(RAX, RCX, lanes);
     to.compare(RAX, RSI);
@@ -483,15 +524,25 @@ pub fn code(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Vec<u8>
     // Then the rest.
     to.compare(RSI, RCX);
     let whole = to.jump_if_below_or_equal();
-    to.address(RAX, mask + bytes as usize);
-    to.subtract(RSI, RCX);
-    // Four bytes back for each: RCX is needed where it stands.
-    for _ in 0..4 { to.subtract(RAX, RSI); }
-    to.add_register(RSI, RCX);
-    let mask = vectors.mask();
-    to.vector(LOAD, mask, 0, Place::At(RAX, 0), None);
-    if vectors.masks { to.vector(MASK_OF_BITS, LEFT, mask, Place::Register(mask), None); }
-    body(&mut to, true);
+    if list.narrow && !vectors.masks {
+        // There are no masks of narrow elements.
+        let one = to.code.len();
+        body(&mut to, Part::One);
+        to.offset(RCX, RCX, 1);
+        to.compare(RSI, RCX);
+        let more = to.jump_if_above();
+        to.back(&more, one);
+    } else {
+        to.address(RAX, mask + bytes as usize);
+        to.subtract(RSI, RCX);
+        // Four bytes back for each: RCX is needed where it stands.
+        for _ in 0..4 { to.subtract(RAX, RSI); }
+        to.add_register(RSI, RCX);
+        let mask = vectors.mask();
+        to.vector(LOAD, mask, 0, Place::At(RAX, 0), None);
+        if vectors.masks { to.vector(MASK_OF_BITS, LEFT, mask, Place::Register(mask), None); }
+        body(&mut to, Part::Masked);
+    }
     to.here(&whole);
     // The next row: every address goes on by its own step.
     to.decrement(RSP, ROWS);

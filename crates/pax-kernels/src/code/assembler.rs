@@ -65,18 +65,24 @@ impl Assembler {
     pub fn vector(&mut self, code: (Map, u8), register: Vector, before: Vector, last: Place, immediate: Option<u8>) {
         if self.wide { return self.masked(code, register, before, last, immediate, 0, false); }
         let (code, w) = self.form(code);
-        self.short(code, w, register, before, last, immediate);
+        self.short(code, w, 1, register, before, last, immediate);
     }
 
-    /// The same on mask registers.
-    pub fn mask(&mut self, code: (Map, u8), register: Mask, before: Mask, last: Mask) { self.short(code, false, register, before, Place::Register(last), None); }
+    /// The same on the first four floats.
+    pub fn low(&mut self, code: (Map, u8), register: Vector, last: Place, immediate: Option<u8>) { self.short(code, false, 0, register, 0, last, immediate); }
+    /// The same on all eight, where pairs of them move.
+    pub fn pairs(&mut self, code: (Map, u8), register: Vector, last: Place, immediate: Option<u8>) { self.short(code, true, 1, register, 0, last, immediate); }
 
-    /// A VEX prefix and what follows.
-    fn short(&mut self, (map, opcode): (Map, u8), w: bool, register: Vector, before: Vector, last: Place, immediate: Option<u8>) {
+    /// The same on mask registers.
+    pub fn mask(&mut self, code: (Map, u8), register: Mask, before: Mask, last: Mask) { self.short(code, false, 1, register, before, Place::Register(last), None); }
+
+    /// A VEX prefix, with its bits W and L, and what follows.
+    #[allow(clippy::too_many_arguments)]
+    fn short(&mut self, (map, opcode): (Map, u8), w: bool, l: u8, register: Vector, before: Vector, last: Place, immediate: Option<u8>) {
         let (base, index) = last.registers();
         let (pp, mmmmm) = (map as u16 >> 8, map as u16 & 0xff);
         let high = |r: u8, bit: u8| if r & 8 == 0 { 1 << bit } else { 0 };
-        self.code.extend([0xc4, high(register, 7) | high(index, 6) | high(base, 5) | mmmmm as u8, u8::from(w) << 7 | (!before & 15) << 3 | 1 << 2 | pp as u8, opcode]);
+        self.code.extend([0xc4, high(register, 7) | high(index, 6) | high(base, 5) | mmmmm as u8, u8::from(w) << 7 | (!before & 15) << 3 | l << 2 | pp as u8, opcode]);
         self.operand(register, last, usize::from(immediate.is_some()));
         self.code.extend(immediate);
     }
