@@ -286,10 +286,6 @@ pub struct Loop {
 pub const ENTRIES: usize = 128;
 pub type Table = [*mut f32; ENTRIES];
 
-/// Registers' tiles, in lines of the cache.
-#[repr(align(64))]
-struct Room([f32; ROOM * STRIDE]);
-
 /// A register's tile.
 pub(super) fn own(room: *mut f32, id: Id) -> *mut f32 { room.wrapping_add(id as usize * STRIDE) }
 
@@ -316,14 +312,14 @@ impl Loop {
     /// The cell that unit `i` of `of` begins with.
     pub(super) fn part(&self, i: usize, of: usize) -> usize { part(self.size / self.cells, i, of) * self.cells }
 
+    /// Floats that a range works in.
+    pub fn room(&self) -> usize { self.registers * STRIDE }
+
     /// # Safety
-    /// `bases` are as the plan says, and nobody else writes the cells `from..to` of the results.
-    pub unsafe fn range(&self, bases: Bases, from: usize, to: usize) {
+    /// `bases` are as the plan says, and nobody else writes the cells `from..to` of the results; `room` has the floats it asked for.
+    pub unsafe fn range(&self, bases: Bases, from: usize, to: usize, room: *mut f32) {
         if from >= to { return; }
-        let mut room = std::mem::MaybeUninit::<Room>::uninit();
         let mut at: Table = [std::ptr::null_mut(); ENTRIES];
-        // SAFETY: a place in the room's own memory.
-        let room = unsafe { (&raw mut (*room.as_mut_ptr()).0).cast::<f32>() };
         // Operands that every tile sees alike are read once.
         let mut repeats = [false; ROOM];
         for l in &self.loads { if let From::Walk(w) = &l.from { repeats[l.id as usize] = w.repeats(from); } }

@@ -46,6 +46,7 @@ impl Kernel {
     /// Floats that it works in besides its operands.
     pub fn room(&self) -> usize {
         match self {
+            Kernel::Loop(l) => l.room(),
             Kernel::Dot(d) => d.room(),
             Kernel::Product(p) => p.room(),
             Kernel::Conv(c) => c.room(),
@@ -65,7 +66,7 @@ impl Kernel {
         // SAFETY: the caller's.
         unsafe {
             match self {
-                Kernel::Loop(l) => l.range(bases, l.part(from, of), l.part(to, of)),
+                Kernel::Loop(l) => l.range(bases, l.part(from, of), l.part(to, of), room),
                 Kernel::Dot(d) => d.run(bases, from, to, of, room),
                 Kernel::Product(p) => p.run(bases, from, to, of, room),
                 Kernel::Pack(p) => p.run(bases, part(p.panels(), from, of), part(p.panels(), to, of)),

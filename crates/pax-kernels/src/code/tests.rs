@@ -109,7 +109,7 @@ fn at_level(simd: Simd, cells: usize) {
             // SAFETY: every slot has a base of the loop's size.
             unsafe {
                 let all = place((part.0, end.0));
-                if tile { l.block(Bases(&bases), (part.0, end.0), place((part.1, end.1)), row * cells, product.start().cast(), row * cells, room.as_mut_ptr().cast()) } else { l.range(Bases(&bases), all.0, all.1) }
+                if tile { l.block(Bases(&bases), (part.0, end.0), place((part.1, end.1)), row * cells, product.start().cast(), row * cells, room.as_mut_ptr().cast()) } else { l.range(Bases(&bases), all.0, all.1, room.as_mut_ptr().cast()) }
             }
             memory.iter().map(Cells::bits).collect::<Vec<_>>()
         });
