@@ -1,5 +1,6 @@
 //! Loops with machine code of their own: it reads and writes most operands where they lie, row by row.
-use super::loops::{is_narrow, own, From, How, Id, Instr, Load, Loop, Store, Table, ENTRIES, TILE};
+use super::loops::{own, From, How, Id, Instr, Load, Loop, Store, Table, ENTRIES, TILE};
+use super::walk::is_narrow;
 use super::Bases;
 use crate::code::trace::{trace, Op, Sym};
 use crate::code::{Code, Output};

@@ -1,5 +1,5 @@
 //! Slices at places that integers name, inside plans: elements of one cell of four bytes or of two, int32 indices.
-use super::loops::Walk;
+use super::walk::Walk;
 use super::{part, Bases, Slot};
 use crate::fold::{Accumulate, Fold};
 

@@ -8,6 +8,7 @@ pub mod index;
 pub mod loops;
 pub mod random;
 pub mod reduce;
+pub mod walk;
 
 use std::cell::RefCell;
 

@@ -1,39 +1,15 @@
 //! From operations to instructions: which vector is in which register. One that finds none free takes that whose value is
 //! needed last (Belady, 1966).
 use super::assembler::{Assembler, General, Map, Mask, Place, Vector, RAX, RCX, RDI, RDX, RSI, RSP};
+use super::instructions::*;
+use super::list::{is_mask, reads, List, Step, Vectors, ADDRESSES, AVX2, AVX512};
 use super::trace::{One, Op, Two, Value};
 use super::Output;
 use crate::chunk::loops::Id;
 use crate::tile::Simd;
 use crate::DType;
 
-/// The vectors of a level: their cells of four bytes, and the registers for values, behind which one holds the mask of the elements that are left at
-/// the end. `masks`: comparisons make masks, which have registers of their own.
-#[derive(Clone, Copy)]
-struct Vectors { lanes: i32, values: usize, masks: bool, double: bool }
-const AVX2: Vectors = Vectors { lanes: 8, values: 15, masks: false, double: false };
-const AVX512: Vectors = Vectors { lanes: 16, values: 31, masks: true, double: false };
-
-impl Vectors {
-    fn bytes(self) -> i32 { 4 * self.lanes }
-    fn mask(self) -> Vector { self.values as Vector }
-
-    /// The bits of an operation that is a number.
-    fn number(self, op: Op) -> Option<u64> {
-        match op {
-            Op::Wide(bits) => Some(bits),
-            // The mask of all but the sign is no number.
-            Op::Constant(bits) if self.double => Some(if bits == i32::MAX as u32 { i64::MAX as u64 } else { f64::from(f32::from_bits(bits)).to_bits() }),
-            Op::Constant(bits) => Some(u64::from(bits)),
-            _ => None,
-        }
-    }
-}
-/// The mask register of the elements that are left, and the first one for masks of comparisons.
-const LEFT: Mask = 1;
-const COMPARED: Mask = 2;
-/// Registers for addresses: those that a function may use, then those that it has to give back.
-const ADDRESSES: [General; 11] = [2, 8, 9, 10, 11, 3, 5, 12, 13, 14, 15];
+/// Of the registers for addresses, those that a function may use as it likes.
 const FREE: usize = 5;
 /// Bytes of a cell.
 const FLOAT: u8 = 4;
@@ -42,141 +18,9 @@ const ROWS: i32 = 0;
 const STEPS: i32 = 8;
 const SLOTS: i32 = 16;
 
-const MOVE: (Map, u8) = (Map::Plain, 0x28);
-const LOAD: (Map, u8) = (Map::Plain, 0x10);
-const STORE: (Map, u8) = (Map::Plain, 0x11);
-const LOAD_SOME: (Map, u8) = (Map::X66F38, 0x2c);
-const REPEAT: (Map, u8) = (Map::X66F38, 0x18);
-const STORE_SOME: (Map, u8) = (Map::X66F38, 0x2e);
-const BLEND: (Map, u8) = (Map::X66F3A, 0x4a);
-const BLEND_MASKED: (Map, u8) = (Map::X66F38, 0x65);
-const SHIFT: (Map, u8) = (Map::X66, 0x72);
-/// What stands in the place of a register for shifts.
-const RIGHT_BY: Vector = 2;
-const LEFT_BY: Vector = 6;
-const REPEAT_BYTE: (Map, u8) = (Map::X66F38, 0x78);
-const REPEAT_WORD: (Map, u8) = (Map::X66F38, 0x79);
-const ONE_BYTE: (Map, u8) = (Map::X66F3A, 0x14);
-const ONE_WORD: (Map, u8) = (Map::X66F3A, 0x15);
-const STORE_ONE: (Map, u8) = (Map::F3, 0x11);
-const STORE_PAIR: (Map, u8) = (Map::X66, 0xd6);
-const PACK_WORDS: (Map, u8) = (Map::X66F38, 0x2b);
-const PACK_BYTES: (Map, u8) = (Map::X66, 0x67);
-const MOVE_PAIRS: (Map, u8) = (Map::X66F3A, 0x00);
-const OF_INTS: (Map, u8) = (Map::Plain, 0x5b);
-const TO_INTS: (Map, u8) = (Map::F3, 0x5b);
-const OF_F16: (Map, u8) = (Map::X66F38, 0x13);
-const TO_F16: (Map, u8) = (Map::X66F3A, 0x1d);
-const OF_WORDS: (Map, u8) = (Map::X66F38, 0x33);
-const TO_WORDS: (Map, u8) = (Map::F3F38, 0x33);
-const OF_BYTES: (Map, u8) = (Map::X66F38, 0x31);
-const TO_BYTES: (Map, u8) = (Map::F3F38, 0x31);
-const COMPARE: (Map, u8) = (Map::Plain, 0xc2);
-const MASK_OF_BITS: (Map, u8) = (Map::X66F38, 0x27);
-const AND_MASKS: (Map, u8) = (Map::Plain, 0x41);
-const OR_MASKS: (Map, u8) = (Map::Plain, 0x45);
-
-/// The instruction of an operation on two vectors, its immediate byte, and whether they may change places.
-fn instruction(op: Two) -> ((Map, u8), Option<u8>, bool) {
-    let plain = |opcode| (Map::Plain, opcode);
-    // Comparisons are false with NaN, but that for "not equal".
-    match op {
-        Two::Add => (plain(0x58), None, true),
-        Two::Mul => (plain(0x59), None, true),
-        Two::Sub => (plain(0x5c), None, false),
-        Two::Div => (plain(0x5e), None, false),
-        Two::And => (plain(0x54), None, true),
-        Two::AndNot => (plain(0x55), None, false),
-        Two::Or => (plain(0x56), None, true),
-        Two::Xor => (plain(0x57), None, true),
-        Two::Min => (plain(0x5d), None, false),
-        Two::Max => (plain(0x5f), None, false),
-        Two::Equal => (COMPARE, Some(0x00), true),
-        Two::NotEqual => (COMPARE, Some(0x04), true),
-        Two::Less => (COMPARE, Some(0x11), false),
-        Two::LessEqual => (COMPARE, Some(0x12), false),
-        Two::AddInt => ((Map::X66, 0xfe), None, true),
-        Two::SubInt => ((Map::X66, 0xfa), None, false),
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Step { Op(Value), Store(Value, Id, Option<DType>) }
-
-/// What is to be done in which order, and what for.
-struct List<'a> {
-    ops: &'a [Op],
-    steps: Vec<Step>,
-    /// For each value the steps that read it, the next one last.
-    uses: Vec<Vec<usize>>,
-    /// The table's entries whose addresses are in registers, and those that are read from the table.
-    pinned: Vec<Id>,
-    others: Vec<Id>,
-    /// Constants by their place.
-    constants: Vec<u64>,
-    vectors: Vectors,
-    /// It reads or makes narrow elements.
-    narrow: bool,
-}
-
-/// True for comparisons, and what is made of them only.
-fn is_mask(ops: &[Op], v: Value) -> bool {
-    match ops[v as usize] {
-        Op::Two(Two::Equal | Two::NotEqual | Two::Less | Two::LessEqual, ..) => true,
-        Op::Two(Two::Or, a, b) => is_mask(ops, a) && is_mask(ops, b),
-        _ => false,
-    }
-}
-
-/// The vectors that an operation reads: a mask is made where it is needed, of what was compared.
-fn reads(ops: &[Op], vectors: Vectors, op: Op, to: &mut Vec<Value>) {
-    for v in op.values() {
-        if vectors.masks && is_mask(ops, v) { reads(ops, vectors, ops[v as usize], to) } else { to.push(v) }
-    }
-}
-
-impl List<'_> {
-    fn new<'a>(vectors: Vectors, ops: &'a [Op], results: &[Output]) -> List<'a> {
-        // What no result needs is left out.
-        let mut needed = vec![false; ops.len()];
-        for r in results { needed[r.value as usize] = true; }
-        for (v, op) in ops.iter().enumerate().rev() { if needed[v] { for a in op.values() { needed[a as usize] = true; } } }
-        let mut steps = Vec::new();
-        for v in (0..ops.len()).filter(|&v| needed[v]) {
-            if !(vectors.masks && is_mask(ops, v as Value)) { steps.push(Step::Op(v as Value)); }
-            steps.extend(results.iter().filter(|r| r.value as usize == v && !r.last).map(|r| Step::Store(r.value, r.id, r.narrow)));
-        }
-        steps.extend(results.iter().filter(|r| r.last).map(|r| Step::Store(r.value, r.id, r.narrow)));
-
-        let mut uses = vec![Vec::new(); ops.len()];
-        let (mut pinned, mut constants): (Vec<Id>, Vec<u64>) = (Vec::new(), Vec::new());
-        for (at, step) in steps.iter().enumerate().rev() {
-            match *step {
-                Step::Op(v) => {
-                    let mut read = Vec::new();
-                    reads(ops, vectors, ops[v as usize], &mut read);
-                    for a in read { uses[a as usize].push(at) }
-                }
-                Step::Store(v, id, _) => { uses[v as usize].push(at); pinned.push(id); }
-            }
-        }
-        for (_, op) in ops.iter().enumerate().filter(|&(v, _)| needed[v]) {
-            match op {
-                Op::Load(id) | Op::Narrow(id, _) | Op::Splat(id) | Op::Repeat(id) => pinned.push(*id),
-                _ => constants.extend(vectors.number(*op).filter(|bits| !constants.contains(bits))),
-            }
-        }
-        pinned.sort_unstable();
-        pinned.dedup();
-        let others = pinned.split_off(ADDRESSES.len().min(pinned.len()));
-        let narrow = results.iter().any(|r| r.narrow.is_some()) || ops.iter().zip(&needed).any(|(op, &n)| n && matches!(op, Op::Narrow(..)));
-        List { ops, steps, uses, pinned, others, constants, vectors, narrow }
-    }
-}
-
-struct Body<'a> {
-    to: &'a mut Assembler,
-    list: &'a List<'a>,
+pub(super) struct Body<'a> {
+    pub to: &'a mut Assembler,
+    pub list: &'a List<'a>,
     /// The steps to come that read each value.
     uses: Vec<Vec<usize>>,
     /// Where values are; where they were put away.
@@ -188,18 +32,18 @@ struct Body<'a> {
     busy: u32,
     slots: usize,
     free_slots: Vec<usize>,
-    part: Part,
+    pub part: Part,
 }
 
 /// What a body does: whole vectors, the elements that are left, which a mask names, or one of them.
 #[derive(Clone, Copy, PartialEq)]
-enum Part { Whole, Masked, One }
+pub(super) enum Part { Whole, Masked, One }
 
 impl Body<'_> {
     fn slot_at(&self, slot: usize) -> Place { Place::At(RSP, SLOTS + slot as i32 * self.list.vectors.bytes()) }
 
     /// The register with an entry's address.
-    fn address(&mut self, id: Id) -> General {
+    pub fn address(&mut self, id: Id) -> General {
         match self.list.pinned.iter().position(|&p| p == id) {
             Some(k) => ADDRESSES[k],
             None => { self.to.load(RAX, RDI, 8 * i32::from(id)); RAX }
@@ -268,50 +112,6 @@ impl Body<'_> {
         r
     }
 
-    /// Loads narrow elements as floats.
-    fn widen(&mut self, r: Vector, id: Id, dtype: DType) {
-        let from = Place::Indexed(self.address(id), dtype.size() as u8);
-        let here = Place::Register(r);
-        if self.part == Part::One {
-            self.to.vector(if dtype == DType::Bool { REPEAT_BYTE } else { REPEAT_WORD }, r, 0, from, None);
-            match dtype {
-                DType::F16 => self.to.vector(OF_F16, r, 0, here, None),
-                DType::BF16 => self.to.vector(SHIFT, LEFT_BY, r, here, Some(16)),
-                _ => self.to.vector(SHIFT, RIGHT_BY, r, here, Some(24)),
-            }
-        } else {
-            let load = match dtype { DType::F16 => OF_F16, DType::BF16 => OF_WORDS, _ => OF_BYTES };
-            if self.part == Part::Masked { self.to.masked(load, r, 0, from, None, LEFT, true) } else { self.to.vector(load, r, 0, from, None) }
-            if dtype == DType::BF16 { self.to.vector(SHIFT, LEFT_BY, r, here, Some(16)); }
-        }
-        if dtype == DType::Bool { self.to.vector(OF_INTS, r, 0, here, None); }
-    }
-
-    /// Stores floats as narrow elements, which hold them. The register behind those of values is free: nothing is masked by it.
-    fn narrow(&mut self, r: Vector, id: Id, dtype: DType) {
-        let (to, free) = (Place::Indexed(self.address(id), dtype.size() as u8), self.list.vectors.mask());
-        let here = Place::Register(free);
-        match dtype {
-            DType::BF16 => self.to.vector(SHIFT, RIGHT_BY, free, Place::Register(r), Some(16)),
-            DType::F16 if self.part == Part::One => self.to.vector(TO_F16, r, 0, here, Some(0)),
-            DType::F16 => {}
-            _ => self.to.vector(TO_INTS, free, 0, Place::Register(r), None),
-        }
-        if self.part == Part::One { return self.to.low(if dtype == DType::Bool { ONE_BYTE } else { ONE_WORD }, free, to, Some(0)); }
-        if self.list.vectors.masks {
-            let (store, from, immediate) = match dtype { DType::F16 => (TO_F16, r, Some(0)), DType::BF16 => (TO_WORDS, free, None), _ => (TO_BYTES, free, None) };
-            let mask = if self.part == Part::Masked { LEFT } else { 0 };
-            return self.to.masked(store, from, 0, to, immediate, mask, false);
-        }
-        if dtype == DType::F16 { return self.to.vector(TO_F16, r, 0, to, Some(0)); }
-        // Both halves of the vector are packed by themselves, then brought together.
-        self.to.vector(PACK_WORDS, free, free, here, None);
-        self.to.pairs(MOVE_PAIRS, free, here, Some(0x08));
-        if dtype == DType::BF16 { return self.to.low(STORE, free, to, None); }
-        self.to.vector(PACK_BYTES, free, free, here, None);
-        self.to.low(STORE_PAIR, free, to, None);
-    }
-
     /// The same, or where it lies.
     fn place(&mut self, v: Value) -> Place {
         if self.register[v as usize].is_none() {
@@ -367,7 +167,6 @@ impl Body<'_> {
     fn operation(&mut self, step: usize, v: Value) {
         let op = self.list.ops[v as usize];
         let r = match op {
-            op if op.lies() => return,
             Op::Load(_) | Op::Narrow(..) | Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) | Op::Wide(_) => return,
             Op::One(one, a) => {
                 let a_ = if matches!(one, One::Shift(_) | One::ToF16) { Place::Register(self.reg(a)) } else { self.place(a) };
@@ -383,7 +182,7 @@ impl Body<'_> {
                         self.to.vector(OF_F16, r, 0, Place::Register(r), None);
                     },
                     // The number of the operation stands where a register does, the result in the prefix.
-                    (One::Shift(n), a) => self.to.vector(SHIFT, if n < 0 { 4 } else { LEFT_BY }, r, a, Some(n.unsigned_abs())),
+                    (One::Shift(n), a) => self.to.vector(SHIFT, if n < 0 { SIGNED_RIGHT_BY } else { LEFT_BY }, r, a, Some(n.unsigned_abs())),
                 }
                 r
             }

@@ -4,6 +4,9 @@
 //! functions run one after the other over tiles.
 mod allocate;
 mod assembler;
+mod instructions;
+mod list;
+mod narrow;
 pub mod trace;
 
 use memmap2::{Mmap, MmapMut};

@@ -1,5 +1,6 @@
 //! Code against the functions that it was made from, bit by bit.
-use crate::chunk::loops::{Axis, From, How, Instr, Load, Loop, Store, Walk, STRIDE};
+use crate::chunk::loops::{From, How, Instr, Load, Loop, Store, STRIDE};
+use crate::chunk::walk::{Axis, Walk};
 use crate::chunk::Bases;
 use crate::threefry::threefry2x32;
 use crate::tile::{self, Function, Simd};

@@ -14,7 +14,7 @@ use crate::exec::cpu::conv::direct::Direct;
 use crate::plan::kernels::conv::{Conv, ConvPack, Which};
 use crate::plan::kernels::dot::{Dot, Operand, Pack, PackLeft, Packed};
 use crate::plan::kernels::index::{Concat, Gather, Lay, Scatter};
-use crate::plan::kernels::loops::{Axis, Walk};
+use crate::plan::kernels::walk::{Axis, Walk};
 use crate::plan::kernels::random::Bits;
 use crate::plan::kernels::reduce::Reduce;
 use crate::plan::kernels::Kernel;
