@@ -198,3 +198,27 @@ fn numbers_become_float64_where_they_are_loaded() -> Result<()> {
     }
     Ok(())
 }
+
+/// Few results of long sums, which chunks divide; operands in either order, and loops behind them.
+#[test]
+fn products_divided_by_their_sums() -> Result<()> {
+    let mut rng = Rng(12);
+    for (dtype, error) in [(DType::F32, 2e-4), (DType::F64, 1e-12)].into_iter().cycle().take(40) {
+        let cx = Cx::default();
+        let [m, k, n] = [rng.int(1, 70), rng.int(512, 3000), rng.int(1, 58)].map(|n| n as usize);
+        let (left, right) = (rng.int(0, 2) == 1, rng.int(0, 2) == 1);
+        let shapes = [if left { vec![k, m] } else { vec![m, k] }, if right { vec![n, k] } else { vec![k, n] }, vec![n]];
+        let xs = shapes.map(|s| cx.from_f64(dtype, &rng.normals(s.iter().product()), &s));
+        let f = |t: &[Tensor]| -> Result<Vec<Tensor>> {
+            let product = cx.dot(&t[0], &t[1], [&[], &[]], [&[usize::from(!left)], &[usize::from(right)]])?;
+            let y = cx.one(row("relu").unwrap(), [], &[&cx.add(&cx.scale(&product, 1.0 / k as f64)?, &cx.broadcast(&t[2], &[m, n], &[1])?)?])?;
+            Ok(vec![cx.reduce_sum(&y, &[0])?, y, product])
+        };
+        let want = f(&xs)?;
+        let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
+        let outs = f(&ts)?;
+        let program = Rc::new(cx.end_abstract(&outs)?);
+        for (got, want) in cx.call(&program, &xs)?.iter().zip(&want) { near(&format!("{m}×{k}×{n}, {left} {right}: {program}"), &values(&cx, got)?, &values(&cx, want)?, error, error).unwrap(); }
+    }
+    Ok(())
+}

@@ -20,7 +20,7 @@ fn bytes(n: usize) -> String {
 pub(super) fn label(k: &Kernel) -> String {
     match k {
         Kernel::Loop(l) => format!("loop of {}", l.size / l.cells),
-        Kernel::Dot(d) => format!("{:?} products {}×{}×{}", d.batch.as_slice(), d.m, d.k, d.n),
+        Kernel::Dot(d) => format!("{:?} products {}×{}×{}{}", d.batch.as_slice(), d.m, d.k, d.n, if d.across { ", a chunk" } else { "" }),
         Kernel::Product(p) => format!("product {}×{}×{}", p.dot.m, p.dot.k, p.dot.n),
         Kernel::Pack(p) => format!("pack {}×{}", p.k, p.n),
         Kernel::PackLeft(p) => format!("pack {}×{}", p.m, p.k),

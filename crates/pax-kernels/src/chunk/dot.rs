@@ -33,7 +33,8 @@ impl Operand {
 #[derive(Clone, Copy)]
 pub enum Packed { Own, In(Slot) }
 
-pub struct Dot { pub micro: Micros, pub batch: Dims, pub m: usize, pub k: usize, pub n: usize, pub a: Operand, pub b: Operand, pub left: Packed, pub right: Packed, pub out: Slot }
+/// `across`: units divide the sums, and each chunk has a result of its own.
+pub struct Dot { pub micro: Micros, pub batch: Dims, pub m: usize, pub k: usize, pub n: usize, pub a: Operand, pub b: Operand, pub left: Packed, pub right: Packed, pub out: Slot, pub across: bool }
 
 impl Dot {
     pub fn panels(&self) -> usize { self.n.div_ceil(self.micro.width()) }
@@ -55,10 +56,11 @@ impl Dot {
         Matrix { data: room, rows: 1, cols: BLOCK as isize }
     }
 
-    /// One panel of the right operand and the distance of its rows; packs it into the room if it does not serve as it lies.
+    /// One panel of the right operand, of `depth` rows, and the distance of its rows; packs it into the room if it does not serve as it lies.
     /// # Safety
     /// As `run`.
-    unsafe fn panel<T: Copy>(&self, micro: Micro<T>, bases: Bases, b: Matrix<T>, panel: usize, rows: usize, room: *mut T) -> (*const T, usize) {
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn panel<T: Copy>(&self, micro: Micro<T>, bases: Bases, (b, depth): (Matrix<T>, usize), panel: usize, rows: usize, room: *mut T) -> (*const T, usize) {
         let width = micro.width;
         // SAFETY: the caller's.
         unsafe {
@@ -67,17 +69,31 @@ impl Dot {
             if b.cols == 1 && whole && b.rows >= 0 && (rows <= 4 * micro.rows || b.rows <= 128) {
                 return (b.data.wrapping_add(panel * width), b.rows as usize);
             }
-            micro.pack(b.from(0, panel * width), self.k, width.min(self.n - panel * width), 0, 1, room);
+            micro.pack(b.from(0, panel * width), depth, width.min(self.n - panel * width), 0, 1, room);
             (room, PACKED)
         }
     }
 
-    /// Rows of all batch items, divided in units.
+    /// Rows of all batch items, divided in units; with `across` the sums of `chunk`, added to what is there when it comes `again`.
     /// # Safety
     /// As `Kernel::run`.
-    pub unsafe fn run(&self, bases: Bases, from: usize, to: usize, of: usize, room: *mut f32) {
+    pub unsafe fn run(&self, bases: Bases, units: (usize, usize, usize), (chunk, again): (usize, bool), room: *mut f32) {
         // SAFETY: the caller's.
-        unsafe { with_micro!(self.micro, m => self.run_with(m, bases, (from, to, of), room.cast())) }
+        unsafe { with_micro!(self.micro, m => if self.across { self.sum(m, bases, units, (chunk, again), room.cast()) } else { self.run_with(m, bases, units, room.cast()) }) }
+    }
+
+    unsafe fn sum<T: Copy>(&self, micro: Micro<T>, bases: Bases, (from, to, of): (usize, usize, usize), (chunk, again): (usize, bool), room: *mut T) {
+        let (first, last) = (part(self.k, from, of), part(self.k, to, of));
+        let out = bases.at::<T>(self.out).wrapping_add(chunk * self.m * self.n);
+        // SAFETY: operands lie as their strides say; the chunk's result is this call's.
+        unsafe {
+            let (a, b) = (self.a.matrix(bases, &[], 0).from(0, first), self.b.matrix(bases, &[], 0).from(first, 0));
+            for p in 0..self.panels() {
+                let (column, width) = (p * micro.width, micro.width.min(self.n - p * micro.width));
+                let (panel, ldb) = self.panel(micro, bases, (b, last - first), p, self.m, room);
+                micro.run(Piece { from: 0, to: self.m, column, width, depth: last - first }, a, panel, ldb, out, self.n, again);
+            }
+        }
     }
 
     unsafe fn run_with<T: Copy>(&self, micro: Micro<T>, bases: Bases, (from, to, of): (usize, usize, usize), room: *mut T) {
@@ -98,7 +114,7 @@ impl Dot {
                     let end = last.min(at + step);
                     let left = self.block(bases, a, at, end, room.add(self.k * micro.width));
                     for p in 0..self.panels() {
-                        let (panel, ldb) = self.panel(micro, bases, b, p, last - first, room);
+                        let (panel, ldb) = self.panel(micro, bases, (b, self.k), p, last - first, room);
                         let (column, width) = (p * micro.width, micro.width.min(self.n - p * micro.width));
                         micro.run(Piece { from: 0, to: end - at, column, width, depth: self.k }, left, panel, ldb, out.wrapping_add(at * self.n), self.n, false);
                     }
@@ -136,7 +152,7 @@ impl Product {
                 // Strips begin where tiles do.
                 let edge = |strip: usize| d.m.min(part(d.m.div_ceil(micro.rows), strip, self.strips) * micro.rows);
                 let (first, last) = (edge(strip), edge(strip + 1));
-                let (panel, ldb) = match packed { Some((q, at)) if q == p => at, _ => d.panel(micro, bases, b, p, last - first, room) };
+                let (panel, ldb) = match packed { Some((q, at)) if q == p => at, _ => d.panel(micro, bases, (b, d.k), p, last - first, room) };
                 packed = Some((p, (panel, ldb)));
                 let (column, columns) = (p * width, width.min(d.n - p * width));
                 let mut row = first;

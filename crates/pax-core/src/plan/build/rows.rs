@@ -33,6 +33,9 @@ const RANDOM_WORD: f64 = 1.5;
 const ROWS: usize = 256;
 /// A product with as long a sum runs by itself, which packs it in parts: here a thread would need room for a panel of all of it.
 const LONG: usize = 1 << 20;
+/// A product of at most so many results, each a sum of at least so many, is divided by its sums.
+const RESULTS: usize = 1 << 12;
+const SUM: usize = 512;
 /// Pieces of a product take about so many nanoseconds, and are about so many where panels alone are fewer.
 const PIECE: f64 = 4000.0;
 const PIECES: usize = 12;
@@ -130,7 +133,7 @@ impl Builder<'_> {
         let left = self.units_of(&a.permuted(&order([&a_batch, &a_free, &a_sum])), a_sum.len());
         let right = if batch.is_empty() { (b.slot, 1) } else { self.units_of(&b.permuted(&order([&b_batch, &b_sum, &b_free])), b_sum.len() + b_free.len()) };
         let reads = [left, right];
-        let mut dot = Dot { micro, batch, m, k, n, a: operand(&a, &a_batch, &a_free, &a_sum), b: operand(&b, &b_batch, &b_sum, &b_free), left: Packed::Own, right: Packed::Own, out: 0 };
+        let mut dot = Dot { micro, batch, m, k, n, a: operand(&a, &a_batch, &a_free, &a_sum), b: operand(&b, &b_batch, &b_sum, &b_free), left: Packed::Own, right: Packed::Own, out: 0, across: false };
         let rowwise = !dot.batch.is_empty() || work < super::TINY / 2.0 || (m >= ROWS && (m >= 2 * k || self.last_phase(&reads).is_some_and(|p| p > INTEGERS && self.fits(p, &reads, m, work).is_some())));
         if rowwise {
             // What many chunks read is packed once.
@@ -144,6 +147,13 @@ impl Builder<'_> {
             let reads: SmallVec<[(Slot, usize); 3]> = reads.into_iter().chain(panels).collect();
             let phase = self.choose(&reads, items * m, work);
             self.add(e, phase, &reads, |out| Body::kernel(Kernel::Dot(Dot { out, ..dot })));
+            return Ok(true);
+        }
+        // Few results of long sums: chunks divide the sums, and each reads rows of the right operand, as the update of a weight does, and its
+        // columns of the left one: what lies in a core's cache stays there.
+        if self.fixed.is_none() && m * n <= RESULTS && k >= SUM && work >= super::TINY {
+            let phase = self.phase(Kind::Chunks, k, work);
+            self.across(e, phase, Fold::Sum, [a.slot, b.slot], |out| Kernel::Dot(Dot { across: true, out, ..dot }));
             return Ok(true);
         }
         if self.packable(b.slot, false) { dot.right = Packed::In(self.packed(&dot, PACKS)); }
