@@ -149,9 +149,9 @@ impl Builder<'_> {
             self.add(e, phase, &reads, |out| Body::kernel(Kernel::Dot(Dot { out, ..dot })));
             return Ok(true);
         }
-        // Few results of long sums: chunks divide the sums, and each reads rows of the right operand, as the update of a weight does, and its
-        // columns of the left one: what lies in a core's cache stays there.
-        if self.fixed.is_none() && m * n <= RESULTS && k >= SUM && work >= super::TINY {
+        // Few results of long sums over a weight: chunks divide the sums, and each reads rows of the weight, as its update does, and columns of
+        // the left operand: what lies in a core's cache stays there.
+        if self.fixed.is_none() && self.early(b.slot) && m * n <= RESULTS && k >= SUM && work >= super::TINY {
             let phase = self.phase(Kind::Chunks, k, work);
             self.across(e, phase, Fold::Sum, [a.slot, b.slot], |out| Kernel::Dot(Dot { across: true, out, ..dot }));
             return Ok(true);
