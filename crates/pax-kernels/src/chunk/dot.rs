@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 use super::loops::{Loop, STRIDE};
 use super::{part, Bases, Slot};
 use crate::panel::{with_micro, Matrix, Micro, Micros, Piece, PACKED, TILED};
+use crate::tile::copy_few;
 use crate::Dims;
 
 /// Rows that are finished by the loop before the next are made: they stay in the first cache.
@@ -52,14 +53,13 @@ impl Dot {
         if let Packed::In(slot) = self.left { return Matrix { data: bases.at::<T>(slot).cast_const().wrapping_add(from * self.k), rows: TILED, cols: 0 }; }
         if self.copied() == 0 { return a.from(from, 0); }
         // SAFETY: the rows lie one behind the other.
-        unsafe { for l in 0..self.k { std::ptr::copy_nonoverlapping(a.at(from, l), room.add(l * BLOCK), to - from); } }
+        unsafe { for l in 0..self.k { copy_few(a.at(from, l).cast(), room.add(l * BLOCK).cast(), (to - from) * self.micro.cells()); } }
         Matrix { data: room, rows: 1, cols: BLOCK as isize }
     }
 
     /// One panel of the right operand, of `depth` rows, and the distance of its rows; packs it into the room if it does not serve as it lies.
     /// # Safety
     /// As `run`.
-    #[allow(clippy::too_many_arguments)]
     unsafe fn panel<T: Copy>(&self, micro: Micro<T>, bases: Bases, (b, depth): (Matrix<T>, usize), panel: usize, rows: usize, room: *mut T) -> (*const T, usize) {
         let width = micro.width;
         // SAFETY: the caller's.
@@ -88,10 +88,21 @@ impl Dot {
         // SAFETY: operands lie as their strides say; the chunk's result is this call's.
         unsafe {
             let (a, b) = (self.a.matrix(bases, &[], 0).from(0, first), self.b.matrix(bases, &[], 0).from(first, 0));
-            for p in 0..self.panels() {
-                let (column, width) = (p * micro.width, micro.width.min(self.n - p * micro.width));
-                let (panel, ldb) = self.panel(micro, bases, (b, last - first), p, self.m, room);
-                micro.run(Piece { from: 0, to: self.m, column, width, depth: last - first }, a, panel, ldb, out, self.n, again);
+            self.rows(micro, bases, a, (b, last - first), (self.m, self.m), (out, again), room);
+        }
+    }
+
+    /// `rows` rows of the result, `all` of which will be made of the same right operand, of `depth` rows; added to what is there with `add`.
+    /// # Safety
+    /// As `run`.
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn rows<T: Copy>(&self, micro: Micro<T>, bases: Bases, left: Matrix<T>, (b, depth): (Matrix<T>, usize), (rows, all): (usize, usize), (out, add): (*mut T, bool), room: *mut T) {
+        for p in 0..self.panels() {
+            let (column, width) = (p * micro.width, micro.width.min(self.n - p * micro.width));
+            // SAFETY: the caller's.
+            unsafe {
+                let (panel, ldb) = self.panel(micro, bases, (b, depth), p, all, room);
+                micro.run(Piece { from: 0, to: rows, column, width, depth }, left, panel, ldb, out, self.n, add);
             }
         }
     }
@@ -113,11 +124,7 @@ impl Dot {
                 while at < last {
                     let end = last.min(at + step);
                     let left = self.block(bases, a, at, end, room.add(self.k * micro.width));
-                    for p in 0..self.panels() {
-                        let (panel, ldb) = self.panel(micro, bases, (b, self.k), p, last - first, room);
-                        let (column, width) = (p * micro.width, micro.width.min(self.n - p * micro.width));
-                        micro.run(Piece { from: 0, to: end - at, column, width, depth: self.k }, left, panel, ldb, out.wrapping_add(at * self.n), self.n, false);
-                    }
+                    self.rows(micro, bases, left, (b, self.k), (end - at, last - first), (out.wrapping_add(at * self.n), false), room);
                     at = end;
                 }
             }

@@ -32,10 +32,10 @@ pub struct Instr { pub f: Function, pub dst: Id, pub src: [Id; 3] }
 pub enum From {
     /// The same bits everywhere, of an element.
     Constant(u64),
-    /// One element of a dtype, repeated.
-    Splat(Slot, isize, DType),
+    /// One element, repeated.
+    Splat(Walk),
     /// One divided by it.
-    Reciprocal(Slot, isize),
+    Reciprocal(Walk),
     /// Elements in the loop's order; read where they lie.
     Direct(Slot, isize),
     Walk(Walk),
@@ -194,17 +194,14 @@ impl Loop {
         unsafe {
             for (r, p) in at.iter_mut().enumerate().take(tiles) { *p = own(room, r as Id); }
             for l in &self.loads {
-                let (one, double) = (|x: f32| u64::from(x.to_bits()), self.cells == 2);
+                let double = self.cells == 2;
+                // A float32 is the lower half.
+                let element = |w: &Walk| { let mut bits = 0u64; w.copy(bases.at(w.slot), 0, self.cells, (&raw mut bits).cast()); bits };
                 let bits = match &l.from {
                     From::Constant(bits) => *bits,
-                    From::Splat(slot, offset, dtype) => {
-                        let mut element = [0f64];
-                        let cells = element.as_mut_ptr().cast::<f32>();
-                        Walk::new(*slot, *offset, std::iter::empty(), *dtype, 0, self.cells).copy(bases.at(*slot), 0, self.cells, cells);
-                        if double { element[0].to_bits() } else { one(*cells) }
-                    }
-                    From::Reciprocal(slot, offset) if double => (1.0 / *bases.at::<f64>(*slot).wrapping_offset(*offset)).to_bits(),
-                    From::Reciprocal(slot, offset) => one(1.0 / *bases.at::<f32>(*slot).wrapping_offset(*offset)),
+                    From::Splat(w) => element(w),
+                    From::Reciprocal(w) if double => (1.0 / f64::from_bits(element(w))).to_bits(),
+                    From::Reciprocal(w) => u64::from((1.0 / f32::from_bits(element(w) as u32)).to_bits()),
                     _ => continue,
                 };
                 let n = if self.is_compiled() { VECTOR } else { TILE };

@@ -2,7 +2,7 @@
 //! needed last (Belady, 1966).
 use super::assembler::{Assembler, General, Map, Mask, Place, Vector, RAX, RCX, RDI, RDX, RSI, RSP};
 use super::instructions::*;
-use super::list::{is_mask, reads, List, Step, Vectors, ADDRESSES, AVX2, AVX512};
+use super::list::{List, Step, Vectors, ADDRESSES, AVX2, AVX512};
 use super::trace::{One, Op, Two, Value};
 use super::Output;
 use crate::chunk::loops::Id;
@@ -125,7 +125,7 @@ impl Body<'_> {
     /// True for what `place` leaves in memory.
     fn in_memory(&self, v: Value) -> bool { !self.in_register(v) && (self.put[v as usize].is_some() || matches!(self.list.ops[v as usize], Op::Constant(_) | Op::Wide(_) | Op::Splat(_))) }
 
-    fn is_mask(&self, v: Value) -> bool { self.list.vectors.masks && is_mask(self.list.ops, v) }
+    fn is_mask(&self, v: Value) -> bool { self.list.vectors.is_mask(self.list.ops, v) }
 
     /// Makes the mask `v`, or its opposite, in a mask register; those behind it may be used, too.
     fn compare(&mut self, v: Value, opposite: bool, to: Mask) {
@@ -144,14 +144,10 @@ impl Body<'_> {
     }
 
     /// A step has read what the operation reads.
-    fn read_by(&mut self, step: usize, op: Op) {
-        let mut read = Vec::new();
-        reads(self.list.ops, self.list.vectors, op, &mut read);
-        self.read(step, read.into_iter());
-    }
+    fn read_by(&mut self, step: usize, op: Op) { self.read(step, self.list.vectors.reads(self.list.ops, op)); }
 
     /// A step has read these: registers of values that nobody reads any more are free.
-    fn read(&mut self, step: usize, values: impl Iterator<Item = Value>) {
+    fn read(&mut self, step: usize, values: impl IntoIterator<Item = Value>) {
         for v in values {
             let v = v as usize;
             while self.uses[v].last().is_some_and(|&s| s <= step) { self.uses[v].pop(); }
@@ -263,16 +259,16 @@ impl Body<'_> {
 
     fn store(&mut self, step: usize, v: Value, id: Id, narrow: Option<DType>) {
         let r = self.reg(v);
-        let to = Place::Indexed(self.address(id), FLOAT);
+        let to = Place::Indexed(self.address(id), narrow.map_or(FLOAT, |dtype| dtype.size() as u8));
         let mask = self.list.vectors.mask();
         match (narrow, self.part, self.list.vectors.masks) {
-            (Some(dtype), ..) => self.narrow(r, id, dtype),
+            (Some(dtype), ..) => self.narrow(r, to, dtype),
             (None, Part::Whole, _) => self.to.vector(STORE, r, 0, to, None),
             (None, Part::One, _) => self.to.low(STORE_ONE, r, to, None),
             (None, Part::Masked, false) => self.to.vector(STORE_SOME, r, mask, to, None),
             (None, Part::Masked, true) => self.to.masked(STORE, r, 0, to, None, LEFT, false),
         }
-        self.read(step, [v].into_iter());
+        self.read(step, [v]);
     }
 }
 

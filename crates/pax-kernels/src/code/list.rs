@@ -26,6 +26,20 @@ impl Vectors {
             _ => None,
         }
     }
+
+    /// True for what is made in a mask register: comparisons, and what is made of them only.
+    pub fn is_mask(self, ops: &[Op], v: Value) -> bool {
+        self.masks && match ops[v as usize] {
+            Op::Two(Two::Equal | Two::NotEqual | Two::Less | Two::LessEqual, ..) => true,
+            Op::Two(Two::Or, a, b) => self.is_mask(ops, a) && self.is_mask(ops, b),
+            _ => false,
+        }
+    }
+
+    /// The vectors that an operation reads: a mask is made where it is needed, of what was compared.
+    pub fn reads(self, ops: &[Op], op: Op) -> Vec<Value> {
+        op.values().flat_map(|v| if self.is_mask(ops, v) { self.reads(ops, ops[v as usize]) } else { vec![v] }).collect()
+    }
 }
 
 /// Registers for addresses: those that a function may use, then those that it has to give back.
@@ -50,22 +64,6 @@ pub(super) struct List<'a> {
     pub narrow: bool,
 }
 
-/// True for comparisons, and what is made of them only.
-pub(super) fn is_mask(ops: &[Op], v: Value) -> bool {
-    match ops[v as usize] {
-        Op::Two(Two::Equal | Two::NotEqual | Two::Less | Two::LessEqual, ..) => true,
-        Op::Two(Two::Or, a, b) => is_mask(ops, a) && is_mask(ops, b),
-        _ => false,
-    }
-}
-
-/// The vectors that an operation reads: a mask is made where it is needed, of what was compared.
-pub(super) fn reads(ops: &[Op], vectors: Vectors, op: Op, to: &mut Vec<Value>) {
-    for v in op.values() {
-        if vectors.masks && is_mask(ops, v) { reads(ops, vectors, ops[v as usize], to) } else { to.push(v) }
-    }
-}
-
 impl List<'_> {
     pub fn new<'a>(vectors: Vectors, ops: &'a [Op], results: &[Output]) -> List<'a> {
         // What no result needs is left out.
@@ -74,7 +72,7 @@ impl List<'_> {
         for (v, op) in ops.iter().enumerate().rev() { if needed[v] { for a in op.values() { needed[a as usize] = true; } } }
         let mut steps = Vec::new();
         for v in (0..ops.len()).filter(|&v| needed[v]) {
-            if !(vectors.masks && is_mask(ops, v as Value)) { steps.push(Step::Op(v as Value)); }
+            if !vectors.is_mask(ops, v as Value) { steps.push(Step::Op(v as Value)); }
             steps.extend(results.iter().filter(|r| r.value as usize == v && !r.last).map(|r| Step::Store(r.value, r.id, r.narrow)));
         }
         steps.extend(results.iter().filter(|r| r.last).map(|r| Step::Store(r.value, r.id, r.narrow)));
@@ -83,11 +81,7 @@ impl List<'_> {
         let (mut pinned, mut constants): (Vec<Id>, Vec<u64>) = (Vec::new(), Vec::new());
         for (at, step) in steps.iter().enumerate().rev() {
             match *step {
-                Step::Op(v) => {
-                    let mut read = Vec::new();
-                    reads(ops, vectors, ops[v as usize], &mut read);
-                    for a in read { uses[a as usize].push(at) }
-                }
+                Step::Op(v) => for a in vectors.reads(ops, ops[v as usize]) { uses[a as usize].push(at) },
                 Step::Store(v, id, _) => { uses[v as usize].push(at); pinned.push(id); }
             }
         }

@@ -26,8 +26,8 @@ impl Body<'_> {
     }
 
     /// Stores floats as narrow elements, which hold them. The register behind those of values is free: nothing is masked by it.
-    pub fn narrow(&mut self, r: Vector, id: Id, dtype: DType) {
-        let (to, free) = (Place::Indexed(self.address(id), dtype.size() as u8), self.list.vectors.mask());
+    pub fn narrow(&mut self, r: Vector, to: Place, dtype: DType) {
+        let free = self.list.vectors.mask();
         let here = Place::Register(free);
         match dtype {
             DType::BF16 => self.to.vector(SHIFT, RIGHT_BY, free, Place::Register(r), Some(16)),

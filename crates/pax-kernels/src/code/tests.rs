@@ -58,7 +58,8 @@ fn loads(constant: f32, row: usize, tile: bool, cells: usize) -> Vec<Load> {
     let mut l: Vec<Load> = (0..4).map(|k| Load { id: 48 + k as u8, from: if tile && k == 0 { From::Tile } else { From::Direct(k, 0) } }).collect();
     let walk = |stride: isize, inner: isize| From::Walk(Walk::new(4, 3, [Axis::whole(5, stride), Axis::whole(row, inner)].into_iter(), if cells == 2 { crate::DType::F64 } else { crate::DType::F32 }, 0, cells));
     let constant = if cells == 2 { f64::from(constant).to_bits() } else { u64::from(constant.to_bits()) };
-    let walks = [From::Splat(4, 1, if cells == 2 { crate::DType::F64 } else { crate::DType::F32 }), From::Constant(constant), From::Reciprocal(4, 0), walk(0, 1), walk(1, 0), walk(row as isize + 3, 1)];
+    let one = |offset| Walk::new(4, offset, std::iter::empty(), if cells == 2 { crate::DType::F64 } else { crate::DType::F32 }, 0, cells);
+    let walks = [From::Splat(one(1)), From::Constant(constant), From::Reciprocal(one(0)), walk(0, 1), walk(1, 0), walk(row as isize + 3, 1)];
     l.extend(walks.into_iter().enumerate().map(|(id, from)| Load { id: id as u8, from }));
     l
 }

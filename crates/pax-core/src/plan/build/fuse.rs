@@ -324,13 +324,14 @@ fn bits(value: f64, dtype: DType) -> u64 {
 
 /// What a loop reads whose elements have so many cells.
 fn load(s: &Source, cells: usize) -> From {
+    let one = |v: &View, dtype: DType| Walk::new(v.slot, v.offset, std::iter::empty(), dtype, 0, cells);
     match s {
         Source::Reciprocal(Place::Constant { value, .. }) => From::Constant(if cells == 2 { bits(1.0 / value, DType::F64) } else { u64::from((1.0 / *value as f32).to_bits()) }),
-        Source::Reciprocal(Place::View(v)) => From::Reciprocal(v.slot, v.offset),
+        Source::Reciprocal(Place::View(v)) => From::Reciprocal(one(v, if cells == 2 { DType::F64 } else { DType::F32 })),
         Source::Place(Place::Constant { value, dtype, .. }, _) => From::Constant(bits(*value, if cells == 2 { DType::F64 } else { *dtype })),
         Source::Place(Place::View(v), dtype) => {
             let whole = !is_narrow(*dtype) && super::tiles::cells(*dtype) == cells;
-            if v.is_splat() && v.size() > 0 { return From::Splat(v.slot, v.offset, *dtype); }
+            if v.is_splat() && v.size() > 0 { return From::Splat(one(v, *dtype)); }
             if whole && v.is_contiguous() { return From::Direct(v.slot, v.offset * cells as isize); }
             From::Walk(Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &stride)| Axis { n, stride, low: 0, size: n }), *dtype, 0, cells))
         }
