@@ -10,15 +10,33 @@ struct Lines;
 #[global_allocator]
 static MEMORY: Lines = Lines;
 
-fn aligned(layout: Layout) -> Layout {
-    if layout.size() < FROM { return layout; }
-    layout.align_to(LINE).unwrap_or(layout)
+/// The system's block that holds a large one: a line longer, as the system's own aligned blocks leave pieces between
+/// them that later ones do not fit in, and the heap grows.
+fn around(layout: Layout) -> Layout {
+    let align = layout.align().max(align_of::<*mut u8>());
+    Layout::from_size_align(layout.size() + LINE.max(layout.align()), align).unwrap_or(layout)
+}
+
+/// The first line in a block, whose address is kept in front of it.
+unsafe fn within(block: *mut u8, layout: Layout) -> *mut u8 {
+    if block.is_null() { return block; }
+    let step = LINE.max(layout.align());
+    unsafe {
+        // The system's blocks are at multiples of two addresses, so one fits in front of the next line.
+        let line = block.add(step - block.addr() % step);
+        line.cast::<*mut u8>().sub(1).write(block);
+        line
+    }
 }
 
 // SAFETY: the system's allocator, which gets the same layout for a block whenever it is named.
 unsafe impl GlobalAlloc for Lines {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 { unsafe { System.alloc(aligned(layout)) } }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 { unsafe { System.alloc_zeroed(aligned(layout)) } }
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        unsafe { if layout.size() < FROM { System.alloc(layout) } else { within(System.alloc(around(layout)), layout) } }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        unsafe { if layout.size() < FROM { System.alloc_zeroed(layout) } else { within(System.alloc_zeroed(around(layout)), layout) } }
+    }
     unsafe fn realloc(&self, p: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         unsafe {
             if layout.size().max(size) < FROM { return System.realloc(p, layout, size); }
@@ -31,5 +49,7 @@ unsafe impl GlobalAlloc for Lines {
             new
         }
     }
-    unsafe fn dealloc(&self, p: *mut u8, layout: Layout) { unsafe { System.dealloc(p, aligned(layout)) } }
+    unsafe fn dealloc(&self, p: *mut u8, layout: Layout) {
+        unsafe { if layout.size() < FROM { System.dealloc(p, layout) } else { System.dealloc(p.cast::<*mut u8>().sub(1).read(), around(layout)) } }
+    }
 }
