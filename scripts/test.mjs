@@ -7,13 +7,15 @@ import { root, run, setUp, tool } from "./setup.mjs";
 import { buildWasm } from "./wasm.mjs";
 
 let [passed, failed] = [0, 0];
+/** What runners of failed tests printed, for the end: a log that is cut keeps its end. */
+const failures = [];
 
 /** Adds what a runner counted; a runner that ended badly without counting a failure is one. */
 function count(name, good, bad, status, text) {
   const lost = bad > 0 ? bad : status === 0 && good > 0 ? 0 : 1;
   passed += good;
   failed += lost;
-  if (lost > 0) console.log(text);
+  if (lost > 0) failures.push(`FAIL ${name}\n${text}`);
   console.log(`${lost === 0 ? "ok  " : "FAIL"} ${name}: ${good} passed, ${lost} failed`);
 }
 
@@ -76,5 +78,6 @@ for (const file of readdirSync(join(root, "tests", "browser")).filter((f) => f.e
   count(`browser/${file.replace(".test.mjs", "")}`, number(text, "Passed"), number(text, "Total") - number(text, "Passed") + number(text, "Skipped"), status, text);
 }
 
+for (const text of failures) console.log(text);
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);
