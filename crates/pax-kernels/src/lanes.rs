@@ -56,7 +56,7 @@ pub trait Words: Lanes {
 }
 
 /// Adding it rounds to a whole number in the low bits of the mantissa; nothing is left of its own bits where those are moved to the exponent.
-const ROUND: f32 = 12_582_912.0;
+pub(crate) const ROUND: f32 = 12_582_912.0;
 pub(crate) const EXPONENT: u32 = 23;
 pub(crate) const ONE_BITS: i32 = 1f32.to_bits() as i32;
 /// Of sqrt(1/2).

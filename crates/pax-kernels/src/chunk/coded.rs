@@ -22,7 +22,7 @@ impl Coded {
         let narrow = !double;
         let row = columns.unwrap_or_else(|| row_of(loads, narrow));
         let narrow = narrow && row > 0;
-        let (ops, outputs) = trace(|| {
+        let (ops, outputs) = trace(simd, || {
             let mut at = [None; ENTRIES];
             for l in loads {
                 at[l.id as usize] = Some(Sym::of(match &l.from {

@@ -62,5 +62,6 @@ pub(super) fn instruction(op: Two) -> ((Map, u8), Option<u8>, bool) {
         Two::LessEqual => (COMPARE, Some(0x12), false),
         Two::AddInt => ((Map::X66, 0xfe), None, true),
         Two::SubInt => ((Map::X66, 0xfa), None, false),
+        Two::Scale => ((Map::X66F38, 0x2c), None, false),
     }
 }

@@ -28,7 +28,7 @@ impl Code {
     /// lie over another.
     pub fn new(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Option<Code> {
         // Of the parts of a float64 instruction sets take fewer.
-        if double && ops.iter().any(|op| matches!(op, Op::Two(Two::AddInt | Two::SubInt, ..) | Op::One(One::FromInt | One::Shift(_), _))) { return None; }
+        if double && ops.iter().any(|op| matches!(op, Op::Two(Two::AddInt | Two::SubInt | Two::Scale, ..) | Op::One(One::FromInt | One::Shift(_), _))) { return None; }
         if results.iter().any(|r| r.last && matches!(ops[r.value as usize], Op::Load(_) | Op::Narrow(..) | Op::Repeat(_))) { return None; }
         let bytes = allocate::code(simd, double, ops, results);
         let mut memory = MmapMut::map_anon(bytes.len()).ok()?;

@@ -32,6 +32,8 @@ impl Random {
             5 => 1e-42,
             6 => 3e38,
             7 => 1.0,
+            // Exponentials of these are denormal, or infinite.
+            8..=11 => (self.next() as f32 / u32::MAX as f32 - 0.5) * 220.0,
             _ => (self.next() as f32 / u32::MAX as f32 - 0.5) * 8.0,
         }
     }

@@ -5,7 +5,8 @@ use std::ops::{Add, BitOr, Div, Mul, Neg, Sub};
 
 use crate::chunk::loops::Id;
 use crate::DType;
-use crate::lanes::{Lanes, Words, EXPONENT, HALF_BITS, ONE_BITS};
+use crate::lanes::{Lanes, Words, EXPONENT, HALF_BITS, ONE_BITS, ROUND};
+use crate::tile::Simd;
 
 /// The number of an operation, and so of its result.
 pub type Value = u32;
@@ -32,9 +33,10 @@ pub enum Op {
     Blend(Value, Value, Value),
 }
 
-/// `AndNot`: what the second has and the first has not. `Min`, `Max`: the second where either is NaN.
+/// `AndNot`: what the second has and the first has not. `Min`, `Max`: the second where either is NaN. `Scale`: times two to the power of
+/// the second, a whole number, which AVX-512 has an instruction for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Two { Add, Sub, Mul, Div, And, AndNot, Or, Min, Max, Less, LessEqual, Equal, NotEqual, Xor, AddInt, SubInt }
+pub enum Two { Add, Sub, Mul, Div, And, AndNot, Or, Min, Max, Less, LessEqual, Equal, NotEqual, Xor, AddInt, SubInt, Scale }
 
 /// `Shift`: of integers, to the right with their sign where it is negative; `ToF16`: to the next float16.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -57,15 +59,15 @@ impl Op {
 }
 
 #[derive(Default)]
-struct Trace { ops: Vec<Op>, known: HashMap<Op, Value> }
+struct Trace { ops: Vec<Op>, known: HashMap<Op, Value>, scales: bool }
 
 thread_local! {
     static TRACE: RefCell<Trace> = RefCell::default();
 }
 
-/// What `f` does with symbols, each operation once. `f` makes symbols of loads by `Sym::of`.
-pub fn trace<R>(f: impl FnOnce() -> R) -> (Vec<Op>, R) {
-    TRACE.with(|t| t.replace(Trace::default()));
+/// What `f` does with symbols at a level, each operation once. `f` makes symbols of loads by `Sym::of`.
+pub fn trace<R>(simd: Simd, f: impl FnOnce() -> R) -> (Vec<Op>, R) {
+    TRACE.with(|t| t.replace(Trace { scales: simd == Simd::Avx512, ..Trace::default() }));
     let result = f();
     (TRACE.with(RefCell::take).ops, result)
 }
@@ -138,6 +140,7 @@ impl Words for Sym {
     fn to_f16(self) -> Sym { Sym::one(One::ToF16, self) }
     fn power(self) -> Sym { Sym::two(Two::AddInt, Sym::one(One::Shift(EXPONENT as i8), self), Sym::bits(ONE_BITS as u32)) }
     fn scaled(self, n: Sym) -> Sym {
+        if TRACE.with(|t| t.borrow().scales) { return Sym::two(Two::Scale, self, n - Sym::all(ROUND)); }
         let up = |n: Sym| Sym::one(One::Shift(EXPONENT as i8), n);
         let half = up(Sym::one(One::Shift(-1), n));
         let other = Sym::two(Two::AddInt, Sym::two(Two::SubInt, up(n), half), Sym::bits(ONE_BITS as u32));
