@@ -7,7 +7,7 @@ import { root, run, setUp, tool } from "./setup.mjs";
 import { buildWasm } from "./wasm.mjs";
 
 let [passed, failed] = [0, 0];
-/** What runners of failed tests printed, for the end: a log that is cut keeps its end. */
+/** What runners of failed tests printed: said again at the end, as a log that is cut keeps it. */
 const failures = [];
 
 /** Adds what a runner counted; a runner that ended badly without counting a failure is one. */
@@ -15,7 +15,10 @@ function count(name, good, bad, status, text) {
   const lost = bad > 0 ? bad : status === 0 && good > 0 ? 0 : 1;
   passed += good;
   failed += lost;
-  if (lost > 0) failures.push(`FAIL ${name}\n${text}`);
+  if (lost > 0) {
+    console.log(text);
+    failures.push(`FAIL ${name}\n${text}`);
+  }
   console.log(`${lost === 0 ? "ok  " : "FAIL"} ${name}: ${good} passed, ${lost} failed`);
 }
 

@@ -10,20 +10,23 @@ struct Lines;
 #[global_allocator]
 static MEMORY: Lines = Lines;
 
-/// The system's block that holds a large one: a line longer, as the system's own aligned blocks leave pieces between
-/// them that later ones do not fit in, and the heap grows.
-fn around(layout: Layout) -> Layout {
-    let align = layout.align().max(align_of::<*mut u8>());
-    Layout::from_size_align(layout.size() + LINE.max(layout.align()), align).unwrap_or(layout)
+/// What a large block is aligned to.
+fn step(layout: Layout) -> usize { LINE.max(layout.align()) }
+
+/// The system's block around a large one, if memory can have one: longer by a line, as the system's own aligned blocks leave pieces between
+/// them that later ones do not fit in.
+fn around(layout: Layout) -> Option<Layout> {
+    Layout::from_size_align(layout.size().checked_add(step(layout))?, layout.align().max(align_of::<*mut u8>())).ok()
 }
 
-/// The first line in a block, whose address is kept in front of it.
-unsafe fn within(block: *mut u8, layout: Layout) -> *mut u8 {
+/// A block of what `alloc` gives: a large one begins at the first line in it, behind the address of the whole.
+unsafe fn place(layout: Layout, alloc: impl FnOnce(Layout) -> *mut u8) -> *mut u8 {
+    if layout.size() < FROM { return alloc(layout); }
+    let block = around(layout).map_or(std::ptr::null_mut(), alloc);
     if block.is_null() { return block; }
-    let step = LINE.max(layout.align());
+    // SAFETY: blocks begin at multiples of an address, so one fits in front of the next line, which is at most a step away.
     unsafe {
-        // The system's blocks are at multiples of two addresses, so one fits in front of the next line.
-        let line = block.add(step - block.addr() % step);
+        let line = block.add(step(layout) - block.addr() % step(layout));
         line.cast::<*mut u8>().sub(1).write(block);
         line
     }
@@ -31,12 +34,8 @@ unsafe fn within(block: *mut u8, layout: Layout) -> *mut u8 {
 
 // SAFETY: the system's allocator, which gets the same layout for a block whenever it is named.
 unsafe impl GlobalAlloc for Lines {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        unsafe { if layout.size() < FROM { System.alloc(layout) } else { within(System.alloc(around(layout)), layout) } }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        unsafe { if layout.size() < FROM { System.alloc_zeroed(layout) } else { within(System.alloc_zeroed(around(layout)), layout) } }
-    }
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 { unsafe { place(layout, |l| System.alloc(l)) } }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 { unsafe { place(layout, |l| System.alloc_zeroed(l)) } }
     unsafe fn realloc(&self, p: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         unsafe {
             if layout.size().max(size) < FROM { return System.realloc(p, layout, size); }
@@ -50,6 +49,8 @@ unsafe impl GlobalAlloc for Lines {
         }
     }
     unsafe fn dealloc(&self, p: *mut u8, layout: Layout) {
-        unsafe { if layout.size() < FROM { System.dealloc(p, layout) } else { System.dealloc(p.cast::<*mut u8>().sub(1).read(), around(layout)) } }
+        if layout.size() < FROM { return unsafe { System.dealloc(p, layout) }; }
+        // SAFETY: the address of the block around it stands in front of a large one.
+        if let Some(whole) = around(layout) { unsafe { System.dealloc(p.cast::<*mut u8>().sub(1).read(), whole) } }
     }
 }

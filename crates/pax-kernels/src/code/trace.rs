@@ -58,6 +58,7 @@ impl Op {
     }
 }
 
+/// `scales`: the level has an instruction for `Two::Scale`.
 #[derive(Default)]
 struct Trace { ops: Vec<Op>, known: HashMap<Op, Value>, scales: bool }
 

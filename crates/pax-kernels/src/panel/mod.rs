@@ -33,7 +33,7 @@ pub struct Piece { pub from: usize, pub to: usize, pub column: usize, pub width:
 
 /// Longer sums are made in parts, so that a part of a panel stays in the second cache.
 pub const DEPTH: usize = 512;
-/// Fewer rows have fewer sums than a multiply-add takes to finish.
+/// Fewer rows have no more sums than multiply-adds are under way at once, so that each waits for its own.
 const FEW: usize = 5;
 /// Rows that are read again for each strip of a panel.
 const ROWS: usize = 48;
