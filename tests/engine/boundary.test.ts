@@ -4,6 +4,7 @@ import * as assert from "uvu/assert";
 import * as pax from "paxjs";
 import { stats } from "paxjs/internal";
 import { fails } from "../support/fails.js";
+import { near } from "../support/near.js";
 
 const { np, nn, optax } = pax;
 const test = suite("boundary");
@@ -226,6 +227,18 @@ test("a donated leaf that is a result, a view of another, captured or saved stay
   const point = x.mul(1);
   const [value, pull] = pax.vjp((a: T) => g(a), point);
   assert.equal([value.toArray(), pull(np.ones([2]))[0].toArray()], [[1, 4], [2, 4]]);
+});
+test("a donated operand of a product that is read again behind it", () => {
+  const wave = (k: number) => np.sin(np.linspace(0, 128 * 128 * k, 128 * 128).reshape([128, 128]));
+  const w = wave(0.7);
+  for (const f of [(a: T) => a.matmul(w).add(a), (a: T) => w.matmul(a).mul(a), (a: T) => a.matmul(a).sub(a), (a: T) => a.matmul(a.T).add(a)]) {
+    const [compiled, want] = [pax.jit(f, { donateArgnums: 0 }), f(wave(0.3))];
+    for (let i = 0; i < 2; i++) {
+      const a = wave(0.3);
+      near(compiled(a), want, String(f), { atol: 1e-4 });
+      assert.is(donated(a), true);
+    }
+  }
 });
 test("pax.scope frees results of compiled calls", () => {
   const f = pax.jit((a: T) => [a.add(1), a.add(2)]);

@@ -62,7 +62,11 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
     let mut chunks: Vec<usize> = phases.iter().map(|p| if p.work < ALONE { 1 } else { even(((p.work / CHUNK) as usize).clamp(1, CHUNKS).min(p.units), p.units) }).collect();
     for p in &partials { chunks[p.2] = chunks[p.2].min(SUMS); }
     for (slot, one, phase) in partials { sizes[slot].0 = one * chunks[phase]; }
-    // What groups read is known only now.
+    // What groups read in their own order only, and the product before them does not; then all that they read, which is known only now.
+    let in_order: Vec<SmallVec<[Slot; 4]>> = drafts.iter().map(|d| match &d.body {
+        Body::Loop(g) | Body::Product(_, g) => g.direct().into_iter().filter(|s| !d.reads.contains(s)).collect(),
+        _ => SmallVec::new(),
+    }).collect();
     for d in &mut drafts { if let Body::Loop(g) | Body::Product(_, g) = &d.body { d.reads.extend(g.reads()); } }
 
     // Who makes and reads each slot, by phase.
@@ -97,7 +101,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
     let alone = |i: Slot, phase: usize| drafts.iter().filter(|e| e.phase == phase && e.reads.contains(&i)).count() == 1;
     for (k, d) in drafts.iter().enumerate() {
         let (Body::Loop(g) | Body::Product(_, g)) = &d.body else { continue };
-        let direct = g.direct();
+        let direct = &in_order[k];
         for &o in d.writes.iter().filter(|&&o| is_output[o] && g.only_tile().is_none()) {
             let dies = |i: Slot| last[i].is_some_and(|l| l.0 < d.phase || (l == (d.phase, k) && direct.contains(&i) && alone(i, d.phase)));
             let fits = |&i: &Slot| sizes[i] == sizes[o] && dies(i);
