@@ -9,7 +9,7 @@ use super::walk::Walk;
 use super::{part, Bases, Slot};
 use crate::dtype::{bf16, f16};
 use crate::tile::{copy_few, Function, Simd};
-use crate::DType;
+use crate::{ask, DType};
 
 /// Cells of a tile.
 pub const TILE: usize = 512;
@@ -181,8 +181,10 @@ impl Loop {
             let From::Direct(slot, offset) = &l.from else { continue };
             let first = bases.at::<f32>(*slot).wrapping_offset(*offset).wrapping_add(column);
             for row in from..to {
-                // A line has sixteen floats; the last may begin another.
-                for i in (0..width).step_by(16).chain([width - 1]) { prefetch(first.wrapping_add(row * columns + i)); }
+                let first = first.wrapping_add(row * columns);
+                ask::<false>(first, width);
+                // The last may begin another line.
+                ask::<false>(first.wrapping_add(width - 1), 1);
             }
         }
     }
@@ -239,16 +241,6 @@ impl Loop {
             unsafe { (i.f.run)(at[i.dst as usize], at[a as usize], at[b as usize], at[c as usize], n) };
         }
     }
-}
-
-/// Brings a line nearer; any address will do.
-#[inline(always)]
-fn prefetch(p: *const f32) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: it reads nothing that a program could see.
-    unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(p.cast()) };
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = p;
 }
 
 /// Puts `n` elements of a tile at the place `at` of narrow ones.

@@ -94,7 +94,8 @@ pub trait Pool {
 pub struct Local { pub slot: Slot, pub offset: usize, pub unit: usize }
 
 /// Kernels that each chunk runs one after the other on its own units, `step` at a time, so that what they make stays in the cache.
-pub struct Chunks { pub units: usize, pub chunks: usize, pub step: usize, pub kernels: Vec<Kernel>, pub locals: Vec<Local>, pub scratch: usize, pub room: usize }
+/// `shares`: slots that lie where another does, whose elements are made of theirs, each of the one in its place.
+pub struct Chunks { pub units: usize, pub chunks: usize, pub step: usize, pub kernels: Vec<Kernel>, pub locals: Vec<Local>, pub shares: Vec<(Slot, Slot)>, pub scratch: usize, pub room: usize }
 
 /// Bases that chunks share.
 struct Shared<'a>(&'a [*mut u8]);
@@ -129,13 +130,15 @@ impl Chunks {
                 let (from, to) = (part(self.units, c, self.chunks), part(self.units, c + 1, self.chunks));
                 let own = aligned(memory);
                 table.clear();
-                if !self.locals.is_empty() { table.extend_from_slice(bases.0); }
+                let plain = self.locals.is_empty() && self.shares.is_empty();
+                if !plain { table.extend_from_slice(bases.0); }
+                for &(slot, place) in &self.shares { table[slot] = table[place]; }
                 let room = own.wrapping_add(self.scratch).cast::<f32>();
                 let mut at = from;
                 while at < to {
                     let end = to.min(at + self.step);
                     for l in &self.locals { table[l.slot] = own.wrapping_add(l.offset).wrapping_sub(at * l.unit); }
-                    let bases = if self.locals.is_empty() { bases.0 } else { table.as_slice() };
+                    let bases = if plain { bases.0 } else { table.as_slice() };
                     // SAFETY: the plan gives every slot that these kernels name a base with its size, and chunks share no unit.
                     for k in &self.kernels { unsafe { k.run(Bases(bases), (at, end, self.units), (c, at > from), room) } }
                     at = end;

@@ -1,7 +1,8 @@
 //! The kernel's gradient: rows of a tile are taps, the sum runs over pixels.
 use super::direct::Direct;
 use super::passes::{parts, Walk};
-use super::tile::{ask, Out, Sum, ROWS};
+use super::tile::{Out, Sum, ROWS};
+use crate::ask;
 
 /// Pixels that are summed before the next taps: their cotangents stay in the first cache.
 pub const BLOCK: usize = 128;

@@ -1,6 +1,7 @@
 //! A pass over an image's window: tiles of pixels times panels of result channels.
 use super::direct::{Direct, Pass, Plan};
-use super::tile::{ask, Out, Sum, ROWS};
+use super::tile::{Out, Sum, ROWS};
+use crate::ask;
 
 /// Numbers of a panel that are used together: a quarter of a second cache.
 const PANEL: usize = 1 << 16;

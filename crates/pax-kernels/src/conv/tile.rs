@@ -59,20 +59,6 @@ macro_rules! tiles { ($feature:literal, $rows:literal, [$($r:literal)*]) => {
     pub static TILES: Tiles = Tiles { lanes: LANES, rows: $rows, tiles: [[$(tile::<$r, 1>),*], [$(tile::<$r, 2>),*]] };
 } }
 
-/// Asks for `n` numbers that will soon be read, or written.
-#[inline(always)]
-pub fn ask<const WRITE: bool>(p: *const f32, n: usize) {
-    #[cfg(target_arch = "x86_64")]
-    for i in (0..n).step_by(16) {
-        use std::arch::x86_64::*;
-        let p = p.wrapping_add(i) as *const i8;
-        // SAFETY: it only moves lines between caches, whatever the address.
-        unsafe { if WRITE { _mm_prefetch::<_MM_HINT_ET0>(p) } else { _mm_prefetch::<_MM_HINT_T0>(p) } }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (p, n);
-}
-
 /// The `i`-th of a tile's row offsets.
 #[cfg(any(target_arch = "x86_64", target_feature = "simd128"))]
 #[inline(always)]

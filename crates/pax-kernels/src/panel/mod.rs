@@ -37,6 +37,10 @@ pub const DEPTH: usize = 512;
 const FEW: usize = 5;
 /// Rows that are read again for each strip of a panel.
 const ROWS: usize = 48;
+/// Rows so many bytes apart want the same places in the first cache, which has eight at least: of as many rows all lines stay there,
+/// beside those of the panel.
+const PAGE: isize = 4096;
+const WAYS: usize = 6;
 
 /// The distance of rows of a packed panel, which is the kernel's own matter.
 pub const PACKED: usize = usize::MAX;
@@ -217,6 +221,7 @@ macro_rules! kernel {
                 let (ldb, apart) = if packed { (WIDTH, p.depth * WIDTH) } else { (ldb, WIDTH) };
                 let tiled = a.rows == TILED;
                 let (rows, cols) = if tiled { (1, $last) } else { (a.rows, a.cols) };
+                let most = if rows.wrapping_mul(size_of::<$t>() as isize) % PAGE == 0 { $last.min(WAYS) } else { $last };
                 let mut l = 0;
                 loop {
                     let depth = DEPTH.min(p.depth - l);
@@ -234,7 +239,7 @@ macro_rules! kernel {
                             while i < to {
                                 // A tile of few rows waits for its own sums: the last two share what is left.
                                 let rest = to - i;
-                                let n = if rest > $last && rest < $last + FEW && !tiled { rest.div_ceil(2) } else { $last.min(rest) };
+                                let n = if rest > most && rest < most + FEW && !tiled { rest.div_ceil(2) } else { most.min(rest) };
                                 let left = if tiled { a.data.wrapping_add(i * p.depth + l * $last) } else { a.at(i, l) };
                                 let to = out.wrapping_add(i * stride);
                                 macro_rules! by_rows { ($nv:literal, $part:literal) => { match n {

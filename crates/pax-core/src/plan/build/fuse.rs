@@ -40,6 +40,8 @@ impl Group {
     pub fn names(&self) -> String { self.exprs.iter().skip(usize::from(self.tile)).map(|e| e.name).collect::<Vec<_>>().join(" ") }
     /// The slot of the product itself, if nothing comes behind it.
     pub fn only_tile(&self) -> Option<Slot> { if self.tile && self.exprs.len() == 1 { self.exprs[0].slot } else { None } }
+    /// True if a result only holds what lies elsewhere: it is copied, and may not lie over what others read.
+    pub fn moves(&self, slot: Slot) -> bool { self.exprs.iter().any(|e| e.slot == Some(slot) && e.args.iter().all(|a| matches!(a, Arg::Source(_))) && matches!(e.name, "copy" | "cast" | "pad" | "tile")) }
     /// Slots that it reads in its own order only, from their beginning: a result may lie over them.
     pub fn direct(&self) -> SmallVec<[Slot; 4]> {
         let sources = || self.exprs.iter().flat_map(|e| &e.args).filter_map(|a| if let Arg::Source(s) = a { s.slot().map(|slot| (slot, s.is_direct())) } else { None });
@@ -54,8 +56,8 @@ impl Group {
 #[derive(Clone)]
 pub(super) enum Operand { Expr { draft: usize, index: usize }, Floating(usize), Source(Rc<Source>) }
 
-/// An expression of what is there from the start; `settled` once it had to lie in memory.
-pub(super) struct Float { name: &'static str, f: Function, args: SmallVec<[Operand; 3]>, dtype: DType, shape: Dims, count: usize, cost: f64, settled: Option<(usize, usize)> }
+/// An expression that is made wherever it is read; `early`: of what is there from the start; `settled` once it had to lie in memory.
+pub(super) struct Float { name: &'static str, f: Function, args: SmallVec<[Operand; 3]>, dtype: DType, shape: Dims, early: bool, count: usize, cost: f64, settled: Option<(usize, usize)> }
 
 /// What copies elements of a dtype.
 fn copy(simd: Simd, dtype: DType) -> Function { let one = tile::copy(simd); one.of(cells(dtype)).unwrap_or(one) }
@@ -85,7 +87,7 @@ impl Builder<'_> {
             let wide = self.operand_of(wide, DType::F32);
             let computed = e.inputs.iter().all(|&v| self.aval(v).dtype != DType::F32);
             self.rounded(wide, dtype, computed, &shape)
-        } else { Some(self.express(e.row.name, f, args, dtype, &shape)) };
+        } else if self.again[out as usize] { Some(self.floating(e.row.name, f, args, dtype, &shape, false)) } else { Some(self.express(e.row.name, f, args, dtype, &shape)) };
         Ok(true)
     }
 
@@ -157,18 +159,25 @@ impl Builder<'_> {
 
     fn express(&mut self, name: &'static str, f: Function, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> Value {
         let early = |a: &Operand| match a {
-            Operand::Floating(i) => self.floats[*i].shape[..] == *shape,
+            Operand::Floating(i) => self.floats[*i].early && self.floats[*i].shape[..] == *shape,
             Operand::Source(s) => match &**s { Source::Place(Place::View(v), _) => self.early(v.slot), Source::Place(..) => true, Source::Padded { .. } | Source::Reciprocal(_) => false },
             Operand::Expr { .. } => false,
         };
-        let count = 1 + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].count } else { 0 }).sum::<usize>();
-        if count <= FLOATING && args.iter().all(early) {
-            let cost = self.cost(name, &args);
-            self.floats.push(Float { name, f, args, dtype, shape: shape.into(), count, cost, settled: None });
-            return Value::Floating(self.floats.len() - 1);
-        }
+        if args.iter().all(early) { return self.floating(name, f, args, dtype, shape, true); }
         let (draft, index) = self.join(name, f, args, dtype, shape);
         Value::Expr { draft, index }
+    }
+
+    /// An expression that is made wherever it is read, if it is not of too many.
+    fn floating(&mut self, name: &'static str, f: Function, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize], early: bool) -> Value {
+        let count = 1 + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].count } else { 0 }).sum::<usize>();
+        if count > FLOATING {
+            let (draft, index) = self.join(name, f, args, dtype, shape);
+            return Value::Expr { draft, index };
+        }
+        let cost = self.cost(name, &args);
+        self.floats.push(Float { name, f, args, dtype, shape: shape.into(), early, count, cost, settled: None });
+        Value::Floating(self.floats.len() - 1)
     }
 
     /// A floating value in memory.

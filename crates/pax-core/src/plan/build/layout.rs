@@ -109,7 +109,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
             over[o] = Some(free.swap_remove(at));
         }
     }
-    let laid_over: Vec<Slot> = (0..slots).filter(|&s| over[s].is_some()).collect();
+    let mut laid_over: Vec<Slot> = (0..slots).filter(|&s| over[s].is_some()).collect();
 
     // Phases that give the same in every step of a scan; what they make stays.
     let mut stays: Vec<bool> = vec![false; slots];
@@ -129,7 +129,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
         if order[p].is_empty() { continue; }
         let units = phase.units;
         let per = units.div_ceil(chunks[p]);
-        let (mut locals, mut local, mut kernels, mut room, mut makes) = (Vec::new(), Ranges::default(), Vec::new(), 0, SmallVec::<[(Slot, Option<Slot>); 2]>::new());
+        let (mut locals, mut shares, mut local, mut kernels, mut room, mut makes) = (Vec::new(), Vec::new(), Ranges::default(), Vec::new(), 0, SmallVec::<[(Slot, Option<Slot>); 2]>::new());
         let mut local_ends: Vec<(usize, Slot, usize, usize)> = Vec::new();
         // Where nothing prepares or shares anything, a few units go through all kernels, in memory that the next few use again.
         let parts = || order[p].iter().filter_map(|&i| drafts[i].as_ref());
@@ -139,7 +139,26 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
         let (mut row, mut label) = (None, Vec::new());
         for &i in &order[p] {
             let Some(d) = drafts[i].take() else { continue };
+            // A result may lie over what dies in the loop that makes it; or that, if it is a chunk's, in the result's place from the start.
+            let mut dying: SmallVec<[Slot; 4]> = local_ends.iter().filter(|e| e.0 == i && in_order[i].contains(&e.1)).map(|e| e.1).collect();
             for &s in &d.writes {
+                let group = match &d.body { Body::Loop(g) | Body::Product(_, g) => Some(g), _ => None };
+                let under = group.filter(|g| over[s].is_none() && !g.moves(s)).and_then(|_| dying.iter().position(|&x| sizes[x] == sizes[s])).map(|k| dying.swap_remove(k));
+                if let Some(x) = under {
+                    laid_over.push(s);
+                    let Some(k) = local_ends.iter().position(|e| e.1 == x) else { continue };
+                    let (_, _, at, size) = local_ends.swap_remove(k);
+                    if row_touched[s] || shared[s] {
+                        local.give(at, size);
+                        locals.retain(|l: &Local| l.slot != x);
+                        shares.push((x, s));
+                    } else {
+                        homes[s] = Home::Chunk;
+                        locals.push(Local { slot: s, offset: at, unit: bytes(s) / units });
+                        local_ends.push((last[s].map_or(i, |l| l.1), s, at, size));
+                        continue;
+                    }
+                }
                 if row_touched[s] {
                     if !matches!(d.body, Body::Row(_)) { makes.push((s, over[s])); }
                     ends.get_mut(last[s].map_or(p, |l| l.0)).into_iter().for_each(|e| e.push(s));
@@ -178,7 +197,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
         for &s in &drops { if let Home::Arena(at) = homes[s] { arena.give(at, bytes(s)); } }
         let step = match row {
             Some(call) => Step::Row(call),
-            None => Step::Chunks { chunks: Chunks { units, chunks: chunks[p], step, kernels, locals, scratch: local.end, room }, makes },
+            None => Step::Chunks { chunks: Chunks { units, chunks: chunks[p], step, kernels, locals, shares, scratch: local.end, room }, makes },
         };
         let drops = drops.into_iter().filter(|&s| matches!(homes[s], Home::Array)).collect();
         steps.push(Phase { step, drops, label: label.join("; "), fixed: is_fixed[p] });

@@ -1,6 +1,7 @@
 //! From a program to a plan. Equations become kernels; kernels that a chunk can run one after the other, each on its own
 //! part of the data, share a phase; chains of element-wise equations share a loop, behind a product where one makes their
 //! operand.
+mod again;
 mod fuse;
 mod layout;
 mod rows;
@@ -25,7 +26,7 @@ enum Value {
     Place(Place),
     /// Made by an expression of a loop.
     Expr { draft: usize, index: usize },
-    /// An expression of what is there from the start: made again wherever it is read.
+    /// An expression of what is there from the start, or stays in memory: made again wherever it is read.
     Floating(usize),
 }
 
@@ -101,6 +102,8 @@ struct Builder<'a> {
     avals: Vec<Aval>,
     values: Vec<Option<Value>>,
     floats: Vec<Float>,
+    /// Values that are made again wherever they are read.
+    again: Vec<bool>,
     drafts: Vec<Draft>,
     phases: Vec<Phase>,
     /// For each slot: the draft that makes it (`None`: there from the start), elements, dtype, a constant's value.
@@ -300,7 +303,7 @@ pub fn build(cx: &Cx, program: &Program, fixed: Option<usize>) -> Plan {
     let mut flat = super::rewrite(program);
     let simd = Simd::detect();
     let mut b = Builder {
-        cx, simd, values: vec![None; flat.avals.len()], avals: std::mem::take(&mut flat.avals), floats: vec![], drafts: vec![], phases: vec![],
+        cx, simd, again: again::again(&flat, simd), values: vec![None; flat.avals.len()], avals: std::mem::take(&mut flat.avals), floats: vec![], drafts: vec![], phases: vec![],
         made: vec![], sizes: vec![], constants: HashMap::new(), packs: vec![], twins: HashMap::new(), partials: vec![], fixed: None,
     };
     // The first phase is for what needs nothing but inputs and is small: counters, schedules. The second packs
