@@ -16,8 +16,8 @@ const CHUNKS: usize = 32;
 const SUMS: usize = 16;
 /// A phase with less work runs on the caller's thread.
 const ALONE: f64 = 7000.0;
-/// What a few units make should stay in so many bytes of the cache.
-const CACHE: usize = 1 << 16;
+/// What a few units make should stay in so many bytes of the second cache.
+const CACHE: usize = 1 << 18;
 /// Buffers begin at multiples of so many bytes.
 const ALIGN: usize = 64;
 
