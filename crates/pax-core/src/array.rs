@@ -27,7 +27,40 @@ type Key = (usize, usize);
 
 /// Storage of dead buffers: a step makes the same shapes again, and fresh memory costs page faults.
 #[derive(Default, Debug)]
-struct Spare { storage: HashMap<Key, Vec<Storage>>, bytes: usize, steady: bool }
+struct Spare { shelves: HashMap<Key, Shelf>, bytes: usize, steady: bool, clock: u64 }
+/// Storage of one key; `used`: when it last came or went.
+#[derive(Default, Debug)]
+struct Shelf { storage: Vec<Storage>, used: u64 }
+
+impl Spare {
+    fn take(&mut self, key: Key) -> Option<Storage> {
+        self.clock += 1;
+        let shelf = self.shelves.get_mut(&key)?;
+        shelf.used = self.clock;
+        let found = shelf.storage.pop();
+        if shelf.storage.is_empty() { self.shelves.remove(&key); }
+        if found.is_some() { self.bytes -= key.0 * key.1; }
+        found
+    }
+
+    /// Keeps it, if what is kept stays below `most` bytes; what was used the longest time ago makes room, if that is `idle` uses of others,
+    /// so that shapes that are made no more do not stay for good.
+    fn keep(&mut self, storage: Storage, key: Key, most: usize, idle: u64) {
+        let bytes = key.0 * key.1;
+        self.clock += 1;
+        let now = self.clock;
+        while self.bytes + bytes > most {
+            let Some((&other, shelf)) = self.shelves.iter_mut().filter(|(k, s)| **k != key && now - s.used >= idle).min_by_key(|(_, s)| s.used) else { return };
+            shelf.storage.pop();
+            if shelf.storage.is_empty() { self.shelves.remove(&other); }
+            self.bytes -= other.0 * other.1;
+        }
+        self.bytes += bytes;
+        let shelf = self.shelves.entry(key).or_default();
+        shelf.used = self.clock;
+        shelf.storage.push(storage);
+    }
+}
 
 /// Buffers from this size on are kept, up to so many bytes in all: many of those that a compiled step frees, which come in
 /// the same order each time, fewer of those that the collector frees in bursts.
@@ -37,6 +70,8 @@ const KEEP_BURST: usize = 24 << 20;
 /// Of large ones more are kept: their pages cost more than what is computed in them.
 const LARGE: usize = 1 << 21;
 const KEEP_LARGE: usize = 56 << 20;
+/// A step takes and gives back fewer buffers: what is not used for as long is of another program.
+const IDLE: u64 = 1 << 13;
 /// Floats of a plan that are tried before they are taken.
 const TRIED: usize = 1 << 24;
 
@@ -59,12 +94,8 @@ impl Meter {
         };
         let bytes = layout.size();
         if bytes >= KEEP_FROM {
-            let mut spare = self.spare.borrow_mut();
-            let found = spare.storage.get_mut(&(size, n)).and_then(Vec::pop);
-            if let Some(s) = found {
-                spare.bytes -= bytes;
-                return s;
-            }
+            let found = self.spare.borrow_mut().take((size, n));
+            if let Some(s) = found { return s; }
         }
         // Only small ones are cleared: the others would take as long as kernels do.
         let out = Storage::new(layout, bytes >= KEEP_FROM);
@@ -109,16 +140,8 @@ impl Meter {
         let bytes = key.0 * key.1;
         if bytes < KEEP_FROM { return; }
         let mut spare = self.spare.borrow_mut();
-        let burst = if bytes >= LARGE { KEEP_LARGE } else { KEEP_BURST };
-        if !spare.steady && spare.bytes + bytes > burst { return; }
-        // Others make room, so that shapes that are made no more do not stay for good.
-        while spare.bytes + bytes > KEEP_STEADY {
-            let Some(&other) = spare.storage.iter().find(|(k, v)| **k != key && !v.is_empty()).map(|(k, _)| k) else { return };
-            let gone = spare.storage.remove(&other).unwrap_or_default();
-            spare.bytes -= gone.len() * other.0 * other.1;
-        }
-        spare.bytes += bytes;
-        spare.storage.entry(key).or_default().push(storage);
+        let (most, idle) = if spare.steady { (KEEP_STEADY, 0) } else { (if bytes >= LARGE { KEEP_LARGE } else { KEEP_BURST }, IDLE) };
+        spare.keep(storage, key, most, idle);
     }
 }
 
@@ -407,5 +430,31 @@ impl<const K: usize> Iterator for Runs<K> {
             self.offsets.iter_mut().zip(s).for_each(|(o, s)| *o -= s * (n as isize - 1));
         }
         Some(run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_that_are_made_no_more_make_room() {
+        let meter = Meter::default();
+        let (old, new) = (KEEP_BURST / KEEP_FROM, 8);
+        let kept = |n: usize| meter.spare.borrow().shelves.get(&(1, n)).map_or(0, |s| s.storage.len());
+        for _ in 0..old { meter.keep(Storage::new(Layout::from_size_align(KEEP_FROM, 1).unwrap(), true), (1, KEEP_FROM)); }
+        assert_eq!(kept(KEEP_FROM), old);
+        // Those in use stay; it takes many uses of others until they do not count as such.
+        for i in 0..IDLE {
+            let size = new * KEEP_FROM;
+            let s = meter.spare(1, size);
+            meter.keep(s, (1, size));
+            if i == 0 { assert_eq!((kept(KEEP_FROM), kept(size)), (old, 0)); }
+        }
+        assert_eq!((kept(KEEP_FROM), kept(new * KEEP_FROM)), (old - new, 1));
+        // A compiled step's own come at once.
+        meter.steadily(|| for _ in 0..2 { meter.keep(Storage::new(Layout::from_size_align(KEEP_STEADY - KEEP_FROM, 1).unwrap(), true), (1, KEEP_STEADY - KEEP_FROM)); });
+        assert_eq!(kept(KEEP_STEADY - KEEP_FROM), 1);
+        assert!(meter.spare.borrow().bytes <= KEEP_STEADY);
     }
 }
