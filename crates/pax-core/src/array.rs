@@ -276,12 +276,6 @@ impl Array {
         Ok(Cow::Owned(out))
     }
 
-    /// The same values in a contiguous buffer.
-    pub fn to_contiguous(&self, meter: &Rc<Meter>) -> Array { if self.is_contiguous() { self.clone() } else { self.copied(meter) } }
-
-    /// The same values in a buffer of their own.
-    pub fn copied(&self, meter: &Rc<Meter>) -> Array { self.bits_as(meter, self.dtype) }
-
     /// A copy whose bits are read as another dtype of the same size.
     pub fn bits_as(&self, meter: &Rc<Meter>, dtype: DType) -> Array {
         debug_assert_eq!(dtype.size(), self.dtype.size());
@@ -299,6 +293,9 @@ impl Array {
         dispatch!(self.dtype, T => Ok(self.to_slice::<T>()?.iter().map(|x| x.to_f64()).collect()))
     }
 }
+
+/// Rows and columns that are turned at once: a line of elements of four bytes.
+const SIDE: usize = 16;
 
 /// A strided view's elements in row-major order, dimensions that lie together merged.
 pub struct Walk { start: *const u8, size: usize, dims: SmallVec<[(usize, [isize; 1]); 6]> }
@@ -325,8 +322,46 @@ impl Walk {
         unsafe { dispatch_size!(self.size, B => self.copy_as::<B>(from, n, to.cast())) }
     }
 
+    /// True if its rows lie across memory, and those of an axis before lie along it, as a transposed matrix's.
+    pub fn is_turned(&self) -> bool { matches!(self.dims[..], [.., (m, [1]), (_, [step])] if m > 1 && step > 1) }
+    /// Elements that are best copied together.
+    pub fn grain(&self) -> usize { if self.is_turned() { SIDE * self.dims.last().map_or(1, |d| d.0.max(1)) } else { 1 } }
+
+    /// Copies where it is turned: squares, so that a line is read once for all rows that have a part of it.
+    unsafe fn turn<B: Copy>(&self, from: usize, n: usize, to: *mut B) {
+        let [outer @ .., (m, _), (len, [step])] = &self.dims[..] else { return };
+        let (mut row, mut at, mut done) = (from / len, from % len, 0);
+        while done < n {
+            let mut rest = row / m;
+            let outside = outer.iter().rev().fold(0, |sum, &(m, [s])| { let i = rest % m; rest /= m; sum + i as isize * s });
+            let rows = if at == 0 { SIDE.min(m - row % m).min((n - done) / len) } else { 0 };
+            // SAFETY: the caller's.
+            unsafe {
+                let (src, dst) = (self.start.cast::<B>().offset(outside + (row % m) as isize), to.add(done));
+                if rows < 2 {
+                    let some = (len - at).min(n - done);
+                    for j in 0..some { *dst.add(j) = *src.offset((at + j) as isize * step); }
+                    (row, at, done) = (row + 1, 0, done + some);
+                    continue;
+                }
+                for j in (0..*len).step_by(SIDE) {
+                    if rows == SIDE && j + SIDE <= *len {
+                        let square: [[B; SIDE]; SIDE] = std::array::from_fn(|l| *src.offset((j + l) as isize * step).cast());
+                        let turned: [[B; SIDE]; SIDE] = std::array::from_fn(|k| std::array::from_fn(|l| square[l][k]));
+                        for (k, row) in turned.iter().enumerate() { *dst.add(k * len + j).cast() = *row; }
+                        continue;
+                    }
+                    for k in 0..rows { for l in j..(*len).min(j + SIDE) { *dst.add(k * len + l) = *src.offset(l as isize * step + k as isize); } }
+                }
+                (row, done) = (row + rows, done + rows * len);
+            }
+        }
+    }
+
     unsafe fn copy_as<B: Copy>(&self, from: usize, n: usize, to: *mut B) {
         if n == 0 { return; }
+        // SAFETY: the caller's.
+        if self.is_turned() { return unsafe { self.turn(from, n, to) }; }
         let start = self.start.cast::<B>();
         // SAFETY: the caller's.
         unsafe {
@@ -436,6 +471,29 @@ impl<const K: usize> Iterator for Runs<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn walks_of_every_layout_copy_any_part() {
+        let data: Vec<u32> = (0..5000).collect();
+        let layouts: [(&[usize], &[isize]); 7] = [
+            (&[40, 33], &[1, 40]), (&[17, 16], &[1, 60]), (&[3, 20, 35], &[700, 1, 20]), (&[2, 18, 3, 20], &[2160, 1, 36, 108]),
+            (&[40, 33], &[1, 41]), (&[5, 6, 7], &[100, 7, 2]), (&[3, 4], &[0, 1]),
+        ];
+        for (shape, strides) in layouts {
+            let walk = Walk::new(data.as_ptr().cast(), 4, shape, strides);
+            let size: usize = shape.iter().product();
+            let want: Vec<u32> = (0..size).map(|i| {
+                let mut rest = i;
+                shape.iter().zip(strides).rev().map(|(&n, &s)| { let k = rest % n; rest /= n; k as u32 * s as u32 }).sum()
+            }).collect();
+            for (from, n) in [(0, size), (1, size - 1), (size / 3, size / 2), (7, 3), (size - 1, 1), (5, 0)] {
+                let mut out = vec![u32::MAX; n];
+                // SAFETY: the view lies in the data, and the part in the view.
+                unsafe { walk.copy(from, n, out.as_mut_ptr().cast()) };
+                assert_eq!(out, want[from..from + n], "{shape:?} {strides:?} from {from}");
+            }
+        }
+    }
 
     #[test]
     fn shapes_that_are_made_no_more_make_room() {

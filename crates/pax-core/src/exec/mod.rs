@@ -5,6 +5,9 @@ use std::rc::Rc;
 
 use crate::dtype::Element;
 use crate::{Array, DType, Meter};
+
+/// Elements of a copy below which it stays on the caller's thread, and about so many of a chunk above.
+const COPIED: usize = 1 << 15;
 pub use pax_kernels::chunk::Pool;
 
 /// The pool of one thread: the caller.
@@ -26,6 +29,16 @@ impl Exec {
     /// A scalar of any dtype.
     pub fn scalar(&self, dtype: DType, value: f64) -> Array { crate::dispatch!(dtype, T => self.array_as(dtype, vec![<T as Element>::from_f64(value)], &[])) }
     pub fn bools(&self, data: Vec<u8>, shape: &[usize]) -> Array { Array::new(&self.meter, DType::Bool, data, shape) }
+    /// The same values in row-major order; a copy where they do not lie so.
+    pub fn contiguous(&self, x: &Array) -> Array { if x.is_contiguous() { x.clone() } else { self.copied(x) } }
+    /// The same values in a buffer of their own.
+    pub fn copied(&self, x: &Array) -> Array {
+        let (out, walk, size) = (self.empty(x.dtype, &x.shape), x.walk(), x.dtype.size());
+        let to = Shared::at(out.address());
+        // SAFETY: nobody else has the new array, which has room for all elements; chunks are disjoint.
+        self.chunks(x.size(), COPIED.next_multiple_of(walk.grain().min(COPIED)), &|from, end| unsafe { walk.copy(from, end - from, to.ptr().wrapping_add(from * size)) });
+        out
+    }
     /// Runs `f(start, end)` over `0..n` in chunks of `chunk`.
     pub fn chunks(&self, n: usize, chunk: usize, f: &(dyn Fn(usize, usize) + Sync)) {
         let chunk = chunk.max(1);

@@ -113,7 +113,7 @@ impl Plan {
         let exec = cx.exec();
         let mut values = self.start(arena)?;
         for (a, slot) in inputs.zip(&self.inputs) {
-            if let Some(s) = slot { values.put(*s, a.to_contiguous(&exec.meter)); }
+            if let Some(s) = slot { values.put(*s, exec.contiguous(&a)); }
         }
         for (i, phase) in self.phases.iter().enumerate() {
             self.profile.time(i, || match &phase.step {
@@ -131,7 +131,7 @@ impl Plan {
                 }
                 Step::Row(c) => {
                     let args: Result<SmallVec<[Array; 3]>> = c.inputs.iter().map(|p| values.place(&exec, p)).collect();
-                    for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) { values.put(slot, a.to_contiguous(&exec.meter)); }
+                    for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) { values.put(slot, exec.contiguous(&a)); }
                     Ok::<(), Error>(())
                 }
             })?;

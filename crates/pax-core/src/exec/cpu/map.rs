@@ -19,8 +19,11 @@ type Loop<'a, const K: usize> = &'a (dyn Fn([*const u8; K], *mut u8, usize) + Sy
 /// Runs `f` over all elements of operands of one shape.
 fn apply<const K: usize>(exec: &Exec, dtype: DType, xs: [&Array; K], f: Loop<K>) -> Array {
     let out = exec.empty(dtype, &xs[0].shape);
+    // Blocks of rows that lie across memory would read each line again and again.
+    let straight = xs.map(|x| if x.size() > CHUNK && x.walk().is_turned() { exec.copied(x) } else { x.clone() });
+    let xs = &straight;
     let (size, to) = (dtype.size(), crate::exec::Shared::at(out.address()));
-    let walks = xs.map(Array::walk);
+    let walks = xs.each_ref().map(Array::walk);
     let together = walks.iter().all(|w| w.together(0).is_some());
     exec.chunks(out.size(), CHUNK, &|from, end| {
         let mut room = [MaybeUninit::<[u64; BLOCK]>::uninit(); K];

@@ -159,7 +159,7 @@ pub fn halves(exec: &Exec, xs: &[&Array], f: &dyn Fn(&[&Array]) -> Result<Array>
 
 /// Float to integer truncates and saturates, NaN gives 0; integer to integer wraps; to bool is `!= 0`.
 pub fn cast(exec: &Exec, x: &Array, to: DType) -> Result<Array> {
-    use DType::{Bool, BF16, F16, F32, F64};
+    use DType::{Bool, BF16, F16, F32, F64, I32};
     match (x.dtype, to) {
         (from, to) if from == to => Ok(x.clone()),
         (F16, F32) => map1(exec, to, x, f16::to_f32),
@@ -168,6 +168,7 @@ pub fn cast(exec: &Exec, x: &Array, to: DType) -> Result<Array> {
         (F32, BF16) => map1(exec, to, x, bf16::from_f32),
         (F64, F16) => map1(exec, to, x, f16::from_f64),
         (F64, BF16) => map1(exec, to, x, bf16::from_f64),
+        (F32, I32) => map1(exec, to, x, to_i32),
         // float32 holds every half.
         (F16 | BF16, _) | (_, F16 | BF16) => cast(exec, &cast(exec, x, F32)?, to),
         (from, Bool) => dispatch_wide!(from, T => map1(exec, to, x, |v: T| u8::from(v != T::from_i64(0)))),
@@ -175,6 +176,16 @@ pub fn cast(exec: &Exec, x: &Array, to: DType) -> Result<Array> {
         (from, _) if from.is_float() => dispatch_wide!(from, T => dispatch_wide!(to, U => map1(exec, to, x, |v: T| U::from_f64(v.to_f64())))),
         (from, _) => dispatch_wide!(from, T => dispatch_wide!(to, U => map1(exec, to, x, |v: T| U::from_i64(v.to_i64())))),
     }
+}
+
+/// `x as i32`, which is not made of vector instructions by itself.
+#[inline(always)]
+fn to_i32(x: f32) -> i32 {
+    const END: f32 = 2147483648.0;
+    let inside = if (-END..END).contains(&x) { x } else { 0.0 };
+    // SAFETY: it is in the range of int32.
+    let whole: i32 = unsafe { inside.to_int_unchecked() };
+    if x >= END { i32::MAX } else if x < -END { i32::MIN } else { whole }
 }
 
 /// As `dispatch`, of dtypes that are computed in as they are: half floats come as float32 (`halves`).

@@ -82,3 +82,34 @@ fn norms_of_any_axis_are_those_of_the_last() {
         assert_eq!(rows.to_f64().unwrap(), swapped(&columns, 0, 1).to_f64().unwrap());
     }
 }
+
+#[test]
+fn copies_and_concatenations_in_chunks() {
+    for exec in execs() {
+        for (shape, a, b) in [(&[300, 501][..], 0, 1), (&[7, 130, 190], 1, 2), (&[60, 50, 60], 0, 2), (&[3, 70, 40, 30], 1, 3)] {
+            let n: usize = shape.iter().product();
+            let x = exec.array((0..n as u32).collect::<Vec<u32>>(), shape);
+            let y = swapped(&x, a, b);
+            let want = y.to_f64().unwrap();
+            assert_eq!(exec.copied(&y).contiguous::<u32>().unwrap().unwrap().iter().map(|&v| f64::from(v)).collect::<Vec<_>>(), want);
+            // An element-wise function of what lies across memory.
+            let sum = super::map::map2(&exec, crate::DType::U32, &y, &y, |a: u32, b: u32| a + b).unwrap();
+            assert_eq!(sum.to_f64().unwrap(), want.iter().map(|v| 2.0 * v).collect::<Vec<_>>());
+            for axis in 0..shape.len() {
+                let params = crate::Params::new(crate::row("concatenate").unwrap().params, [axis.into()]).unwrap();
+                let crate::ops::Body::Primitive(row) = &crate::row("concatenate").unwrap().body else { panic!("it is no primitive") };
+                let both = (row.eval)(&exec, &params, &[y.clone(), exec.copied(&y)]).unwrap().remove(0);
+                let halves = [0, y.shape[axis]].map(|from| both.view(&y.shape, &both.strides, from * both.strides[axis] as usize).to_f64().unwrap());
+                assert_eq!(halves, [want.clone(), want.clone()], "axis {axis} of {shape:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn floats_become_int32_as_by_themselves() {
+    let exec = &execs()[0];
+    let xs = [0.0, -0.0, 1.9, -1.9, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 2147483648.0, 2147483520.0, -2147483648.0, -2147483904.0, 1e20, -1e20, 1e-40, 16777217.0];
+    let got = super::math::cast(exec, &exec.array(xs.to_vec(), &[xs.len()]), crate::DType::I32).unwrap();
+    assert_eq!(got.to_slice::<i32>().unwrap().into_owned(), xs.map(|x| x as i32));
+}

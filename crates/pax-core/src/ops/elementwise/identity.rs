@@ -44,7 +44,7 @@ pub static COPY: Row = Row {
     name: "copy",
     doc: "The same values in a buffer of their own.",
     operands: &["x"], params: &[], many: false, lift: Lift::None, shape: same,
-    body: Body::Primitive(Primitive { eval: |exec, _, xs| Ok(smallvec![xs[0].copied(&exec.meter)]) }),
+    body: Body::Primitive(Primitive { eval: |exec, _, xs| Ok(smallvec![exec.copied(&xs[0])]) }),
     saves: Saves::NONE, vjp: Vjp::Rule(|p| Ok(vec![Some(p.g()?.clone())])), jvp: Jvp::Linear, batch: Batch::Elementwise,
     samples: || elementwise(&[Domain::Range(-2.0, 2.0)]),
 };

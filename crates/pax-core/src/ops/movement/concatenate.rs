@@ -1,10 +1,13 @@
 //! Tensors behind one another along an axis.
-use crate::exec::Exec;
+use crate::exec::{Exec, Shared};
 use crate::ops::samples::{Domain, Input, Layout, Sample};
 use crate::ops::{Arrays, Avals, Batch, Body, Jvp, Lift, Primitive, Row, Saves, Vjp};
 use crate::params::{p, Kind};
 use crate::{Array, Aval, Cx, Error, Params, Result, Tensor};
 use smallvec::smallvec;
+
+/// Bytes of a chunk.
+const CHUNK: usize = 1 << 18;
 
 fn axis_of(p: &Params, ndim: usize) -> Result<usize> {
     let axis = p.int("axis")?;
@@ -30,19 +33,28 @@ fn eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let axis = axis_of(p, first.ndim())?;
     let mut shape = first.shape.clone();
     shape[axis] = xs.iter().map(|x| x.shape[axis]).sum();
-    let outer: usize = shape[..axis].iter().product();
     let inner: usize = shape[axis + 1..].iter().product();
     let size = first.dtype.size();
-    let parts: Vec<(Array, usize)> = xs.iter().map(|x| (x.to_contiguous(&exec.meter), x.shape[axis] * inner * size)).collect();
+    // A row of the result has a block of each operand.
+    let parts: Vec<(Array, usize)> = xs.iter().map(|x| (exec.contiguous(x), x.shape[axis] * inner * size)).collect();
+    let row = shape[axis] * inner * size;
     let out = exec.empty(first.dtype, &shape);
-    let mut to = out.address();
-    for o in 0..outer {
-        for (part, block) in &parts {
-            // SAFETY: nobody else has the new array, whose bytes are those of the blocks.
-            unsafe { part.address().wrapping_add(o * block).copy_to_nonoverlapping(to, *block) };
-            to = to.wrapping_add(*block);
+    let to = Shared::at(out.address());
+    let blocks: Vec<(Shared<u8>, usize)> = parts.iter().map(|(x, block)| (Shared::at(x.address()), *block)).collect();
+    exec.chunks(out.size() * size, CHUNK, &|from, end| {
+        let mut at = from;
+        while at < end {
+            let (o, mut within) = (at / row, at % row);
+            for &(part, block) in &blocks {
+                if within >= block { within -= block; continue; }
+                let n = (block - within).min(end - at);
+                // SAFETY: nobody else has the new array, whose bytes are those of the blocks; chunks are disjoint.
+                unsafe { part.ptr().wrapping_add(o * block + within).copy_to_nonoverlapping(to.ptr().wrapping_add(at), n) };
+                (at, within) = (at + n, 0);
+                if at == end { return; }
+            }
         }
-    }
+    });
     Ok(smallvec![out])
 }
 

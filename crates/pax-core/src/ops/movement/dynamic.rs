@@ -129,7 +129,7 @@ fn update_eval(exec: &Exec, _: &Params, xs: &[Array]) -> Result<Arrays> {
     let (x, u) = (&xs[0], &xs[1]);
     let to = row_major(&x.shape);
     let at = offset(&to, &places(&x.shape, &u.shape, &xs[2..])?);
-    let out = x.copied(&exec.meter);
+    let out = exec.copied(x);
     let to_start = out.address().wrapping_offset(at * x.dtype.size() as isize);
     // SAFETY: nobody else has the new array, and the update lies inside it.
     unsafe { copy_strided(x.dtype.size(), &u.shape, (u.address(), &u.strides), (to_start, &to)) };

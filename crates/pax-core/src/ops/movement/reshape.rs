@@ -19,7 +19,7 @@ fn eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let shape = p.dims("shape")?;
     // A tensor of one repeated element stays a view.
     if xs[0].strides.iter().all(|&s| s == 0) { return Ok(smallvec![xs[0].view(&shape, &vec![0; shape.len()], xs[0].offset)]); }
-    let x = xs[0].to_contiguous(&exec.meter);
+    let x = exec.contiguous(&xs[0]);
     Ok(smallvec![x.view(&shape, &row_major(&shape), x.offset)])
 }
 
