@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use pax_kernels::turn::{Turned, SIDE};
 use smallvec::SmallVec;
 
 use crate::dtype::Element;
@@ -294,9 +295,6 @@ impl Array {
     }
 }
 
-/// Rows and columns that are turned at once: a line of elements of four bytes.
-const SIDE: usize = 16;
-
 /// A strided view's elements in row-major order, dimensions that lie together merged.
 pub struct Walk { start: *const u8, size: usize, dims: SmallVec<[(usize, [isize; 1]); 6]> }
 // SAFETY: it is only read through.
@@ -318,6 +316,13 @@ impl Walk {
     /// # Safety
     /// The view has them, and `to` has room for them.
     pub unsafe fn copy(&self, from: usize, n: usize, to: *mut u8) {
+        if self.is_turned() {
+            if let [outer @ .., (rows, _), (len, [step])] = &self.dims[..] {
+                let outer: SmallVec<[(usize, isize); 6]> = outer.iter().map(|&(n, [s])| (n, s)).collect();
+                // SAFETY: the caller's.
+                return unsafe { Turned { outer: &outer, rows: *rows, len: *len, step: *step }.copy(self.size, self.start, from, n, to) };
+            }
+        }
         // SAFETY: the caller's; buffers are aligned to their elements.
         unsafe { dispatch_size!(self.size, B => self.copy_as::<B>(from, n, to.cast())) }
     }
@@ -327,41 +332,8 @@ impl Walk {
     /// Elements that are best copied together.
     pub fn grain(&self) -> usize { if self.is_turned() { SIDE * self.dims.last().map_or(1, |d| d.0.max(1)) } else { 1 } }
 
-    /// Copies where it is turned: squares, so that a line is read once for all rows that have a part of it.
-    unsafe fn turn<B: Copy>(&self, from: usize, n: usize, to: *mut B) {
-        let [outer @ .., (m, _), (len, [step])] = &self.dims[..] else { return };
-        let (mut row, mut at, mut done) = (from / len, from % len, 0);
-        while done < n {
-            let mut rest = row / m;
-            let outside = outer.iter().rev().fold(0, |sum, &(m, [s])| { let i = rest % m; rest /= m; sum + i as isize * s });
-            let rows = if at == 0 { SIDE.min(m - row % m).min((n - done) / len) } else { 0 };
-            // SAFETY: the caller's.
-            unsafe {
-                let (src, dst) = (self.start.cast::<B>().offset(outside + (row % m) as isize), to.add(done));
-                if rows < 2 {
-                    let some = (len - at).min(n - done);
-                    for j in 0..some { *dst.add(j) = *src.offset((at + j) as isize * step); }
-                    (row, at, done) = (row + 1, 0, done + some);
-                    continue;
-                }
-                for j in (0..*len).step_by(SIDE) {
-                    if rows == SIDE && j + SIDE <= *len {
-                        let square: [[B; SIDE]; SIDE] = std::array::from_fn(|l| *src.offset((j + l) as isize * step).cast());
-                        let turned: [[B; SIDE]; SIDE] = std::array::from_fn(|k| std::array::from_fn(|l| square[l][k]));
-                        for (k, row) in turned.iter().enumerate() { *dst.add(k * len + j).cast() = *row; }
-                        continue;
-                    }
-                    for k in 0..rows { for l in j..(*len).min(j + SIDE) { *dst.add(k * len + l) = *src.offset(l as isize * step + k as isize); } }
-                }
-                (row, done) = (row + rows, done + rows * len);
-            }
-        }
-    }
-
     unsafe fn copy_as<B: Copy>(&self, from: usize, n: usize, to: *mut B) {
         if n == 0 { return; }
-        // SAFETY: the caller's.
-        if self.is_turned() { return unsafe { self.turn(from, n, to) }; }
         let start = self.start.cast::<B>();
         // SAFETY: the caller's.
         unsafe {

@@ -15,6 +15,7 @@ pub mod threefry;
 pub mod tile;
 pub mod tile_int;
 mod tile_wide;
+pub mod turn;
 
 pub use dtype::DType;
 

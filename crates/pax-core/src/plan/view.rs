@@ -21,6 +21,11 @@ impl View {
     }
     /// One element, repeated.
     pub fn is_splat(&self) -> bool { self.strides.iter().zip(&self.shape).all(|(&s, &n)| s == 0 || n == 1) }
+    /// True if its rows lie across memory, and those of an axis before lie along it, as a transposed matrix's.
+    pub fn is_turned(&self) -> bool {
+        let dims = crate::array::merge(&self.shape, [&self.strides]);
+        matches!(dims[..], [.., (m, [1]), (_, [step])] if m > 1 && step > 1)
+    }
     /// The same value with its axes in another order.
     pub fn permuted(&self, order: &[usize]) -> View {
         View { slot: self.slot, shape: order.iter().map(|&d| self.shape[d]).collect(), strides: order.iter().map(|&d| self.strides[d]).collect(), offset: self.offset }

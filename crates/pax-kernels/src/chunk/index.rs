@@ -73,7 +73,7 @@ impl Scatter {
     }
 }
 
-/// Parts behind one another in each row, with how many cells of a row each part has.
+/// Parts behind one another in each row, with how many cells of a row each part has; one alone is copied to where its rows lie together.
 pub struct Concat { pub parts: Vec<(Walk, usize)>, pub rows: usize, pub out: Slot }
 
 impl Concat {
@@ -81,6 +81,10 @@ impl Concat {
     /// As `Kernel::run`.
     pub unsafe fn run(&self, bases: Bases, from: usize, to: usize) {
         let width: usize = self.parts.iter().map(|p| p.1).sum();
+        if let [(walk, n)] = &self.parts[..] {
+            // SAFETY: as below; many rows at once, which may lie across memory.
+            return unsafe { walk.copy(bases.at(walk.slot), from * n, (to - from) * n, bases.at::<f32>(self.out).wrapping_add(from * width)) };
+        }
         for row in from..to {
             let mut at = bases.at::<f32>(self.out).wrapping_add(row * width);
             for (walk, n) in &self.parts {

@@ -6,6 +6,7 @@ use super::loops::TILE;
 use super::Slot;
 use crate::dtype::{bf16, f16};
 use crate::tile::copy_few;
+use crate::turn::Turned;
 use crate::DType;
 
 /// An axis of a strided source; outside `low..low + size` it has the padding's value.
@@ -45,6 +46,9 @@ impl Walk {
     fn is_plain(&self) -> bool { !is_narrow(self.dtype) && self.cells == self.scale() }
     /// Cells of an element in memory, of one that is not narrow.
     fn scale(&self) -> usize { if self.dtype == DType::F64 { 2 } else { 1 } }
+
+    /// True if its rows lie across memory, and those of an axis before lie along it.
+    fn is_turned(&self) -> bool { self.is_plain() && matches!(&self.axes[..], [.., a, b] if a.stride == 1 && b.stride > 1) && self.axes.iter().all(|a| !a.padded()) }
 
     /// True if its elements lie together, or are one, within rows of so many cells; together, of those that are `narrow`, if these count.
     #[cfg(target_arch = "x86_64")]
@@ -123,6 +127,11 @@ impl Walk {
         // SAFETY: the caller's.
         unsafe {
             let Some((inner, outer)) = self.axes.split_last() else { return self.run(base, self.offset, 0, n, dst) };
+            if n > inner.n && self.is_turned() {
+                let (Some((along, outer)), size) = (outer.split_last(), self.dtype.size()) else { return };
+                let outer: SmallVec<[(usize, isize); 4]> = outer.iter().map(|a| (a.n, a.stride)).collect();
+                return Turned { outer: &outer, rows: along.n, len: inner.n, step: inner.stride }.copy(size, base.wrapping_offset(self.offset * size as isize), start, n, dst.cast());
+            }
             let (mut row, mut at, mut done) = (Row::new(outer, start / inner.n), start % inner.n, 0);
             while done < n {
                 let len = (inner.n - at).min(n - done);

@@ -67,6 +67,8 @@ const EXPRS: usize = 32;
 const LOADS: usize = 14;
 /// Most expressions that are made again wherever they are read.
 const FLOATING: usize = 8;
+/// Elements of a value from which on it is copied where it lies across memory.
+const TURNED: usize = 1 << 14;
 /// Loops of a phase that an equation may join: the last ones, so that long programs are planned in linear time.
 const RECENT: usize = 24;
 
@@ -100,7 +102,7 @@ impl Builder<'_> {
         match value {
             // Bools of a loop of the other kind are made there.
             Value::Floating(i) if self.floats[i].f.cells != cells => { let view = self.settle(i); Operand::Source(Rc::new(Source::Place(Place::View(view), dtype))) }
-            Value::Place(place) if cells == 2 => Operand::Source(Rc::new(Source::Place(place, dtype))),
+            Value::Place(place) if cells == 2 => { let place = self.straight(place, dtype); Operand::Source(Rc::new(Source::Place(place, dtype))) }
             value => self.operand_of(value, dtype),
         }
     }
@@ -108,7 +110,18 @@ impl Builder<'_> {
         match value {
             Value::Expr { draft, index } => Operand::Expr { draft, index },
             Value::Floating(i) => Operand::Floating(i),
-            Value::Place(place) => Operand::Source(Rc::new(self.as_floats(place, dtype))),
+            Value::Place(place) => {
+                let place = self.straight(place, dtype);
+                Operand::Source(Rc::new(self.as_floats(place, dtype)))
+            }
+        }
+    }
+
+    /// A large value whose rows lie across memory as a copy that lies along it: a loop would read each line again for each of its elements.
+    fn straight(&mut self, place: Place, dtype: DType) -> Place {
+        match place {
+            Place::View(v) if v.size() >= TURNED && v.is_turned() && matches!(dtype, DType::F32 | DType::I32 | DType::F64) => Place::View(self.turned(&v, dtype)),
+            place => place,
         }
     }
 
@@ -149,6 +162,7 @@ impl Builder<'_> {
     /// A copy in row-major order, of elements that fit into tiles.
     pub(super) fn copied(&mut self, x: &View, dtype: DType) -> Option<View> {
         if !fits(dtype) { return None; }
+        if let Place::View(y) = self.straight(Place::View(x.clone()), dtype) { if y.is_contiguous() { return Some(y); } }
         let source = Operand::Source(Rc::new(Source::Place(Place::View(x.clone()), dtype)));
         let v = self.join("copy", copy(self.simd, dtype), smallvec::smallvec![source], dtype, &x.shape);
         Some(self.stored(v.0, v.1))

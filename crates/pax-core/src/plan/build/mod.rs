@@ -112,6 +112,8 @@ struct Builder<'a> {
     constants: HashMap<Slot, Array>,
     /// Operands of products that are packed.
     packs: Vec<(PackKey, Slot)>,
+    /// Copies of what lies across memory.
+    turned: Vec<(View, Slot)>,
     /// Half floats that kernels read as float32.
     twins: HashMap<Var, Var>,
     /// Results of chunks: slot, elements of one, phase.
@@ -304,7 +306,7 @@ pub fn build(cx: &Cx, program: &Program, fixed: Option<usize>) -> Plan {
     let simd = Simd::detect();
     let mut b = Builder {
         cx, simd, again: again::again(&flat, simd), values: vec![None; flat.avals.len()], avals: std::mem::take(&mut flat.avals), floats: vec![], drafts: vec![], phases: vec![],
-        made: vec![], sizes: vec![], constants: HashMap::new(), packs: vec![], twins: HashMap::new(), partials: vec![], fixed: None,
+        made: vec![], sizes: vec![], constants: HashMap::new(), packs: vec![], turned: vec![], twins: HashMap::new(), partials: vec![], fixed: None,
     };
     // The first phase is for what needs nothing but inputs and is small: counters, schedules. The second packs
     // right operands, the third takes integers from inputs: neither is in the way of a phase that needs them.

@@ -27,6 +27,8 @@ pub(super) struct DotDraft { pub dot: Dot, pub strips: usize }
 
 /// Nanoseconds of a multiply-add, about.
 const MULTIPLY_ADD: f64 = 0.019;
+/// Of an element that lies across memory.
+const TURN: f64 = 0.4;
 /// Of 32 random bits.
 const RANDOM_WORD: f64 = 1.5;
 /// A product with as many rows goes by rows, in chunks that go on with them; another by panels of columns.
@@ -288,6 +290,18 @@ impl Builder<'_> {
         let phase = self.choose(&reads, n, n as f64 * RANDOM_WORD);
         self.add(e, phase, &reads, |out| Body::kernel(Kernel::Bits(Bits { key: (key.slot, key.offset), n, out })));
         Ok(true)
+    }
+
+    /// A copy in row-major order of what lies across memory, made once.
+    pub(super) fn turned(&mut self, v: &View, dtype: DType) -> View {
+        if let Some((_, slot)) = self.turned.iter().find(|t| t.0 == *v) { return View::whole(*slot, &v.shape); }
+        let cells = cells(dtype);
+        let (n, size) = (v.shape.last().copied().unwrap_or(1), v.size());
+        let walk = Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &s)| Axis::whole(n, s)), dtype, 0, cells);
+        let phase = self.choose(&[self.units_of(v, 1)], size / n, size as f64 * TURN);
+        let slot = self.draft(phase, |s| Body::kernel(Kernel::Concat(Concat { parts: vec![(walk, n * cells)], rows: size / n, out: s[0] })), [v.slot], &[(size, dtype)])[0];
+        self.turned.push((v.clone(), slot));
+        View::whole(slot, &v.shape)
     }
 
     fn concatenate(&mut self, e: &Equation) -> Result<bool> {
