@@ -1,4 +1,5 @@
-//! Direct convolution, channels last (`direct`): in f32, an image a call.
+//! Convolution without a patch matrix, channels last, in f32, an image a call (`direct`); of each channel by itself (`depthwise`).
+pub mod depthwise;
 pub mod direct;
 mod kernel_grad;
 mod pack;

@@ -1,5 +1,7 @@
+use super::depthwise::Depthwise;
 use super::direct::Direct;
 use super::Geometry;
+use crate::chunk::conv::Which;
 use crate::tile::Simd;
 
 /// Sizes by input, kernel, stride, padding before and after, channels.
@@ -114,6 +116,43 @@ fn direct_is_the_definition() {
             near("2 dk", &case.kernel_grad(&g, &x, &dy, Some(&once)), &twice, 2 * g.pixels());
         }
     }
+}
+
+#[test]
+fn each_channel_by_itself_is_the_definition() {
+    let mut all = Vec::new();
+    for c in [2, 7, 16, 33, 64] {
+        for (input, kernel, stride, low, high) in [([9, 8], [3, 3], [1, 1], [1, 1], [1, 1]), ([7, 11], [3, 2], [2, 3], [0, 1], [1, 2]), ([1, 20], [1, 5], [1, 2], [0, 2], [0, 2]), ([4, 3], [5, 5], [1, 1], [4, 2], [3, 5]), ([8, 9], [3, 2], [1, 2], [-2, -1], [-1, 1])] {
+            all.push(Geometry { groups: c, ..geometry(input, kernel, stride, low, high, c, c) });
+        }
+        all.push(Geometry { groups: c, out: [5, 4], kernel_dilation: [2, 2], ..geometry([9, 8], [3, 3], [1, 1], [0, 0], [0, 0], c, c) });
+        all.push(Geometry { groups: c, out: [11, 7], dilation: [2, 1], ..geometry([6, 7], [2, 3], [1, 1], [1, 1], [0, 1], c, c) });
+    }
+    for g in &all {
+        let (x, k, dy) = (numbers(g.input[0] * g.input[1] * g.c, 1), numbers(g.taps() * g.c, 2), numbers(g.pixels() * g.o, 3));
+        let (mut y, mut dx, mut dk) = (vec![0f64; dy.len()], vec![0f64; x.len()], vec![0f64; k.len()]);
+        products(g, |i, j, l| {
+            let (c, o, tap) = (i % g.c, l % g.o, j / (g.c * g.o));
+            if c != o { return; }
+            let j = tap * g.c + c;
+            y[l] += x[i] as f64 * k[j] as f64;
+            dx[i] += dy[l] as f64 * k[j] as f64;
+            dk[j] += x[i] as f64 * dy[l] as f64;
+        });
+        for simd in [Simd::Base].into_iter().chain(levels()) {
+            let d = Depthwise::new(simd, g).unwrap();
+            for (which, a, b, want) in [(Which::Out, &x, &k, &y), (Which::Input, &dy, &k, &dx), (Which::Kernel, &x, &dy, &dk)] {
+                let mut out = Room::new(want.len());
+                for times in [1.0, 2.0] {
+                    // SAFETY: the sizes are those that it names.
+                    unsafe { d.run(which, a.as_ptr(), b.as_ptr(), out.at(), times > 1.0) };
+                    for (i, (&got, &want)) in out.get().iter().zip(want).enumerate() { assert!((got as f64 - times * want).abs() <= 1e-5 * (1.0 + want.abs()), "{simd:?} {which:?}[{i}] is {got}, not {times} times {want}: {g:?}"); }
+                }
+            }
+        }
+        assert!(Direct::new(Simd::detect(), g).is_none());
+    }
+    assert!(Depthwise::new(Simd::Base, &Geometry { groups: 2, ..geometry([5, 9], [3, 3], [2, 2], [0, 0], [1, 1], 4, 6) }).is_none());
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::array::merge;
 use crate::exec::cpu::panel::{Micro, Micros};
 use crate::exec::cpu::reduce::Fold;
 use crate::ops::index::gather::{lay, Place as At, CLAMP};
-use crate::exec::cpu::conv::direct::Direct;
-use crate::plan::kernels::conv::{Conv, ConvPack, Which};
+use crate::exec::cpu::conv::{depthwise::Depthwise, direct::Direct};
+use crate::plan::kernels::conv::{Conv, ConvPack, Means, Which};
 use crate::plan::kernels::dot::{Dot, Operand, Pack, PackLeft, Packed};
 use crate::plan::kernels::index::{Concat, Gather, Lay, Scatter};
 use crate::plan::kernels::walk::{Axis, Walk};
@@ -238,25 +238,34 @@ impl Builder<'_> {
         let (geometry, _) = crate::ops::conv::plan(which, &shapes[0], &shapes[1], &e.params)?;
         // Products of one column are slower than a patch matrix.
         if geometry.o == 1 && geometry.c > 16 { return Ok(false); }
-        let Some(direct) = Direct::new(self.simd, &geometry).map(Arc::new) else { return Ok(false) };
+        let means = match Depthwise::new(self.simd, &geometry) { Some(d) => Some(Means::Depthwise(Arc::new(d))), None => Direct::new(self.simd, &geometry).map(|d| Means::Direct(Arc::new(d))) };
+        let Some(means) = means else { return Ok(false) };
         let (Some(a), Some(b)) = (self.flat(e.inputs[0])?, self.flat(e.inputs[1])?) else { return Ok(false) };
         let n = geometry.n;
         let size = |s: &[usize], images: bool| s.iter().product::<usize>() / if images { n } else { 1 };
         let sizes = [size(&shapes[0], true), size(&shapes[1], which == Which::Kernel), size(&shapes[2], which != Which::Kernel)];
-        let work = [n, geometry.out[0], geometry.out[1], geometry.o, geometry.kernel[0], geometry.kernel[1], geometry.c].iter().map(|&n| n as f64).product::<f64>() * MULTIPLY_ADD;
+        let work = [n, geometry.out[0], geometry.out[1], geometry.o, geometry.kernel[0], geometry.kernel[1], geometry.cg()].iter().map(|&n| n as f64).product::<f64>() * MULTIPLY_ADD;
+        // Of each channel by itself memory takes the time.
+        let work = if matches!(means, Means::Depthwise(_)) { 8.0 * work } else { work };
         let images = |b: &Self, v: &View| b.units_of(v, v.shape.len() - 1);
         if which == Which::Kernel {
             let reads = [images(self, &a), images(self, &b)];
             let phase = self.choose(&reads, n, work);
-            self.across(e, phase, Fold::Sum, [a.slot, b.slot], |out| Kernel::Conv(Conv { which, direct, n, a: (a.slot, a.offset), b: (b.slot, b.offset), sizes, out }));
+            self.across(e, phase, Fold::Sum, [a.slot, b.slot], |out| Kernel::Conv(Conv { which, means, n, a: (a.slot, a.offset), b: (b.slot, b.offset), sizes, out }));
             return Ok(true);
         }
+        let Means::Direct(direct) = &means else {
+            let reads = [images(self, &a), (b.slot, 1)];
+            let phase = self.choose(&reads, n, work);
+            self.add(e, phase, &reads, |out| Body::kernel(Kernel::Conv(Conv { which, means, n, a: (a.slot, a.offset), b: (b.slot, b.offset), sizes, out })));
+            return Ok(true);
+        };
         let pack = ConvPack { direct: direct.clone(), back: which == Which::Input, kernel: (b.slot, b.offset), out: 0 };
         let phase = if self.early(b.slot) { PACKS } else { self.choose(&[(b.slot, 1)], 1, sizes[1] as f64) };
         let packed = self.draft(phase, |s| Body::kernel(Kernel::ConvPack(ConvPack { out: s[0], ..pack })), [b.slot], &[(if which == Which::Input { direct.packed_back() } else { direct.packed() }, DType::F32)])[0];
         let reads = [images(self, &a), (packed, 1)];
         let phase = self.choose(&reads, n, work);
-        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Conv(Conv { which, direct, n, a: (a.slot, a.offset), b: (packed, 0), sizes, out })));
+        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Conv(Conv { which, means, n, a: (a.slot, a.offset), b: (packed, 0), sizes, out })));
         Ok(true)
     }
 

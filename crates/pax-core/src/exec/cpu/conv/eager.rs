@@ -1,8 +1,10 @@
 //! Convolution and its gradients in f32: direct kernels where they apply, else the patch matrix.
+use super::depthwise::Depthwise;
 use super::direct::Direct;
 use super::Geometry;
 use crate::exec::cpu::tile::Simd;
 use crate::exec::{Exec, Shared};
+use crate::plan::Which;
 use crate::Result;
 
 /// Numbers of partial sums that cost more than to read every image several times.
@@ -25,8 +27,30 @@ fn sizes(s: &Geometry) -> (usize, usize) { (s.input[0] * s.input[1] * s.c, s.pix
 /// Memory that was only used here, for the next to take.
 fn give(exec: &Exec, data: Vec<f32>) { let n = data.len(); drop(exec.array(data, &[n])); }
 
+/// All three of a convolution of each channel by itself, if it is one. Of the kernel's gradient at most 16 partial sums, added in order.
+fn depthwise(exec: &Exec, s: &Geometry, which: Which, a: &[f32], b: &[f32]) -> Option<Vec<f32>> {
+    let d = Depthwise::new(Simd::detect(), s).filter(|_| s.n > 0)?;
+    let ((image, result), per, kernel) = (sizes(s), per_chunk(s), s.taps() * s.o);
+    let (left, right, size) = match which { Which::Out => (image, 0, result), Which::Input => (result, 0, image), Which::Kernel => (image, result, kernel) };
+    assert!(a.len() == s.n * left && b.len() == if which == Which::Kernel { s.n * right } else { kernel });
+    let mut out: Vec<f32> = exec.vec(size * if which == Which::Kernel { s.n.div_ceil(per) } else { s.n });
+    let shared = Shared::new(&mut out);
+    exec.chunks(s.n, per, &|from, to| for n in from..to {
+        let at = if which == Which::Kernel { from / per } else { n };
+        // SAFETY: the lengths above; an image's result, or a partial sum, belongs to its chunk.
+        unsafe { d.run(which, a.as_ptr().add(n * left), b.as_ptr().add(n * right), shared.ptr().add(at * size), which == Which::Kernel && n > from) }
+    });
+    if which == Which::Kernel {
+        let (sum, rest) = out.split_at_mut(size);
+        for part in rest.chunks(size.max(1)) { for (a, &b) in sum.iter_mut().zip(part) { *a += b; } }
+        out.truncate(size);
+    }
+    Some(out)
+}
+
 /// `x`, `kernel` → result.
 pub fn forward(exec: &Exec, s: &Geometry, x: &[f32], kernel: &[f32]) -> Result<Vec<f32>> {
+    if let Some(y) = depthwise(exec, s, Which::Out, x, kernel) { return Ok(y); }
     let Some(plan) = plan(s).filter(|_| !thin(s)) else { return super::forward(exec, s, x, kernel) };
     let (image, result) = sizes(s);
     let (mut out, mut packed): (Vec<f32>, Vec<f32>) = (exec.vec(s.n * result), exec.vec(plan.packed()));
@@ -45,6 +69,7 @@ pub fn forward(exec: &Exec, s: &Geometry, x: &[f32], kernel: &[f32]) -> Result<V
 
 /// Result's cotangent, `kernel` → input's cotangent.
 pub fn input_grad(exec: &Exec, s: &Geometry, dy: &[f32], kernel: &[f32]) -> Result<Vec<f32>> {
+    if let Some(dx) = depthwise(exec, s, Which::Input, dy, kernel) { return Ok(dx); }
     // Zeros around the cotangent meet the kernel: they must not make NaN of its infinities.
     let Some(plan) = plan(s).filter(|_| kernel.iter().all(|v| v.is_finite())) else { return super::input_grad(exec, s, dy, kernel) };
     let (image, result) = sizes(s);
@@ -65,6 +90,7 @@ pub fn input_grad(exec: &Exec, s: &Geometry, dy: &[f32], kernel: &[f32]) -> Resu
 /// `x`, result's cotangent → kernel's cotangent. At most 16 partial sums, a range of images each, added in order; a large kernel
 /// in 8 ranges of rows instead, for all images each.
 pub fn kernel_grad(exec: &Exec, s: &Geometry, x: &[f32], dy: &[f32]) -> Result<Vec<f32>> {
+    if let Some(dk) = depthwise(exec, s, Which::Kernel, x, dy) { return Ok(dk); }
     let Some(plan) = plan(s).filter(|_| !thin(s)) else { return super::kernel_grad(exec, s, x, dy) };
     let ((image, result), size) = (sizes(s), s.taps() * s.c * s.o);
     // A partial sum takes as long as some hundred pixels: with few of these there are fewer sums.
