@@ -76,7 +76,7 @@ pub fn positions(exec: &Exec, x: &Array, axis: usize, e: Extreme) -> Result<Arra
 pub fn running_positions(exec: &Exec, x: &Array, axis: usize, reverse: bool, e: Extreme) -> Result<Array> {
     let n = x.shape[axis];
     let out = by_lines(exec, x, axis, &|y| {
-        let mut out = vec![0i32; y.size()];
+        let mut out = exec.vec::<i32>(y.size());
         dispatch_wide!(y.dtype, T => {
             each_line(exec, &y.to_slice::<T>()?, n, &mut out, n, |line: &[T], o| {
                 let mut at = if reverse { n - 1 } else { 0 };
@@ -96,7 +96,7 @@ pub fn running_positions(exec: &Exec, x: &Array, axis: usize, reverse: bool, e: 
 pub fn running_extreme(exec: &Exec, x: &Array, axis: usize, reverse: bool, e: Extreme) -> Result<Array> {
     let n = x.shape[axis];
     let out = by_lines(exec, x, axis, &|y| dispatch_wide!(y.dtype, T => {
-        let mut out = vec![T::from_i64(0); y.size()];
+        let mut out = exec.vec::<T>(y.size());
         each_line(exec, &y.to_slice::<T>()?, n, &mut out, n, |line: &[T], o| {
             let mut best = line[if reverse { n - 1 } else { 0 }];
             for k in 0..n {
@@ -111,7 +111,7 @@ pub fn running_extreme(exec: &Exec, x: &Array, axis: usize, reverse: bool, e: Ex
 }
 
 fn cumulate<T: Accumulate>(exec: &Exec, y: &Array, n: usize, reverse: bool, f: Fold) -> Result<Array> {
-    let mut out = vec![T::from_i64(0); y.size()];
+    let mut out = exec.vec::<T>(y.size());
     each_line(exec, &y.to_slice::<T>()?, n, &mut out, n, |line: &[T], o| {
         let mut acc = T::start(f);
         for k in 0..n {

@@ -74,14 +74,15 @@ impl Windows {
     /// Calls `f(start of the result's row, the element of x that each of its channels takes)` for every window.
     /// That element is the first greatest one, by XLA's SelectAndScatter with `>=`; padding is never taken.
     fn choices<T: Element>(&self, x: &[T], f: &mut dyn FnMut(usize, &[usize])) {
-        let mut best = vec![0; self.channels];
+        let (mut best, mut top) = (vec![0; self.channels], vec![T::from_i64(0); self.channels]);
         self.each(&mut |y, rows| {
             let Some((&first, others)) = rows.split_first() else { return };
             for (c, b) in best.iter_mut().enumerate() { *b = first + c; }
+            top.copy_from_slice(&x[first..first + self.channels]);
             for &row in others {
-                for (c, b) in best.iter_mut().enumerate() {
-                    let keeps = x[*b] >= x[row + c];
-                    if !keeps { *b = row + c; }
+                for (c, ((b, top), &v)) in best.iter_mut().zip(&mut top).zip(&x[row..row + self.channels]).enumerate() {
+                    let keeps = *top >= v;
+                    (*b, *top) = if keeps { (*b, *top) } else { (row + c, v) };
                 }
             }
             f(y, &best);
@@ -90,14 +91,16 @@ impl Windows {
 
     /// A result of `len` elements an example, each example written by `f` alone.
     fn run<T: Element>(&self, exec: &Exec, len: usize, start: T, f: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
-        let mut out = vec![start; self.examples * len];
+        let mut out = exec.vec(self.examples * len);
         if out.is_empty() { return out; }
         let shared = Shared::new(&mut out);
         let work = self.x_len().max(self.y_len()).max(1);
         exec.chunks(self.examples, (1 << 14) / work, &|from, to| {
             for e in from..to {
                 // SAFETY: an example's result belongs to its chunk.
-                f(e, unsafe { shared.range(e * len, (e + 1) * len) });
+                let own = unsafe { shared.range(e * len, (e + 1) * len) };
+                own.fill(start);
+                f(e, own);
             }
         });
         out
@@ -111,7 +114,7 @@ pub fn max<T: Element>(exec: &Exec, w: &Windows, x: &[T]) -> Vec<T> {
     w.run(exec, w.y_len(), T::from_f64(f64::NEG_INFINITY), |e, out| {
         let x = example(x, e, w.x_len());
         w.each(&mut |y, rows| for &row in rows {
-            for (o, &v) in out[y..y + w.channels].iter_mut().zip(&x[row..row + w.channels]) { if v > *o || v.is_nan() { *o = v; } }
+            for (o, &v) in out[y..y + w.channels].iter_mut().zip(&x[row..row + w.channels]) { *o = if v > *o || v.is_nan() { v } else { *o }; }
         });
     })
 }
