@@ -72,6 +72,12 @@ test("transposed convolutions are the input gradient of a convolution with the f
   fails("value", /padding must be "SAME", "VALID" or a pair \[low, high\] for each axis, got \[\[0,0\],/, () => new nn.Conv2D(1, 1, 2, { padding: [[0, 0], [0, 0], [0, 0]] }));
 });
 
+test("transposed convolutions of nothing, and to nothing", () => {
+  const shapeOf = (x: readonly number[], padding: ConstructorParameters<typeof nn.Conv2DTranspose>[3]) => new nn.Conv2DTranspose(3, 4, 3, padding).forward(np.zeros(x)).shape;
+  assert.equal(shapeOf([0, 5, 5, 3], { stride: 2 }), [0, 10, 10, 4]);
+  assert.equal(shapeOf([1, 0, 5, 3], { stride: 2, padding: "VALID" }), [1, 2, 11, 4]);
+  assert.equal(shapeOf([2, 1, 1, 3], { stride: 2, padding: [[0, 0], [0, 0]] }), [2, 0, 0, 4]);
+});
 test("recurrent cells by their formulas", () => {
   const sigmoid = (v: number): number => 1 / (1 + Math.exp(-v));
   const x = normal(2, 3);
