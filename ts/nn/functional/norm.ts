@@ -1,6 +1,7 @@
 /** Normalization and running averages as functions of tensors. */
 import { opError, shown } from "../../errors.js";
 import * as rows from "../../ops/generated/rows.js";
+import { otherAxes } from "../../ops/axes.js";
 import { mean } from "../../ops/reduce.js";
 import type { Tensor } from "../../tensor.js";
 import { pmean } from "../../transforms/collectives.js";
@@ -38,3 +39,22 @@ export const emaStep = (hidden: Tensor, value: Tensor, decay: number | Tensor): 
 /** An average that began at 0, without its bias after `count` steps (Adam's correction). */
 export const zeroDebias = (hidden: Tensor, decay: number | Tensor, count: Tensor): Tensor =>
   rows.div(hidden, rows.sub(1, rows.pow(decay, rows.cast(count, "float32", true))));
+
+/**
+ * `(x − mean) / √(variance + eps)` of each example over space and the channels of each of `groups` groups, which come last. Sums are made
+ * for each channel first: these lie together.
+ */
+export function groupNormalize(x: Tensor, groups: number, eps: number): Tensor {
+  const half = x.dtype === "float16" || x.dtype === "bfloat16";
+  const t = half ? rows.cast(x, "float32", false) : x;
+  const [n, c] = [t.shape[0]!, t.shape.at(-1)!];
+  const [space, parts] = [otherAxes(t, [0, t.ndim - 1]), [n, groups, c / groups]];
+  const average = (z: Tensor): Tensor => {
+    const sums = rows.reduceSum(rows.reshape(rows.reduceSum(z, space), parts), [2]);
+    const means = rows.div(sums, t.size / (n * groups));
+    return rows.reshape(rows.broadcast(means, parts, [0, 1]), [n, ...space.map(() => 1), c]);
+  };
+  const centred = rows.sub(t, average(t));
+  const y = rows.mul(centred, rows.rsqrt(rows.add(average(rows.square(centred)), eps)));
+  return half ? rows.cast(y, x.dtype, x.weak) : y;
+}
