@@ -166,7 +166,9 @@ impl Cx {
     pub fn bind(&self, row: &'static Row, params: Params, inputs: &[Tensor]) -> Result<Tensors> {
         self.check_alive(inputs)?;
         if let Body::Composite(c) = &row.body {
-            if self.depth() > 0 || c.fused.is_none() { return self.expand(row, c, &params, inputs); }
+            // One with a derivative of its own is recorded as a whole.
+            let whole = c.fused.is_some() && (self.depth() == 0 || matches!(row.vjp, ops::Vjp::Rule(_)));
+            if !whole { return self.expand(row, c, &params, inputs); }
         }
         let avals: SmallVec<[&Aval; 3]> = inputs.iter().map(|t| t.aval()).collect();
         let shapes = row.results(&avals, &params)?;

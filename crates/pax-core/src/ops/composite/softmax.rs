@@ -6,7 +6,8 @@ use crate::exec::cpu::rows::Norm;
 use crate::ops::reduce::along::{axis_of, axis_samples};
 use crate::ops::reduce::sum::reduce_samples;
 use crate::ops::samples::Domain;
-use crate::ops::{Avals, Lift, Row};
+use crate::bind::Tensors;
+use crate::ops::{Avals, Batch, Batching, Jvp, Lift, Row, Saves, Vjp};
 use crate::params::{p, Kind};
 use crate::{Aval, Cx, Params, Result, Tensor};
 use smallvec::smallvec;
@@ -35,8 +36,23 @@ pub static LOGSUMEXP: Row = Row {
         }, None)
 };
 
+/// `g` times `y`, both wide, and that summed along the axis, repeated.
+fn weighed(cx: &Cx, g: &Tensor, y: &Tensor, axis: usize) -> Result<Tensor> { cx.unreduce(&cx.reduce_sum(&cx.mul(g, y)?, &[axis])?, y.shape(), &[axis]) }
+
+/// The axis is one further back in a batch.
+fn batch(b: &Batching) -> Result<Tensors> { b.bind([(b.params.int("axis")? + 1).into()], b.xs) }
+
+/// Differentiated as a whole, from its result: what it is made of would be kept, too.
 pub static SOFTMAX: Row = Row {
     samples: || axis_samples(Domain::Range(-2.0, 2.0), &[]),
+    saves: Saves::OUTPUTS,
+    vjp: Vjp::Rule(|p| {
+        let (g, y, axis) = (wide(p.cx, p.g()?)?, wide(p.cx, p.y(0)?)?, axis_of(p.y_avals[0], p.params)?);
+        let dx = p.cx.mul(&p.cx.sub(&g, &weighed(p.cx, &g, &y, axis)?)?, &y)?;
+        Ok(narrow(p.cx, &dx, p.x_avals[0].dtype)?.into_iter().map(Some).collect())
+    }),
+    // Its matrix of derivatives is symmetric.
+    jvp: Jvp::Diagonal, batch: Batch::Rule(batch),
     ..of_one("softmax", "`exp(x)` divided by its sum along `axis`.", &[p("axis", Kind::Int)], Lift::Float, along,
         |cx, p, xs| {
             if xs[0].shape().contains(&0) { return Ok(smallvec![xs[0].clone()]); }
@@ -49,8 +65,17 @@ pub static SOFTMAX: Row = Row {
         }, Some(|exec, p, xs| Ok(smallvec![normalise(exec, &xs[0], &[p.int("axis")? as usize], Norm::Softmax)?])))
 };
 
+/// Differentiated as a whole, like `softmax`.
 pub static LOG_SOFTMAX: Row = Row {
     samples: || axis_samples(Domain::Range(-2.0, 2.0), &[]),
+    saves: Saves::OUTPUTS,
+    vjp: Vjp::Rule(|p| {
+        let (g, y, axis) = (wide(p.cx, p.g()?)?, wide(p.cx, p.y(0)?)?, axis_of(p.y_avals[0], p.params)?);
+        let sum = p.cx.unreduce(&p.cx.reduce_sum(&g, &[axis])?, y.shape(), &[axis])?;
+        let dx = p.cx.sub(&g, &p.cx.mul(&p.cx.exp(&y)?, &sum)?)?;
+        Ok(narrow(p.cx, &dx, p.x_avals[0].dtype)?.into_iter().map(Some).collect())
+    }),
+    jvp: Jvp::Derived, batch: Batch::Rule(batch),
     ..of_one("log_softmax", "The logarithm of `softmax` along `axis`, without its rounding.", &[p("axis", Kind::Int)], Lift::Float, along,
         |cx, p, xs| {
             if xs[0].shape().contains(&0) { return Ok(smallvec![xs[0].clone()]); }

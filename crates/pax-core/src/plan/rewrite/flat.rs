@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use crate::ops::Body;
 use crate::program::Equation;
-use crate::{Aval, Program, Row, Value, Var};
+use crate::{Aval, Cx, Program, Row, Value, Var};
 
 /// The program with its calls replaced by what they call; variables are numbered anew.
 pub fn flatten(program: &Program) -> Program {
@@ -34,6 +34,11 @@ pub fn inline(flat: &mut Program, program: &Program, inputs: &[Var]) -> Vec<Var>
             to.extend(e.outputs.iter().copied().zip(outs));
             continue;
         }
+        if let Some(p) = expanded(e, program) {
+            let outs = inline(flat, &p, &args);
+            to.extend(e.outputs.iter().copied().zip(outs));
+            continue;
+        }
         let outputs: SmallVec<[Var; 1]> = e.outputs.iter().map(|&v| {
             let w = fresh(flat, program.aval(v));
             to.insert(v, w);
@@ -42,6 +47,15 @@ pub fn inline(flat: &mut Program, program: &Program, inputs: &[Var]) -> Vec<Var>
         flat.equations.push(Equation { row: e.row, params: e.params.clone(), inputs: args, outputs });
     }
     program.outputs.iter().map(|v| to.get(v).copied().unwrap_or_default()).collect()
+}
+
+/// What a composite that was recorded as a whole is made of.
+fn expanded(e: &Equation, program: &Program) -> Option<Program> {
+    let Body::Composite(c) = &e.row.body else { return None };
+    let cx = Cx::default();
+    let xs = cx.begin_abstract(&e.inputs.iter().map(|&v| program.aval(v).clone()).collect::<Vec<_>>());
+    let ys = (c.expand)(&cx, &e.params, &xs).ok()?;
+    cx.end_abstract(&ys).ok()
 }
 
 /// Writes an equation of one result at the end; `None` if the row refuses its operands.
