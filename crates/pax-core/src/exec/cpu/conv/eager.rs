@@ -40,12 +40,12 @@ fn depthwise(exec: &Exec, s: &Geometry, which: Which, a: &[f32], b: &[f32]) -> O
         // SAFETY: the lengths above; an image's result, or a partial sum, belongs to its chunk.
         unsafe { d.run(which, a.as_ptr().add(n * left), b.as_ptr().add(n * right), shared.ptr().add(at * size), which == Which::Kernel && n > from) }
     });
-    if which == Which::Kernel {
-        let (sum, rest) = out.split_at_mut(size);
-        for part in rest.chunks(size.max(1)) { for (a, &b) in sum.iter_mut().zip(part) { *a += b; } }
-        out.truncate(size);
-    }
-    Some(out)
+    if which != Which::Kernel { return Some(out); }
+    let (sum, rest) = out.split_at_mut(size);
+    for part in rest.chunks(size.max(1)) { for (a, &b) in sum.iter_mut().zip(part) { *a += b; } }
+    let sum = sum.to_vec();
+    give(exec, out);
+    Some(sum)
 }
 
 /// `x`, `kernel` → result.
