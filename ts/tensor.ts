@@ -2,6 +2,7 @@ import { abstractFrame, checked, describe, DTYPES, epoch, fail, freeHandles, res
 import { PaxError, shown } from "./errors.js";
 import type { TensorMethods } from "./ops/methods.js";
 import { cast, concatenate, reshape } from "./ops/generated/rows.js";
+import { wide } from "./ops/halves.js";
 import { setLeafHooks, TensorBase } from "./tree/leaf.js";
 
 export type DType = "float32" | "float64" | "float16" | "bfloat16" | "int32" | "int64" | "uint8" | "uint32" | "bool";
@@ -82,16 +83,11 @@ export class Tensor extends TensorBase {
 
   /** The elements in row-major order; float16 and bfloat16 as Float32Array, bool as Uint8Array. Blocks. */
   dataSync(): TypedArray {
-    if (this.dtype === "float16" || this.dtype === "bfloat16") return cast(this, "float32", false).dataSync();
+    const readable = wide(this);
+    if (readable !== this) return readable.dataSync();
     const { buffer } = this.bytes();
-    switch (this.dtype) {
-      case "float32": return new Float32Array(buffer);
-      case "float64": return new Float64Array(buffer);
-      case "int32": return new Int32Array(buffer);
-      case "int64": return new BigInt64Array(buffer);
-      case "uint32": return new Uint32Array(buffer);
-      default: return new Uint8Array(buffer);
-    }
+    const type = (ARRAYS[this.dtype as keyof typeof ARRAYS] ?? Uint8Array) as new (buffer: ArrayBufferLike) => TypedArray;
+    return new type(buffer);
   }
 
   /** As `dataSync`, without blocking the loop. */
@@ -171,13 +167,11 @@ function fromTyped(data: TypedArray, dtype: DType, shape: Shape): Tensor {
   return tensorFromBytes(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), dtype, shape);
 }
 
+/** The array of each dtype that JavaScript has one for. */
+const ARRAYS = { float32: Float32Array, float64: Float64Array, int32: Int32Array, int64: BigInt64Array, uint8: Uint8Array, uint32: Uint32Array };
+
 function typedDType(data: ArrayBufferView): DType {
-  if (data instanceof Float32Array) return "float32";
-  if (data instanceof Float64Array) return "float64";
-  if (data instanceof Int32Array) return "int32";
-  if (data instanceof BigInt64Array) return "int64";
-  if (data instanceof Uint8Array) return "uint8";
-  if (data instanceof Uint32Array) return "uint32";
+  for (const [dtype, type] of Object.entries(ARRAYS)) if (data instanceof type) return dtype as DType;
   throw new PaxError("dtype", `a ${data.constructor.name} has no dtype here: convert it, or give the numbers with { dtype }`);
 }
 
@@ -227,8 +221,8 @@ function fromNested(data: ArrayData, dtype: DType | undefined): Tensor {
   }
   if (kinds.size === 1 && kinds.has("boolean")) return tensorFromBytes(Uint8Array.from(flat, Number), "bool", shape);
   // Through float64 where the asked dtype has more digits than float32.
-  const wide = dtype !== undefined && dtype !== "float32" && dtype !== "float16" && dtype !== "bfloat16";
-  return wide ? fromTyped(Float64Array.from(flat, Number), "float64", shape) : fromTyped(Float32Array.from(flat, Number), "float32", shape);
+  const long = dtype !== undefined && dtype !== "float32" && dtype !== "float16" && dtype !== "bfloat16";
+  return long ? fromTyped(Float64Array.from(flat, Number), "float64", shape) : fromTyped(Float32Array.from(flat, Number), "float32", shape);
 }
 
 function stackNested(data: ArrayData): Tensor {

@@ -1,7 +1,7 @@
 import { opError, PaxError, shown } from "../errors.js";
 import { ones, zeros } from "../initializers.js";
 import { Module, type State } from "../module/index.js";
-import { axesOf, axisOf, otherAxes } from "../ops/axes.js";
+import { axesOf, axisOf } from "../ops/axes.js";
 import * as rows from "../ops/generated/rows.js";
 import { array, asTensor, type Tensor, type TensorLike } from "../tensor.js";
 import { isChannelsFirst } from "./functional/conv.js";
@@ -132,13 +132,8 @@ export class GroupNorm extends Module {
     if (t.ndim < 2 || t.shape[at] !== this.numChannels) {
       throw new PaxError("shape", `GroupNorm(${this.groups}, ${this.numChannels}) takes a batch with ${this.numChannels} channels ${this.channelsFirst ? "first" : "last"}, got shape ${shown(t.shape)}`, { op: "GroupNorm" });
     }
-    const grouped = (): Tensor => {
-      const parted = rows.reshape(t, t.shape.flatMap((n, i) => (i === at ? [this.groups, n / this.groups] : [n])));
-      return rows.reshape(rows.layerNorm(parted, otherAxes(parted, [0, at]), this.eps), t.shape);
-    };
-    const y = this.channelsFirst ? grouped() : groupNormalize(t, this.groups, this.eps);
     const channels = t.shape.map((n, i) => (i === at ? n : 1));
     const wide = (p: Tensor | null): Tensor | null => (p === null ? null : rows.reshape(p, channels));
-    return affine(y, wide(this.scale), wide(this.offset));
+    return affine(groupNormalize(t, this.groups, at, this.eps), wide(this.scale), wide(this.offset));
   }
 }

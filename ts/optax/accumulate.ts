@@ -1,10 +1,11 @@
 /** Updates that are gathered over several steps, and weights that follow others. */
 import { opError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
+import { castTo } from "../ops/halves.js";
 import { sum } from "../ops/reduce.js";
 import type { DType, Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
-import { castTo, counter, each, oneMinus, safeIncrement, scalar, tensors, type ExtraArgs, type GradientTransformation } from "./transform.js";
+import { counter, each, oneMinus, safeIncrement, scalar, tensors, type ExtraArgs, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** The count within the k updates (int32), and their sum so far. */

@@ -1,8 +1,9 @@
 /** Adam's family: a first and a second moment of the updates, and a count of steps. */
 import * as rows from "../ops/generated/rows.js";
+import { castTo } from "../ops/halves.js";
 import type { DType, Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
-import { castTo, counter, each, needParams, oneMinus, safeIncrement, scalar, sumOfSquares, swept, type GradientTransformation } from "./transform.js";
+import { counter, each, needParams, oneMinus, safeIncrement, scalar, sumOfSquares, swept, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** The count of steps (int32), and the averages of updates and of their squares. */

@@ -1,11 +1,12 @@
 /** Updates over a root of their own squares: RMSProp, Adagrad, Adadelta, SM3 and Adafactor. */
 import { axisOf, otherAxes } from "../ops/axes.js";
 import * as rows from "../ops/generated/rows.js";
+import { castTo } from "../ops/halves.js";
 import { max, mean } from "../ops/reduce.js";
 import { expandDims } from "../ops/shape.js";
 import type { Shape, Tensor, TensorLike } from "../tensor.js";
 import { flatten, unflatten, zip, type TensorTree } from "../tree/index.js";
-import { castTo, counter, each, needParams, oneMinus, safeIncrement, scalar, swept, tensors, type GradientTransformation } from "./transform.js";
+import { counter, each, needParams, oneMinus, safeIncrement, scalar, swept, tensors, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** `x / sqrt(square + eps)`, 0 where the square is 0. */

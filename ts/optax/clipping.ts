@@ -1,9 +1,10 @@
 /** Bounds on updates. */
 import { opError, shown } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
+import { castTo, wide } from "../ops/halves.js";
 import { mean, sum } from "../ops/reduce.js";
 import type { Axis, Tensor, TensorLike } from "../tensor.js";
-import { castTo, each, needParams, scalar, stateless, statelessWithTreeMap, wide, type EmptyState, type GradientTransformation } from "./transform.js";
+import { each, needParams, scalar, stateless, statelessWithTreeMap, type EmptyState, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** Each element between `-maxDelta` and `maxDelta`. */

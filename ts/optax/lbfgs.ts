@@ -1,11 +1,12 @@
 /** Limited-memory BFGS. */
 import { opError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
+import { castTo } from "../ops/halves.js";
 import type { Tensor } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
 import { chain } from "./combine.js";
 import { scale, scaleByLearningRate } from "./scale.js";
-import { castTo, counter, each, needParams, safeIncrement, type GradientTransformation, type ScalarOrSchedule } from "./transform.js";
+import { counter, each, needParams, safeIncrement, type GradientTransformation, type ScalarOrSchedule } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** `diffParamsMemory` and `diffUpdatesMemory` have the last differences along a new first axis, `weightsMemory` one over their products. */

@@ -1,14 +1,12 @@
 /** Transformations that scale updates or add to them. */
 import * as rows from "../ops/generated/rows.js";
+import { castTo, wide } from "../ops/halves.js";
 import { mean } from "../ops/reduce.js";
 import * as random from "../random.js";
 import type { Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
 import { masked, type MaskedState } from "./combine.js";
-import {
-  castTo, counter, each, identity, isSchedule, needParams, negative, safeIncrement, scalar, stateless, statelessWithTreeMap, sumOfSquares, wide,
-  type AnySchedule, type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,
-} from "./transform.js";
+import { counter, each, identity, isSchedule, needParams, negative, safeIncrement, scalar, stateless, statelessWithTreeMap, sumOfSquares, type AnySchedule, type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,  } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** Updates times `stepSize`. */

@@ -2,6 +2,7 @@
 import { PaxError } from "../errors.js";
 import type { Module } from "../module/index.js";
 import * as rows from "../ops/generated/rows.js";
+import { castTo, wide } from "../ops/halves.js";
 import { sum } from "../ops/reduce.js";
 import { asTensor, isFloatDType, Tensor, type DType, type TensorLike } from "../tensor.js";
 import { compiled } from "../transforms/jit.js";
@@ -41,11 +42,6 @@ export const isSchedule = (x: unknown): x is AnySchedule => typeof x === "functi
 export const each = <P>(f: (x: Tensor, ...rest: Tensor[]) => unknown, tree: P, ...rest: unknown[]): P =>
   map(f as never, tree as never, ...(rest as never[])) as P;
 
-/** The same tensor if it has the dtype, else a cast one. */
-export const castTo = (x: Tensor, dtype: DType): Tensor => (x.dtype === dtype && !x.weak ? x : rows.cast(x, dtype, false));
-const isHalf = (x: Tensor): boolean => x.dtype === "float16" || x.dtype === "bfloat16";
-/** Half floats as float32, in which their squares and sums do not overflow. */
-export const wide = (x: Tensor): Tensor => (isHalf(x) ? castTo(x, "float32") : x);
 /** The sum of one tensor's squares; half floats in float32. */
 export const sumOfSquares = (x: Tensor): Tensor => sum(rows.square(wide(x)));
 /** The leaves of any tree; numbers as tensors. */

@@ -3,13 +3,14 @@ import { opError } from "../errors.js";
 import { full } from "../ops/create.js";
 import { clip as clamp } from "../ops/elementwise.js";
 import * as rows from "../ops/generated/rows.js";
+import { castTo, wide } from "../ops/halves.js";
 import * as reduce from "../ops/reduce.js";
 import * as random from "../random.js";
 import { asTensor, isFloatDType, Tensor, type DType, type Shape, type TensorLike } from "../tensor.js";
 import { flatten, unflatten } from "../tree/index.js";
 import { formatPath, MapKey, type Step } from "../tree/path.js";
 import { isPlainObject } from "../tree/statics.js";
-import { biasCorrectionFactor, castTo, each, oneMinus, perDType, scalar, sumOfSquares, tensors, wide } from "./transform.js";
+import { biasCorrectionFactor, each, oneMinus, perDType, scalar, sumOfSquares, tensors } from "./transform.js";
 
 const total = (parts: readonly Tensor[]): Tensor => (parts.length === 0 ? rows.full([], "float32", 0) : parts.reduce((a, b) => rows.add(a, b)));
 

@@ -1,10 +1,11 @@
 /** What is done with updates and parameters at the end. */
 import * as rows from "../ops/generated/rows.js";
+import { castTo } from "../ops/halves.js";
 import { concatenate, split } from "../ops/join.js";
 import { ravel, reshape } from "../ops/shape.js";
 import type { Tensor, TensorLike } from "../tensor.js";
 import { flatten as flattenTree, unflatten, type TensorTree } from "../tree/index.js";
-import { castTo, each, oneMinus, scalar, tensors, type GradientTransformation } from "./transform.js";
+import { each, oneMinus, scalar, tensors, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** `params + updates`, in the parameters' dtypes. */

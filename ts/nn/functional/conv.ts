@@ -125,8 +125,8 @@ export function convTranspose(x: Tensor, w: Tensor, b: Tensor | null, spec: Conv
       outputShape === null ? transposePadding(k, stride[i]!, padding) : outputPadding(op, t.shape[i + 1]!, outputShape[i]!, k, stride[i]!, padding)));
     // It is the input's gradient of a convolution with this stride, whose kernel is flipped.
     const around = (side: 0 | 1): number[] => pads.map((p, i) => kernel[i]! - 1 - p[side]);
-    const size = pads.map((p, i) => Math.max((t.shape[i + 1]! - 1) * stride[i]! + 1, 0) + 1 + p[0] + p[1] - kernel[i]!);
-    if (size.some((n) => n <= 0)) return rows.full([t.shape[0]!, ...size.map((n) => Math.max(n, 0)), w.shape[rank]!], t.dtype, 0);
+    const size = pads.map(([low, high], i) => { const n = t.shape[i + 1]!; return Math.max((n && (n - 1) * stride[i]! + 1) + low + high - kernel[i]! + 1, 0); });
+    if (size.includes(0)) return rows.full([t.shape[0]!, ...size, w.shape[rank]!], t.dtype, 0);
     const ones = kernel.map(() => 1);
     return addBias(rows.convInputGrad(t, rows.reverse(w, kernel.map((_, i) => i)), stride, around(0), around(1), ones, ones, 1, size), b);
   });

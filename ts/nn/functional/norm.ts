@@ -2,6 +2,7 @@
 import { opError, shown } from "../../errors.js";
 import * as rows from "../../ops/generated/rows.js";
 import { otherAxes } from "../../ops/axes.js";
+import { castTo, wide } from "../../ops/halves.js";
 import { mean } from "../../ops/reduce.js";
 import type { Tensor } from "../../tensor.js";
 import { pmean } from "../../transforms/collectives.js";
@@ -41,20 +42,17 @@ export const zeroDebias = (hidden: Tensor, decay: number | Tensor, count: Tensor
   rows.div(hidden, rows.sub(1, rows.pow(decay, rows.cast(count, "float32", true))));
 
 /**
- * `(x − mean) / √(variance + eps)` of each example over space and the channels of each of `groups` groups, which come last. Sums are made
- * for each channel first: these lie together.
+ * `(x − mean) / √(variance + eps)` of each example over space and the channels, on axis `at`, of each of `groups` groups. Means are made of
+ * each channel first: channels that come last lie together.
  */
-export function groupNormalize(x: Tensor, groups: number, eps: number): Tensor {
-  const half = x.dtype === "float16" || x.dtype === "bfloat16";
-  const t = half ? rows.cast(x, "float32", false) : x;
-  const [n, c] = [t.shape[0]!, t.shape.at(-1)!];
-  const [space, parts] = [otherAxes(t, [0, t.ndim - 1]), [n, groups, c / groups]];
+export function groupNormalize(x: Tensor, groups: number, at: number, eps: number): Tensor {
+  const t = wide(x);
+  const space = otherAxes(t, [0, at]);
+  const parts = [t.shape[0]!, groups, t.shape[at]! / groups];
   const average = (z: Tensor): Tensor => {
-    const sums = rows.reduceSum(rows.reshape(rows.reduceSum(z, space), parts), [2]);
-    const means = rows.div(sums, t.size / (n * groups));
-    return rows.reshape(rows.broadcast(means, parts, [0, 1]), [n, ...space.map(() => 1), c]);
+    const means = mean(z, space, { keepdims: true });
+    return rows.reshape(rows.broadcast(mean(rows.reshape(means, parts), 2), parts, [0, 1]), means.shape);
   };
   const centred = rows.sub(t, average(t));
-  const y = rows.mul(centred, rows.rsqrt(rows.add(average(rows.square(centred)), eps)));
-  return half ? rows.cast(y, x.dtype, x.weak) : y;
+  return castTo(rows.mul(centred, rows.rsqrt(rows.add(average(rows.square(centred)), eps))), x.dtype);
 }

@@ -1,6 +1,7 @@
 /** Optimizers that need no schedule or no learning rate: schedule-free averaging, Prodigy, DoG and DoWG. */
 import { opError } from "../../errors.js";
 import * as rows from "../../ops/generated/rows.js";
+import { castTo } from "../../ops/halves.js";
 import type { DType, Tensor, TensorLike } from "../../tensor.js";
 import type { TensorTree } from "../../tree/index.js";
 import { scaleByRms } from "../adaptive.js";
@@ -8,10 +9,7 @@ import { sgd } from "../aliases.js";
 import { chain } from "../combine.js";
 import { addDecayedWeights, scaleByLearningRate } from "../scale.js";
 import { warmupConstantSchedule } from "../schedules.js";
-import {
-  biasCorrectionFactor, castTo, counter, each, identity, isSchedule, needParams, oneMinus, safeIncrement, scalar,
-  type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,
-} from "../transform.js";
+import { biasCorrectionFactor, counter, each, identity, isSchedule, needParams, oneMinus, safeIncrement, scalar, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,  } from "../transform.js";
 import * as tree from "../tree.js";
 
 const inDType = (x: TensorLike, dtype: DType): Tensor => rows.cast(x, dtype, false);

@@ -1,9 +1,10 @@
 /** Sharpness-aware minimization, and a learning rate that falls where the loss does not. */
 import { opError } from "../../errors.js";
 import * as rows from "../../ops/generated/rows.js";
+import { castTo, wide } from "../../ops/halves.js";
 import type { Tensor } from "../../tensor.js";
 import type { TensorTree } from "../../tree/index.js";
-import { castTo, counter, each, needExtra, needParams, safeIncrement, stateless, wide, type EmptyState, type GradientTransformation } from "../transform.js";
+import { counter, each, needExtra, needParams, safeIncrement, stateless, type EmptyState, type GradientTransformation } from "../transform.js";
 import * as tree from "../tree.js";
 import { applyUpdates } from "../update.js";
 
