@@ -17,8 +17,9 @@ const REPEATED: usize = 8;
 /// Rows that loops read through, or that make no work.
 const MOVES: [&str; 8] = ["full", "broadcast", "reshape", "transpose", "slice", "stop_gradient", "copy", "reverse"];
 
+/// What makes a value; `Repeated`: few elements, each often.
 #[derive(Clone, Copy, PartialEq)]
-enum Made { Input, Loop, Kernel, /** Few elements, each often. */ Repeated, Moved }
+enum Made { Input, Loop, Kernel, Repeated, Moved }
 
 /// `depth`: how many kernels lie before it, one behind the other. `whole`: something other than a loop reads it, so that it lies in memory;
 /// `far`: a loop behind further kernels reads it, and so it does, too. `last`: the last equation that reads it.
