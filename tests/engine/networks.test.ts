@@ -30,7 +30,8 @@ class Attention extends pax.Module {
   }
   forward(x: T): T {
     const [b, t] = x.shape as [number, number];
-    const [q, k, v] = [0, 1, 2].map((i) => this.qkv.forward(x).reshape([b, t, 3, this.heads, -1]).transpose([2, 0, 3, 1, 4]).get(i)) as [T, T, T];
+    const parts = this.qkv.forward(x).reshape([b, t, 3, this.heads, -1]).transpose([2, 0, 3, 1, 4]);
+    const [q, k, v] = [0, 1, 2].map((i) => parts.get(i)) as [T, T, T];
     const scores = np.where(np.tril(np.ones([t, t])).greater(0), q.matmul(k.transpose([0, 1, 3, 2])).mul(0.25), -1e9);
     return x.add(this.out.forward(nn.softmax(scores).matmul(v).transpose([0, 2, 1, 3]).reshape([b, t, this.width])));
   }

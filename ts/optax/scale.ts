@@ -6,7 +6,10 @@ import * as random from "../random.js";
 import type { Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
 import { masked, type MaskedState } from "./combine.js";
-import { counter, each, identity, isSchedule, needParams, negative, safeIncrement, scalar, stateless, statelessWithTreeMap, sumOfSquares, type AnySchedule, type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,  } from "./transform.js";
+import {
+  counter, each, identity, isSchedule, needParams, negative, safeIncrement, scalar, stateless, statelessWithTreeMap, sumOfSquares,
+  type AnySchedule, type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,
+} from "./transform.js";
 import * as tree from "./tree.js";
 
 /** Updates times `stepSize`. */

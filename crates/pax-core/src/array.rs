@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use pax_kernels::turn::{Turned, SIDE};
+use pax_kernels::turn::Turned;
 use smallvec::SmallVec;
 
 use crate::dtype::Element;
@@ -38,10 +38,10 @@ impl Spare {
         self.clock += 1;
         let shelf = self.shelves.get_mut(&key)?;
         shelf.used = self.clock;
-        let found = shelf.storage.pop();
+        let found = shelf.storage.pop()?;
         if shelf.storage.is_empty() { self.shelves.remove(&key); }
-        if found.is_some() { self.bytes -= key.0 * key.1; }
-        found
+        self.bytes -= key.0 * key.1;
+        Some(found)
     }
 
     /// Keeps it, if what is kept stays below `most` bytes; what was used the longest time ago makes room, if that is `idle` uses of others,
@@ -277,15 +277,6 @@ impl Array {
         Ok(Cow::Owned(out))
     }
 
-    /// A copy whose bits are read as another dtype of the same size.
-    pub fn bits_as(&self, meter: &Rc<Meter>, dtype: DType) -> Array {
-        debug_assert_eq!(dtype.size(), self.dtype.size());
-        let out = Array::empty(meter, dtype, &self.shape);
-        // SAFETY: nobody else has the new array, which has room for all elements.
-        unsafe { self.walk().copy(0, self.size(), out.address()) };
-        out
-    }
-
     /// How its elements are reached in row-major order.
     pub fn walk(&self) -> Walk { Walk::new(self.address(), self.dtype.size(), &self.shape, &self.strides) }
 
@@ -316,21 +307,17 @@ impl Walk {
     /// # Safety
     /// The view has them, and `to` has room for them.
     pub unsafe fn copy(&self, from: usize, n: usize, to: *mut u8) {
-        if self.is_turned() {
-            if let [outer @ .., (rows, _), (len, [step])] = &self.dims[..] {
-                let outer: SmallVec<[(usize, isize); 6]> = outer.iter().map(|&(n, [s])| (n, s)).collect();
-                // SAFETY: the caller's.
-                return unsafe { Turned { outer: &outer, rows: *rows, len: *len, step: *step }.copy(self.size, self.start, from, n, to) };
-            }
-        }
         // SAFETY: the caller's; buffers are aligned to their elements.
-        unsafe { dispatch_size!(self.size, B => self.copy_as::<B>(from, n, to.cast())) }
+        unsafe {
+            if let Some(turned) = Turned::of(&axes(&self.dims)) { return turned.copy(self.size, self.start, from, n, to); }
+            dispatch_size!(self.size, B => self.copy_as::<B>(from, n, to.cast()))
+        }
     }
 
-    /// True if its rows lie across memory, and those of an axis before lie along it, as a transposed matrix's.
-    pub fn is_turned(&self) -> bool { matches!(self.dims[..], [.., (m, [1]), (_, [step])] if m > 1 && step > 1) }
+    /// True if its rows lie across memory, as a transposed matrix's.
+    pub fn is_turned(&self) -> bool { Turned::of(&axes(&self.dims)).is_some() }
     /// Elements that are best copied together.
-    pub fn grain(&self) -> usize { if self.is_turned() { SIDE * self.dims.last().map_or(1, |d| d.0.max(1)) } else { 1 } }
+    pub fn grain(&self) -> usize { Turned::of(&axes(&self.dims)).map_or(1, Turned::grain) }
 
     unsafe fn copy_as<B: Copy>(&self, from: usize, n: usize, to: *mut B) {
         if n == 0 { return; }
@@ -401,6 +388,9 @@ pub fn merge<const K: usize>(shape: &[usize], strides: [&[isize]; K]) -> SmallVe
     }
     dims
 }
+
+/// The merged dimensions of one operand, as sizes and strides.
+pub fn axes(dims: &[(usize, [isize; 1])]) -> SmallVec<[(usize, isize); 6]> { dims.iter().map(|&(n, [s])| (n, s)).collect() }
 
 /// Walks operands of one shape in row-major order, dimensions that lie together merged.
 pub fn runs<const K: usize>(shape: &[usize], strides: [&[isize]; K]) -> Runs<K> {

@@ -1,12 +1,23 @@
 //! Copies of what lies across memory, as a transposed matrix does.
 
 /// Rows and columns that are turned at once: a line of elements of four bytes.
-pub const SIDE: usize = 16;
+const SIDE: usize = 16;
 
 /// Matrices of `rows` by `len` elements whose columns lie along memory, `step` elements apart; `outer`: sizes and strides of the axes before.
-pub struct Turned<'a> { pub outer: &'a [(usize, isize)], pub rows: usize, pub len: usize, pub step: isize }
+#[derive(Clone, Copy)]
+pub struct Turned<'a> { outer: &'a [(usize, isize)], rows: usize, len: usize, step: isize }
 
-impl Turned<'_> {
+impl<'a> Turned<'a> {
+    /// Of a view's axes, merged where they lie together: its rows lie across memory, and those of an axis before lie along it.
+    pub fn of(axes: &'a [(usize, isize)]) -> Option<Turned<'a>> {
+        match *axes {
+            [ref outer @ .., (rows, 1), (len, step)] if rows > 1 && step > 1 => Some(Turned { outer, rows, len, step }),
+            _ => None,
+        }
+    }
+    /// Elements that are best copied together.
+    pub fn grain(self) -> usize { SIDE * self.len.max(1) }
+
     /// Copies `n` elements of `size` bytes from the `from`th on: squares, so that a line is read once for all rows that have a part of it.
     /// # Safety
     /// They lie there, and `to` has room for them.

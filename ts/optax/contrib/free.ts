@@ -9,7 +9,10 @@ import { sgd } from "../aliases.js";
 import { chain } from "../combine.js";
 import { addDecayedWeights, scaleByLearningRate } from "../scale.js";
 import { warmupConstantSchedule } from "../schedules.js";
-import { biasCorrectionFactor, counter, each, identity, isSchedule, needParams, oneMinus, safeIncrement, scalar, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,  } from "../transform.js";
+import {
+  biasCorrectionFactor, counter, each, identity, isSchedule, needParams, oneMinus, safeIncrement, scalar,
+  type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,
+} from "../transform.js";
 import * as tree from "../tree.js";
 
 const inDType = (x: TensorLike, dtype: DType): Tensor => rows.cast(x, dtype, false);

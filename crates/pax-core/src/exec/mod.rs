@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use crate::dtype::Element;
 use crate::{Array, DType, Meter};
+pub use pax_kernels::chunk::Pool;
 
 /// Elements of a copy below which it stays on the caller's thread, and about so many of a chunk above.
 const COPIED: usize = 1 << 15;
-pub use pax_kernels::chunk::Pool;
 
 /// The pool of one thread: the caller.
 pub struct Serial;
@@ -32,8 +32,11 @@ impl Exec {
     /// The same values in row-major order; a copy where they do not lie so.
     pub fn contiguous(&self, x: &Array) -> Array { if x.is_contiguous() { x.clone() } else { self.copied(x) } }
     /// The same values in a buffer of their own.
-    pub fn copied(&self, x: &Array) -> Array {
-        let (out, walk, size) = (self.empty(x.dtype, &x.shape), x.walk(), x.dtype.size());
+    pub fn copied(&self, x: &Array) -> Array { self.bits_as(x, x.dtype) }
+    /// A copy whose bits are read as another dtype of the same size.
+    pub fn bits_as(&self, x: &Array, dtype: DType) -> Array {
+        debug_assert_eq!(dtype.size(), x.dtype.size());
+        let (out, walk, size) = (self.empty(dtype, &x.shape), x.walk(), x.dtype.size());
         let to = Shared::at(out.address());
         // SAFETY: nobody else has the new array, which has room for all elements; chunks are disjoint.
         self.chunks(x.size(), COPIED.next_multiple_of(walk.grain().min(COPIED)), &|from, end| unsafe { walk.copy(from, end - from, to.ptr().wrapping_add(from * size)) });

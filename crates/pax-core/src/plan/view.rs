@@ -1,8 +1,9 @@
 //! How values lie in buffers, and how they divide into units.
 pub use pax_kernels::gcd;
+use pax_kernels::turn::Turned;
 use smallvec::SmallVec;
 
-use crate::array::row_major;
+use crate::array::{axes, merge, row_major};
 use crate::{DType, Dims};
 pub use pax_kernels::chunk::Slot;
 
@@ -21,11 +22,8 @@ impl View {
     }
     /// One element, repeated.
     pub fn is_splat(&self) -> bool { self.strides.iter().zip(&self.shape).all(|(&s, &n)| s == 0 || n == 1) }
-    /// True if its rows lie across memory, and those of an axis before lie along it, as a transposed matrix's.
-    pub fn is_turned(&self) -> bool {
-        let dims = crate::array::merge(&self.shape, [&self.strides]);
-        matches!(dims[..], [.., (m, [1]), (_, [step])] if m > 1 && step > 1)
-    }
+    /// True if its rows lie across memory, as a transposed matrix's.
+    pub fn is_turned(&self) -> bool { Turned::of(&axes(&merge(&self.shape, [&self.strides]))).is_some() }
     /// The same value with its axes in another order.
     pub fn permuted(&self, order: &[usize]) -> View {
         View { slot: self.slot, shape: order.iter().map(|&d| self.shape[d]).collect(), strides: order.iter().map(|&d| self.strides[d]).collect(), offset: self.offset }

@@ -7,7 +7,6 @@ use crate::conv::direct::Direct;
 
 /// Which of the three.
 #[derive(Clone, Copy, PartialEq, Debug)]
-#[repr(u8)]
 pub enum Which { Out, Input, Kernel }
 
 /// What computes an image.

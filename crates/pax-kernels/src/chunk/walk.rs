@@ -47,9 +47,6 @@ impl Walk {
     /// Cells of an element in memory, of one that is not narrow.
     fn scale(&self) -> usize { if self.dtype == DType::F64 { 2 } else { 1 } }
 
-    /// True if its rows lie across memory, and those of an axis before lie along it.
-    fn is_turned(&self) -> bool { self.is_plain() && matches!(&self.axes[..], [.., a, b] if a.stride == 1 && b.stride > 1) && self.axes.iter().all(|a| !a.padded()) }
-
     /// True if its elements lie together, or are one, within rows of so many cells; together, of those that are `narrow`, if these count.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn is_of_rows(&self, row: usize, narrow: bool) -> bool {
@@ -127,10 +124,9 @@ impl Walk {
         // SAFETY: the caller's.
         unsafe {
             let Some((inner, outer)) = self.axes.split_last() else { return self.run(base, self.offset, 0, n, dst) };
-            if n > inner.n && self.is_turned() {
-                let (Some((along, outer)), size) = (outer.split_last(), self.dtype.size()) else { return };
-                let outer: SmallVec<[(usize, isize); 4]> = outer.iter().map(|a| (a.n, a.stride)).collect();
-                return Turned { outer: &outer, rows: along.n, len: inner.n, step: inner.stride }.copy(size, base.wrapping_offset(self.offset * size as isize), start, n, dst.cast());
+            if n > inner.n && self.is_plain() && self.axes.iter().all(|a| !a.padded()) {
+                let (axes, size): (SmallVec<[(usize, isize); 4]>, _) = (self.axes.iter().map(|a| (a.n, a.stride)).collect(), self.dtype.size());
+                if let Some(turned) = Turned::of(&axes) { return turned.copy(size, base.wrapping_offset(self.offset * size as isize), start, n, dst.cast()); }
             }
             let (mut row, mut at, mut done) = (Row::new(outer, start / inner.n), start % inner.n, 0);
             while done < n {

@@ -7,9 +7,6 @@ use crate::tile::Simd;
 /// Where no tap reads.
 const NONE: usize = usize::MAX;
 
-const OUT: u8 = Which::Out as u8;
-const INPUT: u8 = Which::Input as u8;
-
 /// A convolution of as many groups as it has channels and results: for each axis the input that an output reads at a tap.
 pub struct Depthwise { simd: Simd, channels: usize, kernel: [usize; 2], out: [usize; 2], input: [usize; 2], sources: [Vec<usize>; 2] }
 
@@ -51,15 +48,16 @@ impl Depthwise {
         // SAFETY: the caller's.
         unsafe {
             match which {
-                Which::Out => self.sum::<OUT>(a, b, to),
-                Which::Input => self.sum::<INPUT>(a, b, to),
-                Which::Kernel => self.sum::<2>(a, b, to),
+                Which::Out => self.sum(a, b, to, |o, i, t| (i, t, o)),
+                Which::Input => self.sum(a, b, to, |o, i, t| (o, t, i)),
+                Which::Kernel => self.sum(a, b, to, |o, i, t| (i, o, t)),
             }
         }
     }
 
+    /// `pick`: from the result's pixel, the input's and the tap the rows of both operands and of what they are added to.
     #[inline(always)]
-    unsafe fn sum<const WHICH: u8>(&self, a: *const f32, b: *const f32, to: *mut f32) {
+    unsafe fn sum(&self, a: *const f32, b: *const f32, to: *mut f32, pick: impl Fn(usize, usize, usize) -> (usize, usize, usize)) {
         let (n, [h, w]) = (self.channels, self.kernel);
         for y in 0..self.out[0] { for ty in 0..h { for tx in 0..w {
             let row = self.sources[0][y * h + ty];
@@ -67,8 +65,7 @@ impl Depthwise {
             for x in 0..self.out[1] {
                 let column = self.sources[1][x * w + tx];
                 if column == NONE { continue; }
-                let (o, i, t) = (y * self.out[1] + x, row * self.input[1] + column, ty * w + tx);
-                let (i, j, k) = match WHICH { OUT => (i, t, o), INPUT => (o, t, i), _ => (i, o, t) };
+                let (i, j, k) = pick(y * self.out[1] + x, row * self.input[1] + column, ty * w + tx);
                 // SAFETY: the caller's.
                 let (a, b, to) = unsafe { (std::slice::from_raw_parts(a.add(i * n), n), std::slice::from_raw_parts(b.add(j * n), n), std::slice::from_raw_parts_mut(to.add(k * n), n)) };
                 for ((to, &a), &b) in to.iter_mut().zip(a).zip(b) { *to += a * b; }

@@ -40,28 +40,23 @@ impl Windows {
         let windows: usize = self.axes.iter().map(|a| a.out).product();
         let mut at = vec![0; n];
         let mut rows: Vec<usize> = Vec::new();
-        let mut last = None;
         for w in 0..windows {
-            let (start, end) = self.axes.last().zip(at.last()).map_or((0, 0), |(a, &o)| a.covers(o));
-            match last {
-                // The next along the last axis that is as wide: the same rows, further on.
-                Some((from, wide)) if at.last() != Some(&0) && wide == end - start => rows.iter_mut().for_each(|r| *r += (start - from) * self.channels),
-                _ => {
-                    rows.clear();
-                    rows.push(0);
-                    // Row-major: every axis multiplies the list so far.
-                    let mut kept = 0;
-                    for (a, &o) in self.axes.iter().zip(&at) {
-                        let (from, to) = a.covers(o);
-                        let end = rows.len();
-                        for i in kept..end { for j in from..to { let row = rows[i] * a.size + j; rows.push(row); } }
-                        kept = end;
-                    }
-                    rows.drain(..kept);
-                    rows.iter_mut().for_each(|r| *r *= self.channels);
+            // The next along the last axis, if it is as wide: the same rows, further on.
+            let on = self.axes.last().zip(at.last()).filter(|(_, &o)| o > 0).map(|(a, &o)| (a.covers(o - 1), a.covers(o))).filter(|(p, q)| p.1 - p.0 == q.1 - q.0).map(|(p, q)| q.0 - p.0);
+            if let Some(on) = on { rows.iter_mut().for_each(|r| *r += on * self.channels); } else {
+                rows.clear();
+                rows.push(0);
+                // Row-major: every axis multiplies the list so far.
+                let mut kept = 0;
+                for (a, &o) in self.axes.iter().zip(&at) {
+                    let (from, to) = a.covers(o);
+                    let end = rows.len();
+                    for i in kept..end { for j in from..to { let row = rows[i] * a.size + j; rows.push(row); } }
+                    kept = end;
                 }
+                rows.drain(..kept);
+                rows.iter_mut().for_each(|r| *r *= self.channels);
             }
-            last = Some((start, end - start));
             f(w * self.channels, &rows);
             for d in (0..n).rev() {
                 at[d] += 1;

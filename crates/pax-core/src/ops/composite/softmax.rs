@@ -1,12 +1,12 @@
 //! Softmax and its logarithm. The greatest element is subtracted first, so that nothing overflows.
 use super::moments::float_reduced;
 use super::{floats, narrow, of_one, wide};
+use crate::bind::Tensors;
 use crate::exec::cpu::reduce::normalise;
 use crate::exec::cpu::rows::Norm;
 use crate::ops::reduce::along::{axis_of, axis_samples};
 use crate::ops::reduce::sum::reduce_samples;
 use crate::ops::samples::Domain;
-use crate::bind::Tensors;
 use crate::ops::{Avals, Batch, Batching, Jvp, Lift, Row, Saves, Vjp};
 use crate::params::{p, Kind};
 use crate::{Aval, Cx, Params, Result, Tensor};
@@ -36,8 +36,8 @@ pub static LOGSUMEXP: Row = Row {
         }, None)
 };
 
-/// `g` times `y`, both wide, and that summed along the axis, repeated.
-fn weighed(cx: &Cx, g: &Tensor, y: &Tensor, axis: usize) -> Result<Tensor> { cx.unreduce(&cx.reduce_sum(&cx.mul(g, y)?, &[axis])?, y.shape(), &[axis]) }
+/// The sum along the axis, repeated.
+fn summed(cx: &Cx, x: &Tensor, axis: usize) -> Result<Tensor> { cx.unreduce(&cx.reduce_sum(x, &[axis])?, x.shape(), &[axis]) }
 
 /// The axis is one further back in a batch.
 fn batch(b: &Batching) -> Result<Tensors> { b.bind([(b.params.int("axis")? + 1).into()], b.xs) }
@@ -48,7 +48,7 @@ pub static SOFTMAX: Row = Row {
     saves: Saves::OUTPUTS,
     vjp: Vjp::Rule(|p| {
         let (g, y, axis) = (wide(p.cx, p.g()?)?, wide(p.cx, p.y(0)?)?, axis_of(p.y_avals[0], p.params)?);
-        let dx = p.cx.mul(&p.cx.sub(&g, &weighed(p.cx, &g, &y, axis)?)?, &y)?;
+        let dx = p.cx.mul(&p.cx.sub(&g, &summed(p.cx, &p.cx.mul(&g, &y)?, axis)?)?, &y)?;
         Ok(narrow(p.cx, &dx, p.x_avals[0].dtype)?.into_iter().map(Some).collect())
     }),
     // Its matrix of derivatives is symmetric.
@@ -71,8 +71,7 @@ pub static LOG_SOFTMAX: Row = Row {
     saves: Saves::OUTPUTS,
     vjp: Vjp::Rule(|p| {
         let (g, y, axis) = (wide(p.cx, p.g()?)?, wide(p.cx, p.y(0)?)?, axis_of(p.y_avals[0], p.params)?);
-        let sum = p.cx.unreduce(&p.cx.reduce_sum(&g, &[axis])?, y.shape(), &[axis])?;
-        let dx = p.cx.sub(&g, &p.cx.mul(&p.cx.exp(&y)?, &sum)?)?;
+        let dx = p.cx.sub(&g, &p.cx.mul(&p.cx.exp(&y)?, &summed(p.cx, &g, axis)?)?)?;
         Ok(narrow(p.cx, &dx, p.x_avals[0].dtype)?.into_iter().map(Some).collect())
     }),
     jvp: Jvp::Derived, batch: Batch::Rule(batch),

@@ -17,7 +17,7 @@ fn bitcast_shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
 fn bitcast(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let (x, to) = (&xs[0], p.dtype("dtype")?);
     if x.dtype == to { return Ok(smallvec![x.clone()]); }
-    Ok(smallvec![x.bits_as(&exec.meter, to)])
+    Ok(smallvec![exec.bits_as(x, to)])
 }
 
 pub static BITCAST: Row = Row {

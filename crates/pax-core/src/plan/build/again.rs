@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::tiles::{cost, tile_of};
+use super::VIEWS;
 use crate::exec::cpu::tile::Simd;
 use crate::program::Equation;
 use crate::{DType, Program, Var};
@@ -13,9 +14,6 @@ const SIZE: usize = 1 << 12;
 const COST: f64 = 0.3;
 /// A number that is repeated so often costs nothing to read.
 const REPEATED: usize = 8;
-
-/// Rows that loops read through, or that make no work.
-const MOVES: [&str; 8] = ["full", "broadcast", "reshape", "transpose", "slice", "stop_gradient", "copy", "reverse"];
 
 /// What makes a value; `Repeated`: few elements, each often.
 #[derive(Clone, Copy, PartialEq)]
@@ -33,7 +31,7 @@ struct Way { price: f64, of: SmallVec<[Var; 4]> }
 pub(super) fn again(p: &Program, simd: Simd) -> Vec<bool> {
     let mut known = vec![Known { made: Made::Input, depth: 0, whole: false, far: false, last: 0 }; p.avals.len()];
     for (i, e) in p.equations.iter().enumerate() {
-        let moves = MOVES.contains(&e.row.name);
+        let moves = e.row.name == "full" || VIEWS.contains(&e.row.name);
         let repeats = e.row.name == "full" || e.row.name == "broadcast" && p.aval(e.inputs[0]).size() * REPEATED <= p.aval(e.outputs[0]).size();
         let looped = !moves && e.outputs.len() == 1 && tile_of(e, &p.avals, simd).is_some();
         let made = if repeats { Made::Repeated } else if moves { Made::Moved } else if looped { Made::Loop } else { Made::Kernel };

@@ -79,17 +79,17 @@ impl Builder<'_> {
         let dtype = self.aval(out).dtype;
         if e.row.name == "pad" {
             let Some(source) = self.padded(e)? else { return Ok(false) };
-            self.values[out as usize] = Some(self.express("pad", copy(self.simd, dtype), smallvec::smallvec![Operand::Source(Rc::new(source))], dtype, &shape));
+            self.values[out as usize] = Some(self.express("pad", copy(self.simd, dtype), smallvec::smallvec![Operand::Source(Rc::new(source))], dtype, &shape, false));
             return Ok(true);
         }
         let Some(f) = tile_of(e, &self.avals, self.simd) else { return Ok(false) };
         let args = e.inputs.iter().map(|&v| self.operand_for(v, f.cells)).collect();
         self.values[out as usize] = if dtype.is_half() && !is_exact(e, &self.avals) {
-            let wide = self.express(e.row.name, f, args, DType::F32, &shape);
+            let wide = self.express(e.row.name, f, args, DType::F32, &shape, false);
             let wide = self.operand_of(wide, DType::F32);
             let computed = e.inputs.iter().all(|&v| self.aval(v).dtype != DType::F32);
             self.rounded(wide, dtype, computed, &shape)
-        } else if self.again[out as usize] { Some(self.floating(e.row.name, f, args, dtype, &shape, false)) } else { Some(self.express(e.row.name, f, args, dtype, &shape)) };
+        } else { Some(self.express(e.row.name, f, args, dtype, &shape, self.again[out as usize])) };
         Ok(true)
     }
 
@@ -99,10 +99,11 @@ impl Builder<'_> {
     fn operand_for(&mut self, v: Var, cells: usize) -> Operand {
         let dtype = self.aval(v).dtype;
         let value = match self.values[v as usize].clone() { Some(value) => value, None => Value::Place(self.place(v)) };
+        let value = if let Value::Place(place) = value { Value::Place(self.straight(place, dtype)) } else { value };
         match value {
             // Bools of a loop of the other kind are made there.
             Value::Floating(i) if self.floats[i].f.cells != cells => { let view = self.settle(i); Operand::Source(Rc::new(Source::Place(Place::View(view), dtype))) }
-            Value::Place(place) if cells == 2 => { let place = self.straight(place, dtype); Operand::Source(Rc::new(Source::Place(place, dtype))) }
+            Value::Place(place) if cells == 2 => Operand::Source(Rc::new(Source::Place(place, dtype))),
             value => self.operand_of(value, dtype),
         }
     }
@@ -110,10 +111,7 @@ impl Builder<'_> {
         match value {
             Value::Expr { draft, index } => Operand::Expr { draft, index },
             Value::Floating(i) => Operand::Floating(i),
-            Value::Place(place) => {
-                let place = self.straight(place, dtype);
-                Operand::Source(Rc::new(self.as_floats(place, dtype)))
-            }
+            Value::Place(place) => Operand::Source(Rc::new(self.as_floats(place, dtype))),
         }
     }
 
@@ -128,12 +126,12 @@ impl Builder<'_> {
     /// A half float as the float32 that it is.
     pub(super) fn widened(&mut self, v: Var) -> Value {
         let (x, shape) = (self.operand(v), self.aval(v).shape.clone());
-        self.express("cast", tile::copy(self.simd), smallvec::smallvec![x], DType::F32, &shape)
+        self.express("cast", tile::copy(self.simd), smallvec::smallvec![x], DType::F32, &shape, false)
     }
     /// A float32 as a half float of this dtype; `computed`: from such half floats.
     pub(super) fn rounded(&mut self, x: Operand, dtype: DType, computed: bool, shape: &[usize]) -> Option<Value> {
         let round = rounding(dtype, computed, self.simd)?;
-        Some(self.express("round", round, smallvec::smallvec![x], dtype, shape))
+        Some(self.express("round", round, smallvec::smallvec![x], dtype, shape, false))
     }
 
     /// Constant bools as the floats that tiles have for them.
@@ -171,27 +169,22 @@ impl Builder<'_> {
     /// Nanoseconds that an element takes, with the floating operands that are made for it.
     fn cost(&self, name: &str, args: &[Operand]) -> f64 { cost(name) + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].cost } else { 0.0 }).sum::<f64>() }
 
-    fn express(&mut self, name: &'static str, f: Function, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> Value {
+    /// `again`: it is made again wherever it is read, as is what needs nothing but what is there from the start.
+    fn express(&mut self, name: &'static str, f: Function, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize], again: bool) -> Value {
         let early = |a: &Operand| match a {
             Operand::Floating(i) => self.floats[*i].early && self.floats[*i].shape[..] == *shape,
             Operand::Source(s) => match &**s { Source::Place(Place::View(v), _) => self.early(v.slot), Source::Place(..) => true, Source::Padded { .. } | Source::Reciprocal(_) => false },
             Operand::Expr { .. } => false,
         };
-        if args.iter().all(early) { return self.floating(name, f, args, dtype, shape, true); }
+        let early = args.iter().all(early);
+        let count = 1 + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].count } else { 0 }).sum::<usize>();
+        if count <= FLOATING && (again || early) {
+            let cost = self.cost(name, &args);
+            self.floats.push(Float { name, f, args, dtype, shape: shape.into(), early, count, cost, settled: None });
+            return Value::Floating(self.floats.len() - 1);
+        }
         let (draft, index) = self.join(name, f, args, dtype, shape);
         Value::Expr { draft, index }
-    }
-
-    /// An expression that is made wherever it is read, if it is not of too many.
-    fn floating(&mut self, name: &'static str, f: Function, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize], early: bool) -> Value {
-        let count = 1 + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].count } else { 0 }).sum::<usize>();
-        if count > FLOATING {
-            let (draft, index) = self.join(name, f, args, dtype, shape);
-            return Value::Expr { draft, index };
-        }
-        let cost = self.cost(name, &args);
-        self.floats.push(Float { name, f, args, dtype, shape: shape.into(), early, count, cost, settled: None });
-        Value::Floating(self.floats.len() - 1)
     }
 
     /// A floating value in memory.

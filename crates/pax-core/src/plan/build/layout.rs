@@ -140,24 +140,18 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
         for &i in &order[p] {
             let Some(d) = drafts[i].take() else { continue };
             // A result may lie over what dies in the loop that makes it; or that, if it is a chunk's, in the result's place from the start.
-            let mut dying: SmallVec<[Slot; 4]> = local_ends.iter().filter(|e| e.0 == i && in_order[i].contains(&e.1)).map(|e| e.1).collect();
             for &s in &d.writes {
-                let group = match &d.body { Body::Loop(g) | Body::Product(_, g) => Some(g), _ => None };
-                let under = group.filter(|g| over[s].is_none() && !g.moves(s)).and_then(|_| dying.iter().position(|&x| sizes[x] == sizes[s])).map(|k| dying.swap_remove(k));
-                if let Some(x) = under {
+                let may = matches!(&d.body, Body::Loop(g) | Body::Product(_, g) if over[s].is_none() && !g.moves(s));
+                let under = if may { local_ends.iter().position(|e| e.0 == i && sizes[e.1] == sizes[s] && in_order[i].contains(&e.1)) } else { None };
+                let mut place = None;
+                if let Some(k) = under {
                     laid_over.push(s);
-                    let Some(k) = local_ends.iter().position(|e| e.1 == x) else { continue };
-                    let (_, _, at, size) = local_ends.swap_remove(k);
+                    let (_, x, at, size) = local_ends.swap_remove(k);
                     if row_touched[s] || shared[s] {
                         local.give(at, size);
                         locals.retain(|l: &Local| l.slot != x);
                         shares.push((x, s));
-                    } else {
-                        homes[s] = Home::Chunk;
-                        locals.push(Local { slot: s, offset: at, unit: bytes(s) / units });
-                        local_ends.push((last[s].map_or(i, |l| l.1), s, at, size));
-                        continue;
-                    }
+                    } else { place = Some(at); }
                 }
                 if row_touched[s] {
                     if !matches!(d.body, Body::Row(_)) { makes.push((s, over[s])); }
@@ -165,9 +159,9 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
                 } else if shared[s] {
                     homes[s] = Home::Arena(arena.take(bytes(s)));
                     ends.get_mut(last[s].map_or(p, |l| l.0)).into_iter().for_each(|e| e.push(s));
-                } else if last[s].is_some() || matches!(d.body, Body::Kernel(_)) {
+                } else if place.is_some() || last[s].is_some() || matches!(d.body, Body::Kernel(_)) {
                     let unit = bytes(s) / units;
-                    let at = local.take(unit.saturating_mul(step));
+                    let at = place.unwrap_or_else(|| local.take(unit.saturating_mul(step)));
                     homes[s] = Home::Chunk;
                     locals.push(Local { slot: s, offset: at, unit });
                     local_ends.push((last[s].map_or(i, |l| l.1), s, at, unit.saturating_mul(step)));

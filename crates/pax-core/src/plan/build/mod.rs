@@ -84,6 +84,8 @@ const UNITS: usize = 8;
 const NOW: usize = 4;
 /// Most bytes of a result that is computed while the plan is built.
 const CONSTANT: usize = 1 << 18;
+/// Rows that views make, where their operand lies so.
+const VIEWS: [&str; 6] = ["stop_gradient", "copy", "broadcast", "reshape", "transpose", "slice"];
 /// The phase that packs.
 const PACKS: usize = 1;
 /// The phase of integers that are taken from inputs.
@@ -215,7 +217,7 @@ impl Builder<'_> {
         let name = e.row.name;
         if name == "full" { return Ok(Some(Place::Constant { value: p.float("value")?, dtype: out.dtype, shape: out.shape })); }
         let same = name == "cast" && self.aval(e.inputs[0]).dtype == out.dtype;
-        if !same && !matches!(name, "stop_gradient" | "copy" | "broadcast" | "reshape" | "transpose" | "slice") { return Ok(None); }
+        if !same && !VIEWS.contains(&name) { return Ok(None); }
         let x = match self.place(e.inputs[0]) {
             Place::Constant { value, dtype, .. } => return Ok(Some(Place::Constant { value, dtype, shape: out.shape })),
             Place::View(x) => x,

@@ -254,18 +254,17 @@ impl Builder<'_> {
             self.across(e, phase, Fold::Sum, [a.slot, b.slot], |out| Kernel::Conv(Conv { which, means, n, a: (a.slot, a.offset), b: (b.slot, b.offset), sizes, out }));
             return Ok(true);
         }
-        let Means::Direct(direct) = &means else {
-            let reads = [images(self, &a), (b.slot, 1)];
-            let phase = self.choose(&reads, n, work);
-            self.add(e, phase, &reads, |out| Body::kernel(Kernel::Conv(Conv { which, means, n, a: (a.slot, a.offset), b: (b.slot, b.offset), sizes, out })));
-            return Ok(true);
+        let kernel = match &means {
+            Means::Depthwise(_) => (b.slot, b.offset),
+            Means::Direct(direct) => {
+                let pack = ConvPack { direct: direct.clone(), back: which == Which::Input, kernel: (b.slot, b.offset), out: 0 };
+                let phase = if self.early(b.slot) { PACKS } else { self.choose(&[(b.slot, 1)], 1, sizes[1] as f64) };
+                (self.draft(phase, |s| Body::kernel(Kernel::ConvPack(ConvPack { out: s[0], ..pack })), [b.slot], &[(if which == Which::Input { direct.packed_back() } else { direct.packed() }, DType::F32)])[0], 0)
+            }
         };
-        let pack = ConvPack { direct: direct.clone(), back: which == Which::Input, kernel: (b.slot, b.offset), out: 0 };
-        let phase = if self.early(b.slot) { PACKS } else { self.choose(&[(b.slot, 1)], 1, sizes[1] as f64) };
-        let packed = self.draft(phase, |s| Body::kernel(Kernel::ConvPack(ConvPack { out: s[0], ..pack })), [b.slot], &[(if which == Which::Input { direct.packed_back() } else { direct.packed() }, DType::F32)])[0];
-        let reads = [images(self, &a), (packed, 1)];
+        let reads = [images(self, &a), (kernel.0, 1)];
         let phase = self.choose(&reads, n, work);
-        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Conv(Conv { which, means, n, a: (a.slot, a.offset), b: (packed, 0), sizes, out })));
+        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Conv(Conv { which, means, n, a: (a.slot, a.offset), b: kernel, sizes, out })));
         Ok(true)
     }
 

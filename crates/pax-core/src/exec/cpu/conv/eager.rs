@@ -41,9 +41,7 @@ fn depthwise(exec: &Exec, s: &Geometry, which: Which, a: &[f32], b: &[f32]) -> O
         unsafe { d.run(which, a.as_ptr().add(n * left), b.as_ptr().add(n * right), shared.ptr().add(at * size), which == Which::Kernel && n > from) }
     });
     if which != Which::Kernel { return Some(out); }
-    let (sum, rest) = out.split_at_mut(size);
-    for part in rest.chunks(size.max(1)) { for (a, &b) in sum.iter_mut().zip(part) { *a += b; } }
-    let sum = sum.to_vec();
+    let sum = super::total(&mut out, size);
     give(exec, out);
     Some(sum)
 }

@@ -136,6 +136,13 @@ pub fn input_grad<T: Product>(exec: &Exec, s: &Geometry, dy: &[T], kernel: &[T])
     faults.result(out)
 }
 
+/// Partial sums of `size` elements, added in order.
+fn total<T: Number>(parts: &mut [T], size: usize) -> Vec<T> {
+    let (sum, rest) = parts.split_at_mut(size);
+    for part in rest.chunks(size.max(1)) { for (a, &b) in sum.iter_mut().zip(part) { *a = a.add(b); } }
+    sum.to_vec()
+}
+
 /// `x`, result's cotangent → kernel's cotangent. At most 16 partial sums, a range of images each, added in order.
 pub fn kernel_grad<T: Product>(exec: &Exec, s: &Geometry, x: &[T], dy: &[T]) -> Result<Vec<T>> {
     let zero = T::from_i64(0);
@@ -154,9 +161,7 @@ pub fn kernel_grad<T: Product>(exec: &Exec, s: &Geometry, x: &[T], dy: &[T]) -> 
             faults.unless(T::accumulate([wide, pixels, s.og()], (&mut dk[g * s.og()..], s.o), (&cols, 1, wide), (&dy[n * pixels * s.o + g * s.og()..], s.o, 1)));
         } }
     });
-    let (sum, rest) = parts.split_at_mut(size);
-    for part in rest.chunks(size) { for (a, &b) in sum.iter_mut().zip(part) { *a = a.add(b); } }
-    faults.result(parts[..size].to_vec())
+    faults.result(total(&mut parts, size))
 }
 
 #[cfg(test)]
