@@ -8,7 +8,7 @@ const now = () => performance.now();
 const part = (tensors, prefix) => Object.fromEntries([...tensors].filter(([k]) => k.startsWith(prefix)).map(([k, t]) => [k.slice(prefix.length), t]));
 
 /** Times steps as the protocol of the workloads says. */
-function measure(step, { minMs, maxMs }) {
+export function measure(step, { minMs, maxMs }) {
   let t = now();
   const lossFirst = step();
   const first = now() - t;
@@ -38,22 +38,25 @@ function report(workload, { first, lossFirst, lossLast, times }, more = {}) {
   };
 }
 
-function train(name, tensors, options) {
-  const { model: start, optimizer: transformation, loss } = workloads[name](part(tensors, "p."), part(tensors, "s."));
-  const lossFn = (params, model, batch) => { model = model.update(params); return [loss(model, batch), model]; };
-  const step = (model, optimizer, batch) => {
-    const [[value, updated], grads] = pax.valueAndGrad(lossFn, { hasAux: true })(model.parameters(), model, batch);
+/** Training steps on one batch, compiled and donated unless `eager`: each gives the loss. `loss(model, batch)` is differentiated. */
+export function trainer(model, transformation, loss, batch, eager) {
+  const lossFn = (params, m, data) => { m = m.update(params); return [loss(m, data), m]; };
+  const step = (m, optimizer, data) => {
+    const [[value, updated], grads] = pax.valueAndGrad(lossFn, { hasAux: true })(m.parameters(), m, data);
     return [value, optimizer.step(grads, updated), optimizer];
   };
-  const run = options.eager ? (model, optimizer, batch) => step(model, optimizer.copy(), batch) : pax.jit(step, { donateArgnums: [0, 1] });
-  const batch = part(tensors, "in.");
-  let model = start;
+  const run = eager ? (m, optimizer, data) => step(m, optimizer.copy(), data) : pax.jit(step, { donateArgnums: [0, 1] });
   let optimizer = new (pax.optim.fromOptax(transformation))(model.parameters());
-  return [report(name, measure(() => {
+  return () => {
     let value;
     [value, model, optimizer] = run(model, optimizer, batch);
     return value.item();
-  }, options))];
+  };
+}
+
+function train(name, tensors, options) {
+  const { model, optimizer, loss } = workloads[name](part(tensors, "p."), part(tensors, "s."));
+  return [report(name, measure(trainer(model, optimizer, loss, part(tensors, "in."), options.eager), options))];
 }
 
 function micro(all, options) {

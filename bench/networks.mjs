@@ -1,6 +1,8 @@
 // node bench/networks.mjs [NAME...]: a compiled training step of many small networks (adam, cross-entropy), to find what a plan does badly.
 // Prints the first step and the median of some more, in milliseconds. BENCH_EAGER=1: without jit.
 import * as pax from "paxjs";
+import { measure, trainer } from "./measure.mjs";
+import { crossEntropy } from "./workloads.mjs";
 
 const { np, nn, optax, random } = pax;
 pax.seedRngKey(0);
@@ -84,31 +86,12 @@ const networks = {
   bag: () => [net(new nn.Embed(20_000, 64), (x) => x.mean(1), new nn.Linear(64, 2)), ints(20_000, 256, 20), ints(2, 256)],
 };
 
-const lossFn = (params, model, x, y) => {
-  model = model.update(params);
-  return [optax.softmaxCrossEntropyWithIntegerLabels(model.forward(x), y).mean(), model];
-};
-const train = (model, optimizer, x, y) => {
-  const [[loss, updated], grads] = pax.valueAndGrad(lossFn, { hasAux: true })(model.parameters(), model, x, y);
-  return [loss, optimizer.step(grads, updated), optimizer];
-};
-const eager = (model, optimizer, x, y) => train(model, optimizer.copy(), x, y);
-
+const loss = (model, { x, y }) => crossEntropy(model.forward(x), y);
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(networks);
 for (const name of names) {
-  const [start, x, y] = networks[name]();
-  let model = start;
-  let optimizer = new (pax.optim.fromOptax(optax.adam(1e-3)))(model.parameters());
-  const step = process.env.BENCH_EAGER === "1" ? eager : pax.jit(train, { donateArgnums: [0, 1] });
-  const timed = () => {
-    const began = performance.now();
-    let loss;
-    [loss, model, optimizer] = step(model, optimizer, x, y);
-    loss.item();
-    return performance.now() - began;
-  };
-  const first = timed();
-  for (let i = 0; i < 5; i++) timed();
-  const times = Array.from({ length: Math.max(10, Math.min(200, Math.floor(700 / timed()))) }, timed).sort((a, b) => a - b);
+  const [model, x, y] = networks[name]();
+  const step = trainer(model, optax.adam(1e-3), loss, { x, y }, process.env.BENCH_EAGER === "1");
+  const { first, times } = measure(step, { minMs: 500, maxMs: 1500 });
+  times.sort((a, b) => a - b);
   console.log(name.padEnd(14), `first ${first.toFixed(0)}`.padStart(10), times[times.length >> 1].toFixed(3).padStart(10));
 }

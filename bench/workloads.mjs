@@ -10,7 +10,7 @@ function withWeights(module, fields) {
 }
 const linear = (w, b) => withWeights(new nn.Linear(w.shape[0], w.shape[1]), { W: w, b });
 /** Mean cross-entropy of integer labels. */
-const crossEntropy = (logits, labels) => optax.softmaxCrossEntropyWithIntegerLabels(logits, labels).mean();
+export const crossEntropy = (logits, labels) => optax.softmaxCrossEntropyWithIntegerLabels(logits, labels).mean();
 
 function mlp(p, layers) {
   const parts = Array.from({ length: layers }, (_, i) => [linear(p[`w${i}`], p[`b${i}`]), ...(i < layers - 1 ? [nn.relu] : [])]);
