@@ -38,8 +38,8 @@ await withChromium(async (context) => {
       await pax.init(start);
       const importMs = performance.now() - began;
       const { bench } = await import("/bench/measure.mjs");
-      const file = data ? new Uint8Array(await (await fetch(`/data/${name}.safetensors`)).arrayBuffer()) : undefined;
-      return bench(name, file, options).map((row) => ({ ...row, import_ms: importMs, isolated: crossOriginIsolated }));
+      const loaded = data ? await pax.io.loadSafetensors(`/data/${name}.safetensors`) : undefined;
+      return bench(name, loaded, options).map((row) => ({ ...row, import_ms: importMs, isolated: crossOriginIsolated }));
     }, { name, options, start, data: env.BENCH_DATA !== undefined });
     for (const row of rows) console.log(JSON.stringify({ ...row, peak_rss_mb: peak() }));
     await page.close();

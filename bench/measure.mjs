@@ -59,6 +59,8 @@ function train(name, tensors, options) {
   return [report(name, measure(trainer(model, optimizer, loss, part(tensors, "in."), options.eager), options))];
 }
 
+const meanSquare = pax.jit((t) => np.square(t).mean());
+
 function micro(all, options) {
   const tensors = part(all, "in.");
   return Object.entries(kernels).map(([name, [fn, names, work, unit]]) => {
@@ -71,20 +73,16 @@ function micro(all, options) {
       out = run(...args);
       return 0;
     }, options);
-    const values = out.dataSync();
-    let sum = 0;
-    for (const v of values) sum += v * v;
-    [measured.lossFirst, measured.lossLast] = [sum / values.length, sum / values.length];
+    measured.lossFirst = measured.lossLast = meanSquare(out).item();
     const median = [...measured.times].sort((a, b) => a - b)[measured.times.length >> 1];
     return report(name, measured, { rate: work / median / 1e6, rate_unit: unit });
   });
 }
 
-/** The rows of a workload. `file`: bytes of the peers' data; without them the same shapes are made. `options`: minMs, maxMs, eager, dispose, dtype of floats. */
-export function bench(name, file, options) {
+/** The rows of a workload. `loaded`: the tensors of the peers' data; without them the same shapes are made. `options`: minMs, maxMs, eager, dispose, dtype of floats. */
+export function bench(name, loaded, options) {
   if (name !== "K1" && !(name in workloads)) throw new Error(`no workload ${name}: one of ${Object.keys(workloads).join(", ")}, K1`);
-  const loaded = file === undefined ? makeData(name) : pax.io.fromSafetensors(file);
   const cast = (t) => (options.dtype !== undefined && t.dtype === "float32" ? t.astype(options.dtype) : t);
-  const tensors = new Map([...loaded].map(([k, t]) => [k, cast(t)]));
+  const tensors = new Map([...(loaded ?? makeData(name))].map(([k, t]) => [k, cast(t)]));
   return name === "K1" ? micro(tensors, options) : train(name, tensors, options);
 }
