@@ -11,7 +11,7 @@ if (process.env.BENCH_THREADS !== undefined) pax.setThreads(Number(process.env.B
 const folder = process.env.BENCH_DATA;
 const options = { minMs: 1e3 * Number(process.env.BENCH_MIN_S ?? 1), maxMs: 1e3 * Number(process.env.BENCH_MAX_S ?? 3), eager: process.env.BENCH_EAGER === "1", dtype: process.env.BENCH_DTYPE };
 for (const name of process.argv.slice(2)) {
-  for (const row of bench(name, folder && (await pax.io.loadSafetensors(join(folder, `${name}.safetensors`))), options)) {
+  for (const row of bench(name, folder ? await pax.io.loadSafetensors(join(folder, `${name}.safetensors`)) : undefined, options)) {
     console.log(JSON.stringify({ ...row, import_ms: importMs, peak_rss_mb: process.resourceUsage().maxRSS / 1024 }));
   }
 }
