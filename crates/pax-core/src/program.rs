@@ -70,6 +70,8 @@ pub struct Back {
     pub wrt: Vec<Option<usize>>,
     /// For `scan`: makes what does not change from step to step out of the last `fixed` of `reads`.
     pub fixed: Option<(usize, Rc<Program>)>,
+    /// For `cond`: results that are zeros in the place of what the other branch keeps.
+    pub padding: std::ops::Range<usize>,
 }
 
 impl Program {

@@ -33,6 +33,7 @@ fn operation(cx: &Cx, rng: &mut Rng, pool: &[Tensor]) -> Result<Tensor> {
             if rng.int(0, 3) == 0 { cx.cast(&c, x.dtype()) } else { cx.select(&c, &x, &b) }
         }
         8 => cx.scale(&x, rng.uniform(-2.0, 2.0)),
+        9 if x.ndim() > 0 => cx.cumsum(&small(&x)?, x.ndim() - 1, false),
         9 => { let order: Vec<usize> = (0..x.ndim()).rev().collect(); cx.transpose(&x, &order) }
         10 => cx.reshape(&x, &[x.size()]),
         11 if x.ndim() > 0 && x.shape()[0] > 1 => { let (mut start, limit, stride) = (vec![0; x.ndim()], x.shape().to_vec(), vec![1; x.ndim()]); start[0] = 1; cx.slice(&x, &start, &limit, &stride) }

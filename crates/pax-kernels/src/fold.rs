@@ -1,4 +1,6 @@
 //! How numbers are folded, and the loops that do it.
+use std::mem::MaybeUninit;
+
 use crate::dtype::Element;
 use crate::rows::{columns_of, rows_of};
 use crate::tile::Simd;
@@ -56,3 +58,51 @@ accumulate!(f64, |a, b| a + b, |a, b| a * b, f64::NEG_INFINITY, f64::INFINITY);
 accumulate!(i32, i32::wrapping_add, i32::wrapping_mul, i32::MIN, i32::MAX);
 accumulate!(i64, i64::wrapping_add, i64::wrapping_mul, i64::MIN, i64::MAX);
 accumulate!(u32, u32::wrapping_add, u32::wrapping_mul, u32::MIN, u32::MAX);
+
+/// Folds numbers in pairs, of pairs, …: the error of a sum grows with the logarithm of their number.
+pub struct Pairwise<T> { fold: Fold, count: u64, parts: [MaybeUninit<T>; 64] }
+
+impl<T: Accumulate> Pairwise<T> {
+    pub fn new(fold: Fold) -> Pairwise<T> { Pairwise { fold, count: 0, parts: [const { MaybeUninit::uninit() }; 64] } }
+
+    #[inline(always)]
+    pub fn push(&mut self, mut x: T) {
+        // The ones at the count's end are pairs that are full now.
+        let full = self.count.trailing_ones() as usize;
+        for i in 0..full { x = T::join(self.fold, self.part(i), x); }
+        self.parts[full].write(x);
+        self.count += 1;
+    }
+
+    /// All of them, behind `first`.
+    pub fn behind(&self, first: T) -> T {
+        let rest = (0..64).filter(|i| self.count >> i & 1 == 1).map(|i| self.part(i)).reduce(|x, part| T::join(self.fold, part, x));
+        rest.map_or(first, |x| T::join(self.fold, first, x))
+    }
+
+    // SAFETY: what has a bit in the count has been written.
+    fn part(&self, i: usize) -> T { unsafe { self.parts[i].assume_init() } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_in_pairs_are_exact_for_long_rows_and_columns() {
+        const N: usize = 3_000_000;
+        let mut parts = Pairwise::new(Fold::Sum);
+        for _ in 0..N { parts.push(0.1f32); }
+        let near = |got: f32| assert!((got as f64 / (N as f64 * 0.1f32 as f64) - 1.0).abs() < 3e-6, "{got}");
+        near(parts.behind(0.0));
+        let (x, mut out) = (vec![0.1f32; N * 3], [0f32; 3]);
+        // SAFETY: there are so many rows.
+        unsafe {
+            f32::columns(Fold::Sum)(x.as_ptr(), N, 3, 3, out.as_mut_ptr());
+            out.iter().for_each(|&y| near(y));
+            f32::rows(Fold::Sum)(x.as_ptr(), 1, N, 0, out.as_mut_ptr());
+        }
+        near(out[0]);
+        assert_eq!(Pairwise::<i32>::new(Fold::Prod).behind(7), 7);
+    }
+}

@@ -1,8 +1,9 @@
 //! Rows of numbers: folds, softmax and normalisation of each, compiled for each level of vector instructions. They make no memory
 //! and wake no thread, and what a row gives depends on nothing but the row.
+use std::mem::MaybeUninit;
 use std::ops::{Add, Div, Mul, Sub};
 
-use crate::fold::{Accumulate, Fold};
+use crate::fold::{Accumulate, Fold, Pairwise};
 use crate::lanes;
 use crate::tile::Simd;
 use crate::DType;
@@ -59,13 +60,12 @@ fn fold_lanes<T: Accumulate, const K: u8, const L: usize>(xs: &[T]) -> T {
 
 #[inline(always)]
 fn fold_row<T: Accumulate, const K: u8>(xs: &[T]) -> T {
-    let mut acc = T::start(named(K));
-    for block in xs.chunks(BLOCK) {
-        // Few lanes for few elements; many hide how long an operation takes. Integers have no order, and the compiler makes vectors itself.
-        let part = if !T::DTYPE.is_float() { fold_lanes::<T, K, 1>(block) } else if block.len() < 256 { fold_lanes::<T, K, 16>(block) } else { fold_lanes::<T, K, 64>(block) };
-        acc = T::join(named(K), acc, part);
-    }
-    acc
+    // Few lanes for few elements; many hide how long an operation takes. Integers have no order, and the compiler makes vectors itself.
+    let one = |block: &[T]| if !T::DTYPE.is_float() { fold_lanes::<T, K, 1>(block) } else if block.len() < 256 { fold_lanes::<T, K, 16>(block) } else { fold_lanes::<T, K, 64>(block) };
+    if xs.len() <= BLOCK { return one(xs); }
+    let mut blocks = Pairwise::new(named(K));
+    for block in xs.chunks(BLOCK) { blocks.push(one(block)); }
+    blocks.behind(T::start(named(K)))
 }
 
 #[inline(always)]
@@ -90,8 +90,43 @@ fn fold_one<T: Accumulate, const K: u8>(out: &mut [T], a: &[T]) {
     for (o, &a) in out.iter_mut().zip(a) { *o = T::join(named(K), *o, a); }
 }
 
+/// Rows that are added one after the other, and numbers of a row that go together where there are more.
+pub const TALL: usize = 128;
+pub const STRIP: usize = 512;
+
+/// Accumulators that nothing was added to.
+pub fn begun<T: Accumulate>(f: Fold, room: &mut [MaybeUninit<T>]) -> &mut [T] {
+    for x in &mut *room { x.write(T::start(f)); }
+    // SAFETY: all were written.
+    unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), room.len()) }
+}
+
 #[inline(always)]
 unsafe fn fold_columns<T: Accumulate, const K: u8, const M: bool>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) {
+    // SAFETY: the caller's.
+    unsafe {
+        if rows <= TALL || matches!(named(K), Fold::Max | Fold::Min) { return fold_few::<T, K>(x, rows, len, stride, out); }
+        for at in (0..len).step_by(STRIP) { fold_halves::<T, K>(x.add(at), rows, STRIP.min(len - at), stride, out.add(at)); }
+    }
+}
+
+/// Pairwise: sums of many rows stay accurate.
+unsafe fn fold_halves<T: Accumulate, const K: u8>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) {
+    // SAFETY: the caller's; a strip has so many numbers at most.
+    unsafe {
+        if rows <= TALL { return fold_few::<T, K>(x, rows, len, stride, out); }
+        let half = (rows / 2).next_multiple_of(TALL).min(rows - 1);
+        for (from, to) in [(0, half), (half, rows)] {
+            let mut room = [const { MaybeUninit::<T>::uninit() }; STRIP];
+            let part = begun(named(K), &mut room[..len]);
+            fold_halves::<T, K>(x.offset(from as isize * stride), to - from, len, stride, part.as_mut_ptr());
+            fold_one::<T, K>(std::slice::from_raw_parts_mut(out, len), part);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn fold_few<T: Accumulate, const K: u8>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) {
     // SAFETY: the caller's.
     unsafe {
         let row = |r: usize| std::slice::from_raw_parts(x.offset(r as isize * stride), len);

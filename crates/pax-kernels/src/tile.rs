@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 #[cfg(target_arch = "x86_64")]
 use super::code::trace::Sym;
 pub use super::lanes::{GELU_CUBIC, GELU_LINEAR};
-pub use super::tile_wide::{cos, erfinv, pow, sin};
+pub use super::tile_wide::{acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, cos, cosh, erfinv, floor_divide, pow, quotient_of, remainder, remainder_of, sin, sinh, tan, Number};
 use super::lanes::{self, Lanes, Words};
 
 /// `dst[i] = f(a[i], b[i], c[i])` for `n` cells; operands that a function does not have are not read.
@@ -286,6 +286,16 @@ mod tests {
                 (erfc, libm::erfc, -5.0, 9.0, 4.0),
                 (sin, f64::sin, -100.0, 100.0, 1.0),
                 (cos, f64::cos, -100.0, 100.0, 1.0),
+                (tan, f64::tan, -100.0, 100.0, 1.0),
+                (asin, f64::asin, -1.0, 1.0, 1.0),
+                (acos, f64::acos, -1.0, 1.0, 1.0),
+                (atan, f64::atan, -20.0, 20.0, 1.0),
+                (sinh, f64::sinh, -89.5, 89.5, 1.0),
+                (cosh, f64::cosh, -89.5, 89.5, 1.0),
+                (asinh, libm::asinh, -30.0, 30.0, 1.0),
+                (acosh, libm::acosh, 1.0, 30.0, 1.0),
+                (atanh, libm::atanh, -0.9999, 0.9999, 1.0),
+                (cbrt, f64::cbrt, -1e3, 1e3, 1.0),
                 (sin, f64::sin, -3e8, 3e8, 1.0),
                 (cos, f64::cos, -3e8, 3e8, 1.0),
             ] {
@@ -326,7 +336,8 @@ mod tests {
                 let (got, want) = (run(f, simd, &x), x.map(exact).to_vec());
                 for (g, w) in got.iter().zip(&want) { assert!(g == w || (g.is_nan() && w.is_nan()) || (g - w).abs() <= 1e-6 * w.abs(), "{simd:?} {got:?} {want:?}"); }
             }
-            for (f, exact) in [(expm1 as fn(Simd) -> Function, f32::exp_m1 as fn(f32) -> f32), (log1p, f32::ln_1p), (softplus, |x| if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() }), (erf, libm::erff), (erfc, libm::erfcf), (sin, f32::sin), (cos, f32::cos)] {
+            for (f, exact) in [(expm1 as fn(Simd) -> Function, f32::exp_m1 as fn(f32) -> f32), (log1p, f32::ln_1p), (softplus, |x| if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() }), (erf, libm::erff), (erfc, libm::erfcf), (sin, f32::sin), (cos, f32::cos),
+                (tan, f32::tan), (asin, f32::asin), (acos, f32::acos), (atan, f32::atan), (sinh, f32::sinh), (cosh, f32::cosh), (asinh, libm::asinhf), (acosh, libm::acoshf), (atanh, libm::atanhf), (cbrt, f32::cbrt)] {
                 for (g, w) in run(f, simd, &x).iter().zip(&x.map(exact)) { assert!(g.to_bits() == w.to_bits() || (g.is_nan() && w.is_nan()) || (g - w).abs() <= 1e-6 * w.abs(), "{simd:?} {g} {w}"); }
             }
             for (x, y) in points(-1.0, 1.0).iter().zip(run(erfinv, simd, &points(-1.0, 1.0))) {

@@ -1,12 +1,18 @@
 //! Sums and extremes inside plans.
+use std::mem::MaybeUninit;
+
 use smallvec::SmallVec;
 
 use super::{part, Bases, Slot};
-use crate::fold::{Accumulate, Fold};
+use crate::fold::{Accumulate, Fold, Pairwise};
+use crate::rows::{begun, STRIP, TALL};
 
 /// Kept and reduced axes as `(size, stride)`, merged where they lie together; the last kept axis may lie together with the
 /// result's, and is then reduced row by row. `double`: elements are float64.
 pub struct Reduce { pub fold: Fold, pub slot: Slot, pub offset: isize, pub kept: SmallVec<[(usize, isize); 4]>, pub over: SmallVec<[(usize, isize); 4]>, pub out: Slot, pub across: bool, pub double: bool }
+
+/// Elements that lie apart and are folded one after the other.
+const APART: usize = 64;
 
 fn offset(axes: &[(usize, isize)], mut index: usize) -> isize {
     let mut at = 0;
@@ -62,21 +68,34 @@ impl Reduce {
                     let stride = self.kept.first().map_or(0, |d| d.1);
                     T::rows(self.fold)(x.wrapping_offset(from as isize * stride), to - from, len, stride, out.wrapping_add(from));
                 }
-                (_, Some((&(len, 1), more))) => for i in from..to {
-                    let src = x.wrapping_offset(offset(&self.kept, i));
-                    let mut acc = begin(out.wrapping_add(i));
-                    let mut at = first;
-                    while at < last {
-                        let n = (len - at % len).min(last - at);
-                        acc = T::join(self.fold, acc, { let mut one = T::start(self.fold); T::rows(self.fold)(src.wrapping_offset(offset(more, at / len) + (at % len) as isize), 1, n, 0, &mut one); one });
-                        at += n;
+                (_, last_axis) => {
+                    let (&(len, stride), more) = last_axis.unwrap_or((&(1, 1), &[]));
+                    for i in from..to {
+                        let (src, mut parts, mut at) = (x.wrapping_offset(offset(&self.kept, i)), Pairwise::new(self.fold), first);
+                        while at < last {
+                            let n = (len - at % len).min(last - at);
+                            self.line(src.wrapping_offset(offset(more, at / len) + (at % len) as isize * stride), n, stride, &mut parts);
+                            at += n;
+                        }
+                        let out = out.wrapping_add(i);
+                        *out = parts.behind(begin(out));
                     }
-                    *out.wrapping_add(i) = acc;
-                },
-                _ => for i in from..to {
-                    let src = x.wrapping_offset(offset(&self.kept, i));
-                    *out.wrapping_add(i) = (first..last).fold(begin(out.wrapping_add(i)), |acc, k| T::join(self.fold, acc, *src.wrapping_offset(offset(&self.over, k))));
-                },
+                }
+            }
+        }
+    }
+
+    /// `n` elements, `stride` apart, to some parts.
+    unsafe fn line<T: Accumulate>(&self, x: *const T, n: usize, stride: isize, parts: &mut Pairwise<T>) {
+        // SAFETY: the caller's.
+        unsafe {
+            if stride == 1 {
+                let mut part = T::start(self.fold);
+                T::rows(self.fold)(x, 1, n, 0, &mut part);
+                return parts.push(part);
+            }
+            for from in (0..n).step_by(APART) {
+                parts.push((from..n.min(from + APART)).fold(T::start(self.fold), |acc, i| T::join(self.fold, acc, *x.wrapping_offset(i as isize * stride))));
             }
         }
     }
@@ -85,9 +104,27 @@ impl Reduce {
     unsafe fn columns<T: Accumulate>(&self, x: *const T, first: usize, last: usize, n: usize, out: *mut T, again: bool) {
         // SAFETY: the caller's.
         unsafe {
-            let (inner, outer) = self.over.split_last().map_or(((1, 0), &[][..]), |(i, o)| (*i, o));
-            let mut at = first;
             if !again { std::slice::from_raw_parts_mut(out, n).fill(T::start(self.fold)); }
+            for at in (0..n).step_by(STRIP) { self.strip(x.wrapping_add(at), first, last, STRIP.min(n - at), out.wrapping_add(at)); }
+        }
+    }
+
+    /// Rows that do not lie evenly in pairs, as `T::columns` folds the others.
+    unsafe fn strip<T: Accumulate>(&self, x: *const T, first: usize, last: usize, n: usize, out: *mut T) {
+        let (inner, outer) = self.over.split_last().map_or(((1, 0), &[][..]), |(i, o)| (*i, o));
+        // SAFETY: the caller's; a strip has so many results at most.
+        unsafe {
+            if !outer.is_empty() && last - first > TALL {
+                let middle = first + (last - first) / 2;
+                for (first, last) in [(first, middle), (middle, last)] {
+                    let mut room = [const { MaybeUninit::<T>::uninit() }; STRIP];
+                    let part = begun(self.fold, &mut room[..n]);
+                    self.strip(x, first, last, n, part.as_mut_ptr());
+                    T::columns(self.fold)(part.as_ptr(), 1, n, 0, out);
+                }
+                return;
+            }
+            let mut at = first;
             while at < last {
                 let rows = (inner.0 - at % inner.0).min(last - at);
                 T::columns(self.fold)(x.wrapping_offset(offset(outer, at / inner.0) + (at % inner.0) as isize * inner.1), rows, n, inner.1, out);

@@ -110,14 +110,15 @@ pub fn running_extreme(exec: &Exec, x: &Array, axis: usize, reverse: bool, e: Ex
     Ok(unlines(&out, &x.shape, axis))
 }
 
-fn cumulate<T: Accumulate>(exec: &Exec, y: &Array, n: usize, reverse: bool, f: Fold) -> Result<Array> {
+/// `A` is what it accumulates in.
+fn cumulate<T: Accumulate, A: Accumulate>(exec: &Exec, y: &Array, n: usize, reverse: bool, f: Fold, wide: impl Fn(T) -> A + Sync, narrow: impl Fn(A) -> T + Sync) -> Result<Array> {
     let mut out = exec.vec::<T>(y.size());
     each_line(exec, &y.to_slice::<T>()?, n, &mut out, n, |line: &[T], o| {
-        let mut acc = T::start(f);
+        let mut acc = A::start(f);
         for k in 0..n {
             let i = if reverse { n - 1 - k } else { k };
-            acc = T::join(f, acc, line[i]);
-            o[i] = acc;
+            acc = A::join(f, acc, wide(line[i]));
+            o[i] = narrow(acc);
         }
     });
     Ok(exec.array(out, &y.shape))
@@ -127,11 +128,13 @@ fn cumulate<T: Accumulate>(exec: &Exec, y: &Array, n: usize, reverse: bool, f: F
 pub fn cumulative(exec: &Exec, x: &Array, axis: usize, reverse: bool, f: Fold) -> Result<Array> {
     let n = x.shape[axis];
     let out = by_lines(exec, &cast(exec, x, x.dtype.sum_result())?, axis, &|y| match y.dtype {
-        DType::F64 => cumulate::<f64>(exec, y, n, reverse, f),
-        DType::I32 => cumulate::<i32>(exec, y, n, reverse, f),
-        DType::I64 => cumulate::<i64>(exec, y, n, reverse, f),
-        DType::U32 => cumulate::<u32>(exec, y, n, reverse, f),
-        _ => cumulate::<f32>(exec, y, n, reverse, f),
+        DType::F64 => cumulate(exec, y, n, reverse, f, |x: f64| x, |x| x),
+        DType::I32 => cumulate(exec, y, n, reverse, f, |x: i32| x, |x| x),
+        DType::I64 => cumulate(exec, y, n, reverse, f, |x: i64| x, |x| x),
+        DType::U32 => cumulate(exec, y, n, reverse, f, |x: u32| x, |x| x),
+        // Long sums would lose their last digits; products would not overflow where they do.
+        _ if f == Fold::Sum => cumulate(exec, y, n, reverse, f, |x: f32| f64::from(x), |x| x as f32),
+        _ => cumulate(exec, y, n, reverse, f, |x: f32| x, |x| x),
     })?;
     Ok(unlines(&out, &x.shape, axis))
 }

@@ -1,9 +1,9 @@
 //! Reading and writing slices at places that values name, and permutations that sort.
 use crate::dtype::Element;
 use crate::exec::{Exec, Shared};
-use crate::{dispatch, Array, Error, Result};
+use crate::{dispatch, Array, DType, Error, Result};
 pub use pax_kernels::chunk::index::{place, Lay};
-use pax_kernels::sort::sort;
+use pax_kernels::sort::{sort, sort_words};
 
 /// The place of each index.
 pub fn places(indices: &Array, n: usize, clamp: bool) -> Result<Vec<usize>> {
@@ -24,7 +24,16 @@ pub fn gather(exec: &Exec, x: &Array, at: &[usize], lay: Lay, shape: &[usize]) -
             let place = at[bo / outer * places + k];
             let to = to.ptr().wrapping_add(r * row);
             // SAFETY: a place below `n` is one of x, and each row of the result belongs to one chunk.
-            unsafe { if place < n { to.copy_from_nonoverlapping(from.ptr().wrapping_add((bo * n + place) * row), row) } else { to.write_bytes(0, row) } }
+            unsafe {
+                if place >= n { to.write_bytes(0, row); continue; }
+                let from = from.ptr().wrapping_add((bo * n + place) * row);
+                // A call would take longer than one element.
+                match row {
+                    4 => *to.cast::<[u8; 4]>() = *from.cast::<[u8; 4]>(),
+                    8 => *to.cast::<[u8; 8]>() = *from.cast::<[u8; 8]>(),
+                    _ => to.copy_from_nonoverlapping(from, row),
+                }
+            }
         }
     });
     out
@@ -60,19 +69,38 @@ fn key<T: Element>(v: T, float: bool) -> u64 {
     if bits >> 63 == 1 { !bits } else { bits | (1 << 63) }
 }
 
+/// The same in four bytes, of dtypes that have no more.
+fn short_key<T: Element>(v: T, dtype: DType) -> u32 {
+    if !dtype.is_float() { return (v.to_i64() - if dtype == DType::I32 { i64::from(i32::MIN) } else { 0 }) as u32; }
+    let f = v.to_f64() as f32;
+    if f.is_nan() { return u32::MAX; }
+    let bits = (f + 0.0).to_bits();
+    if bits >> 31 == 1 { !bits } else { bits | (1 << 31) }
+}
+
 /// The stable order of each lane of `n` along the last axis, by the first key, then the second, …
 pub fn order(exec: &Exec, keys: &[Array], n: usize) -> Result<Vec<i32>> {
     if i32::try_from(n).is_err() { return Err(Error::value(format!("an axis of {n} elements is too long to sort"))); }
-    let float: Vec<Vec<u64>> = keys.iter().map(|k| dispatch!(k.dtype, T => Ok(k.to_slice::<T>()?.iter().map(|&v| key(v, k.dtype.is_float())).collect()))).collect::<Result<_>>()?;
-    let size = float.first().map_or(0, Vec::len);
+    let size = keys.first().map_or(0, Array::size);
     let mut out = vec![0i32; size];
     let shared = Shared::new(&mut out);
-    if n > 0 {
-        exec.chunks(size / n, (CHUNK / n).max(1), &|from, to| for lane in from..to {
-            let base = lane * n;
-            // SAFETY: each lane belongs to one chunk.
-            sort(&float, base, unsafe { shared.range(base, base + n) });
-        });
+    // SAFETY: each lane belongs to one chunk.
+    let lanes = |sorted: &(dyn Fn(usize, &mut [i32]) + Sync)| if n > 0 { exec.chunks(size / n, (CHUNK / n).max(1), &|from, to| for lane in from..to { sorted(lane * n, unsafe { shared.range(lane * n, lane * n + n) }); }) };
+    match keys {
+        [only] if only.dtype.size() <= 4 => {
+            let mut words: Vec<u64> = dispatch!(only.dtype, T => Ok(only.to_slice::<T>()?.iter().enumerate().map(|(i, &v)| u64::from(short_key(v, only.dtype)) << 32 | u64::from(i as u32)).collect()))?;
+            let words = Shared::new(&mut words);
+            lanes(&|base, order| {
+                // SAFETY: as above.
+                let words = unsafe { words.range(base, base + n) };
+                sort_words(words);
+                for (o, w) in order.iter_mut().zip(words) { *o = (*w as u32).wrapping_sub(base as u32) as i32; }
+            });
+        }
+        _ => {
+            let keys: Vec<Vec<u64>> = keys.iter().map(|k| dispatch!(k.dtype, T => Ok(k.to_slice::<T>()?.iter().map(|&v| key(v, k.dtype.is_float())).collect()))).collect::<Result<_>>()?;
+            lanes(&|base, order| sort(&keys, base, order));
+        }
     }
     Ok(out)
 }

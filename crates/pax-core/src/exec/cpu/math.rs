@@ -1,16 +1,16 @@
 //! Scalar functions of f32 and f64 under one trait, and loops that run them on any float dtype (half through f32).
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::ops::{Mul, Neg};
 
 use half::{bf16, f16};
 
 use crate::exec::cpu::map::{map1, map2, tiled};
-use crate::exec::cpu::tile::{Function, Simd};
+use crate::exec::cpu::tile::{Function, Number, Simd};
 use crate::exec::Exec;
 use crate::dtype::Element;
 use crate::{dispatch_wide, Array, DType, Error, Result};
 
 /// f32 or f64 with the functions that element-wise rows need.
-pub trait Real: Copy + PartialOrd + Send + Sync + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self> {
+pub trait Real: Number + Send + Sync + Mul<Output = Self> + Neg<Output = Self> {
     /// A constant.
     fn c(x: f64) -> Self;
     fn exp(self) -> Self;
@@ -18,6 +18,7 @@ pub trait Real: Copy + PartialOrd + Send + Sync + Add<Output = Self> + Sub<Outpu
     fn exp_m1(self) -> Self;
     fn ln_1p(self) -> Self;
     fn sqrt(self) -> Self;
+    fn cbrt(self) -> Self;
     fn sin(self) -> Self;
     fn cos(self) -> Self;
     fn tan(self) -> Self;
@@ -41,8 +42,6 @@ pub trait Real: Copy + PartialOrd + Send + Sync + Add<Output = Self> + Sub<Outpu
     fn abs(self) -> Self;
     fn powf(self, y: Self) -> Self;
     fn atan2(self, x: Self) -> Self;
-    /// The remainder with the dividend's sign (C's `fmod`).
-    fn fmod(self, y: Self) -> Self;
 
     /// `1 / (1 + exp(-x))` without overflow.
     #[inline(always)]
@@ -65,7 +64,7 @@ macro_rules! real {
             #[inline(always)] fn c(x: f64) -> Self { x as $t }
             // libm's inverse hyperbolic functions keep their precision near 0 and 1; std's do not.
             fn asinh(self) -> Self { $asinh(self) }
-            fn acosh(self) -> Self { $acosh(self) }
+            fn acosh(self) -> Self { if self < 1.0 { $t::NAN } else { $acosh(self) } }
             fn atanh(self) -> Self { $atanh(self) }
             fn erf(self) -> Self { $erf(self) }
             fn erfc(self) -> Self { $erfc(self) }
@@ -73,12 +72,11 @@ macro_rules! real {
             #[inline(always)] fn round_even(self) -> Self { self.round_ties_even() }
             #[inline(always)] fn powf(self, y: Self) -> Self { $t::powf(self, y) }
             #[inline(always)] fn atan2(self, x: Self) -> Self { $t::atan2(self, x) }
-            #[inline(always)] fn fmod(self, y: Self) -> Self { self % y }
         }
     };
 }
-real!(f32, libm::asinhf, libm::acoshf, libm::atanhf, libm::erff, libm::erfcf, exp ln exp_m1 ln_1p sqrt sin cos tan asin acos atan sinh cosh tanh floor ceil trunc abs);
-real!(f64, libm::asinh, libm::acosh, libm::atanh, libm::erf, libm::erfc, exp ln exp_m1 ln_1p sqrt sin cos tan asin acos atan sinh cosh tanh floor ceil trunc abs);
+real!(f32, libm::asinhf, libm::acoshf, libm::atanhf, libm::erff, libm::erfcf, exp ln exp_m1 ln_1p sqrt cbrt sin cos tan asin acos atan sinh cosh tanh floor ceil trunc abs);
+real!(f64, libm::asinh, libm::acosh, libm::atanh, libm::erf, libm::erfc, exp ln exp_m1 ln_1p sqrt cbrt sin cos tan asin acos atan sinh cosh tanh floor ceil trunc abs);
 
 fn ratio(r: f64, num: &[f64; 8], den: &[f64; 8]) -> f64 {
     let horner = |c: &[f64; 8]| c.iter().rev().fold(0.0, |s, &c| s * r + c);

@@ -4,7 +4,7 @@ use crate::exec::cpu::math::{cast, halves};
 use crate::exec::cpu::rows::{Float, Norm, BLOCK};
 use crate::exec::{Exec, Shared};
 use crate::{Array, DType, Result};
-pub use pax_kernels::fold::{Accumulate, Fold};
+pub use pax_kernels::fold::{Accumulate, Fold, Pairwise};
 
 /// Folds `x` over `axes` (sorted). Sums and products have the dtype of `DType::sum_result`, the others `x`'s.
 pub fn fold(exec: &Exec, x: &Array, axes: &[usize], f: Fold) -> Result<Array> {
@@ -98,11 +98,12 @@ fn fold_each<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T], star
         let out = unsafe { shared.range(from, to) };
         let mut block: Vec<T> = Vec::new();
         for (o, start) in out.iter_mut().zip(&starts[from..to]) {
+            let mut parts = Pairwise::new(f);
             let mut join = |xs: &[T]| {
                 let mut part = T::start(f);
                 // SAFETY: a row that is a slice.
                 unsafe { fold(xs.as_ptr(), 1, xs.len(), 0, &mut part) };
-                *o = T::join(f, *o, part);
+                parts.push(part);
             };
             for run in inner.runs() {
                 let at = start + run.offsets[0];
@@ -121,6 +122,7 @@ fn fold_each<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T], star
             }
             if !block.is_empty() { join(&block); }
             block.clear();
+            *o = parts.behind(*o);
         }
     });
     Ok(())

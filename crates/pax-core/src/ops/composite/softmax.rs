@@ -28,6 +28,8 @@ pub static LOGSUMEXP: Row = Row {
     ..of_one("logsumexp", "`log(sum(exp(x)))` over `axes`, without overflow.", &[p("axes", Kind::Ints)], Lift::Float, float_reduced,
         |cx, p, xs| {
             let (x, axes) = (wide(cx, &xs[0])?, p.dims("axes")?);
+            // The logarithm of a sum of nothing.
+            if axes.iter().any(|&a| x.shape()[a] == 0) { return narrow(cx, &cx.log(&cx.reduce_sum(&x, &axes)?)?, xs[0].dtype()); }
             let top = cx.stop_gradient(&cx.reduce_max(&x, &axes)?)?;
             // An infinite greatest element would make inf - inf.
             let top = cx.select(&cx.isfinite(&top)?, &top, &cx.zeros_like(&top)?)?;

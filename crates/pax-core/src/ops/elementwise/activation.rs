@@ -10,7 +10,7 @@ use crate::params::{p, Kind, Param};
 use crate::{Cx, Params, Result, Tensor, Value};
 use smallvec::smallvec;
 
-const EXPANDED: &str = "it is expanded into rows that have their own";
+pub(super) const EXPANDED: &str = "it is expanded into rows that have their own";
 const WIDE: Domain = Domain::Range(-3.0, 3.0);
 
 type Expand = fn(&Cx, &Params, &[Tensor]) -> Result<crate::bind::Tensors>;
@@ -68,23 +68,6 @@ impl Map1 for Silu {
 pub static SILU: Row = unary("silu", "`x * sigmoid(x)`.", &[], |cx, _, xs| Ok(smallvec![cx.mul(&xs[0], &cx.sigmoid(&xs[0])?)?]),
     Some(|exec, _, xs| Ok(smallvec![real1(exec, &xs[0], Silu)?])), || samples(&[vec![]]));
 
-pub static ELU: Row = unary("elu", "`x` where it is positive, else `alpha * (exp(x) - 1)`.", &[p("alpha", Kind::Float)],
-    |cx, p, xs| {
-        let (x, zero) = (&xs[0], cx.zeros_like(&xs[0])?);
-        let positive = cx.greater(x, &zero)?;
-        // The branch not taken sees 0, so that no overflow there reaches the derivative.
-        let low = cx.scale(&cx.expm1(&cx.select(&positive, &zero, x)?)?, p.float("alpha")?)?;
-        Ok(smallvec![cx.select(&positive, x, &low)?])
-    },
-    None, || samples(&[vec![Value::Float(1.0)], vec![Value::Float(0.3)]]));
-
-pub static LEAKY_RELU: Row = unary("leaky_relu", "`x` where it is not negative, else `slope * x`.", &[p("slope", Kind::Float)],
-    |cx, p, xs| {
-        let x = &xs[0];
-        Ok(smallvec![cx.select(&cx.greater_equal(x, &cx.zeros_like(x)?)?, x, &cx.scale(x, p.float("slope")?)?)?])
-    },
-    None, || samples(&[vec![Value::Float(0.01)], vec![Value::Float(0.5)]]));
-
 pub static LOG_SIGMOID: Row = unary("log_sigmoid", "`log(sigmoid(x))`, without overflow.", &[],
     |cx, _, xs| Ok(smallvec![cx.neg(&cx.softplus(&cx.neg(&xs[0])?)?)?]), None, || samples(&[vec![]]));
 
@@ -106,8 +89,6 @@ impl Cx {
     pub fn clamp(&self, x: &Tensor, low: &Tensor, high: &Tensor) -> Result<Tensor> { self.one(&CLAMP, [], &[x, low, high]) }
     pub fn gelu(&self, x: &Tensor, approximate: bool) -> Result<Tensor> { self.one(&GELU, [Value::Bool(approximate)], &[x]) }
     pub fn silu(&self, x: &Tensor) -> Result<Tensor> { self.one(&SILU, [], &[x]) }
-    pub fn elu(&self, x: &Tensor, alpha: f64) -> Result<Tensor> { self.one(&ELU, [Value::Float(alpha)], &[x]) }
-    pub fn leaky_relu(&self, x: &Tensor, slope: f64) -> Result<Tensor> { self.one(&LEAKY_RELU, [Value::Float(slope)], &[x]) }
     pub fn log_sigmoid(&self, x: &Tensor) -> Result<Tensor> { self.one(&LOG_SIGMOID, [], &[x]) }
     pub fn relu6(&self, x: &Tensor) -> Result<Tensor> { self.one(&RELU6, [], &[x]) }
     pub fn hard_tanh(&self, x: &Tensor) -> Result<Tensor> { self.one(&HARD_TANH, [], &[x]) }

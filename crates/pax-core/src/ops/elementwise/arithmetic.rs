@@ -24,18 +24,10 @@ macro_rules! real2_struct {
     };
 }
 real2_struct!(Div, |x, y| x / y, tile::div);
-real2_struct!(Atan2, |y, x| y.atan2(x));
+real2_struct!(Atan2, |y, x| y.atan2(x), tile::atan2);
 real2_struct!(Pow, |x, y| x.powf(y), tile::pow);
-real2_struct!(Remainder, |x, y| {
-    let (r, zero) = (x.fmod(y), R::c(0.0));
-    if r != zero && (r < zero) != (y < zero) { r + y } else { r }
-});
-// As JAX: the quotient of what the remainder leaves, so that it is whole before it is rounded.
-real2_struct!(FloorDivide, |x, y| {
-    let (r, zero) = (x.fmod(y), R::c(0.0));
-    let q = (x - r) / y;
-    (if r != zero && (r < zero) != (y < zero) { q - R::c(1.0) } else { q }).round_even()
-});
+real2_struct!(Remainder, |x, y| tile::remainder_of(x, y), tile::remainder);
+real2_struct!(FloorDivide, |x, y| tile::quotient_of(x, y).round_even(), tile::floor_divide);
 
 /// Integer arithmetic that wraps and is total.
 trait Whole: Element {
@@ -132,9 +124,10 @@ pub static POW: Row = Row {
     vjp: Vjp::Rule(|p: &Pull| {
         let (cx, g, a, b) = (p.cx, p.g()?, p.x(0)?, p.x(1)?);
         // 1 where it would be 0: no infinity is made that a zero would have to hide (JAX's _replace_zero).
-        let nonzero = |x: &Tensor| cx.select(&cx.equal(x, &cx.zeros_like(x)?)?, &cx.ones_like(x)?, x);
+        let zero = |x: &Tensor| cx.equal(x, &cx.zeros_like(x)?);
+        let nonzero = |x: &Tensor| cx.select(&zero(x)?, &cx.ones_like(x)?, x);
         Ok(vec![
-            p.want(0, || cx.mul(g, &cx.mul(b, &cx.pow(a, &cx.shift(&nonzero(b)?, -1.0)?)?)?))?,
+            p.want(0, || cx.mul(g, &cx.mul(b, &cx.pow(&cx.select(&zero(b)?, &nonzero(a)?, a)?, &cx.shift(b, -1.0)?)?)?))?,
             p.want(1, || cx.mul(g, &cx.mul(&cx.log(&nonzero(a)?)?, p.y(0)?)?))?,
         ])
     }),

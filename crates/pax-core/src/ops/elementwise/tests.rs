@@ -71,8 +71,9 @@ fn kinks_and_ties_are_those_of_jax() {
     assert_eq!(grad1("relu", &[], &[-1.0, 0.0, 2.0]), [0.0, 0.0, 1.0]);
     assert_eq!(grad1("relu6", &[], &[-1.0, 0.0, 2.0, 6.0, 7.0]), [0.0, 0.0, 1.0, 0.0, 0.0]);
     assert_eq!(grad1("hard_tanh", &[], &[-2.0, -1.0, 0.0, 1.0, 2.0]), [0.0, 1.0, 1.0, 1.0, 0.0]);
-    assert_eq!(grad1("leaky_relu", &[Value::Float(0.1)], &[-2.0, 0.0]), [0.1, 1.0]);
-    assert_eq!(grad1("elu", &[Value::Float(1.0)], &[0.0, 1e4]), [1.0, 1.0]);
+    let of_two = |name: &str, x: &[f64], y: f64| grads(row(name).unwrap(), &[], F64, &[x.to_vec(), vec![y; x.len()]]).1;
+    assert_eq!(of_two("leaky_relu", &[-2.0, 0.0], 0.1), [[0.1, 1.0], [-2.0, 0.0]]);
+    assert_eq!(of_two("elu", &[0.0, 1e4], 1.0), [[1.0, 1.0], [0.0, 0.0]]);
     assert_eq!(grad1("sigmoid", &[], &[-1e4, 0.0, 1e4]), [0.0, 0.25, 0.0]);
     assert_eq!(grad1("softplus", &[], &[-1e4, 0.0, 1e4]), [0.0, 0.5, 1.0]);
     assert_eq!(grad1("sign", &[], &[0.5]), [0.0]);

@@ -52,21 +52,22 @@ float_row!(LOG1P log1p, "`log(1 + x)`, precise near 0.", UNIT, |x| x.ln_1p(), IN
 float_row!(SQRT sqrt, "The square root of `x`; its derivative at 0 is infinite.", POSITIVE, |x| x.sqrt(), OUT, |cx, g, y| cx.div(&cx.scale(g, 0.5)?, y), tile::sqrt);
 float_row!(RSQRT rsqrt, "`1 / sqrt(x)`.", POSITIVE, |x| R::c(1.0) / x.sqrt(), OUT,
     |cx, g, y| cx.mul(&cx.scale(g, -0.5)?, &cx.mul(y, &cx.mul(y, y)?)?), tile::rsqrt);
+float_row!(CBRT cbrt, "The cube root of `x`, negative where `x` is.", POSITIVE, |x| x.cbrt(), OUT, |cx, g, y| cx.div(&cx.scale(g, 1.0 / 3.0)?, &cx.mul(y, y)?), tile::cbrt);
 float_row!(RECIPROCAL reciprocal, "`1 / x`.", POSITIVE, |x| R::c(1.0) / x, OUT, |cx, g, y| cx.neg(&cx.mul(g, &cx.mul(y, y)?)?), tile::reciprocal);
 float_row!(SIN sin, "The sine of `x` in radians.", WIDE, |x| x.sin(), IN, |cx, g, x| cx.mul(g, &cx.cos(x)?), tile::sin);
 float_row!(COS cos, "The cosine of `x` in radians.", WIDE, |x| x.cos(), IN, |cx, g, x| cx.neg(&cx.mul(g, &cx.sin(x)?)?), tile::cos);
-float_row!(TAN tan, "The tangent of `x` in radians.", Range(-1.2, 1.2), |x| x.tan(), OUT, |cx, g, y| cx.mul(g, &cx.shift(&cx.mul(y, y)?, 1.0)?));
-float_row!(ASIN asin, "The angle in radians whose sine is `x`.", UNIT, |x| x.asin(), IN, |cx, g, x| cx.mul(g, &cx.rsqrt(&one_minus_square(cx, x)?)?));
+float_row!(TAN tan, "The tangent of `x` in radians.", Range(-1.2, 1.2), |x| x.tan(), OUT, |cx, g, y| cx.mul(g, &cx.shift(&cx.mul(y, y)?, 1.0)?), tile::tan);
+float_row!(ASIN asin, "The angle in radians whose sine is `x`.", UNIT, |x| x.asin(), IN, |cx, g, x| cx.mul(g, &cx.rsqrt(&one_minus_square(cx, x)?)?), tile::asin);
 float_row!(ACOS acos, "The angle in radians whose cosine is `x`.", UNIT, |x| x.acos(), IN,
-    |cx, g, x| cx.neg(&cx.mul(g, &cx.rsqrt(&one_minus_square(cx, x)?)?)?));
-float_row!(ATAN atan, "The angle in radians whose tangent is `x`.", WIDE, |x| x.atan(), IN, |cx, g, x| cx.div(g, &cx.shift(&cx.mul(x, x)?, 1.0)?));
-float_row!(SINH sinh, "The hyperbolic sine of `x`.", WIDE, |x| x.sinh(), IN, |cx, g, x| cx.mul(g, &cx.cosh(x)?));
-float_row!(COSH cosh, "The hyperbolic cosine of `x`.", WIDE, |x| x.cosh(), IN, |cx, g, x| cx.mul(g, &cx.sinh(x)?));
+    |cx, g, x| cx.neg(&cx.mul(g, &cx.rsqrt(&one_minus_square(cx, x)?)?)?), tile::acos);
+float_row!(ATAN atan, "The angle in radians whose tangent is `x`.", WIDE, |x| x.atan(), IN, |cx, g, x| cx.div(g, &cx.shift(&cx.mul(x, x)?, 1.0)?), tile::atan);
+float_row!(SINH sinh, "The hyperbolic sine of `x`.", WIDE, |x| x.sinh(), IN, |cx, g, x| cx.mul(g, &cx.cosh(x)?), tile::sinh);
+float_row!(COSH cosh, "The hyperbolic cosine of `x`.", WIDE, |x| x.cosh(), IN, |cx, g, x| cx.mul(g, &cx.sinh(x)?), tile::cosh);
 float_row!(TANH tanh, "The hyperbolic tangent of `x`.", WIDE, |x| x.tanh(), OUT, |cx, g, y| cx.mul(g, &one_minus_square(cx, y)?), tile::tanh_);
-float_row!(ASINH asinh, "The inverse of `sinh`.", WIDE, |x| x.asinh(), IN, |cx, g, x| cx.mul(g, &cx.rsqrt(&cx.shift(&cx.mul(x, x)?, 1.0)?)?));
+float_row!(ASINH asinh, "The inverse of `sinh`.", WIDE, |x| x.asinh(), IN, |cx, g, x| cx.mul(g, &cx.rsqrt(&cx.shift(&cx.mul(x, x)?, 1.0)?)?), tile::asinh);
 float_row!(ACOSH acosh, "The inverse of `cosh`, for `x` of 1 and more.", Range(1.3, 3.0), |x| x.acosh(), IN,
-    |cx, g, x| cx.mul(g, &cx.rsqrt(&cx.mul(&cx.shift(x, -1.0)?, &cx.shift(x, 1.0)?)?)?));
-float_row!(ATANH atanh, "The inverse of `tanh`, for `x` between -1 and 1.", UNIT, |x| x.atanh(), IN, |cx, g, x| cx.div(g, &one_minus_square(cx, x)?));
+    |cx, g, x| cx.mul(g, &cx.rsqrt(&cx.mul(&cx.shift(x, -1.0)?, &cx.shift(x, 1.0)?)?)?), tile::acosh);
+float_row!(ATANH atanh, "The inverse of `tanh`, for `x` between -1 and 1.", UNIT, |x| x.atanh(), IN, |cx, g, x| cx.div(g, &one_minus_square(cx, x)?), tile::atanh);
 float_row!(ERF erf, "The error function, `2/sqrt(pi)` times the integral of `exp(-t^2)` from 0 to `x`.", WIDE, |x| x.erf(), IN,
     |cx, g, x| cx.mul(&cx.scale(g, std::f64::consts::FRAC_2_SQRT_PI)?, &cx.exp(&cx.neg(&cx.mul(x, x)?)?)?), tile::erf);
 float_row!(ERFC erfc, "`1 - erf(x)`, precise where erf is near 1.", WIDE, |x| x.erfc(), IN,

@@ -1,4 +1,5 @@
 //! One of two programs, chosen by a value.
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::ops::programs::{back, fits, part, read, results, run, shared, wanted};
@@ -102,14 +103,15 @@ fn forward(cx: &Cx, p: &Params, active: &[bool]) -> Result<Params> {
     for (k, &i) in given.iter().enumerate() { wrt[1 + i] = Some(k); }
     let mut backs = backs.into_iter();
     let mut programs = programs.into_iter();
-    let mut finish = |reads: Vec<Source>, wrt: Vec<Option<usize>>| -> Result<Rc<Program>> {
+    let mut finish = |reads: Vec<Source>, wrt: Vec<Option<usize>>, padding: Range<usize>| -> Result<Rc<Program>> {
         let (Some(program), Some(back)) = (programs.next().and_then(Rc::into_inner), backs.next()) else { return Err(Error::internal("a branch is shared")) };
-        Ok(Rc::new(Program { back: Some(Back { program: back, reads, live: live.clone(), wrt, fixed: None }), ..program }))
+        Ok(Rc::new(Program { back: Some(Back { program: back, reads, live: live.clone(), wrt, fixed: None, padding }), ..program }))
     };
     // The condition is read too.
     let mut all = reads.clone();
     all.push(Source::Operand(0));
-    params(finish(reads, wrt.clone())?, finish(all, wrt)?)
+    let (first, second) = (n + own[0].len(), own[1].len());
+    params(finish(reads, wrt.clone(), first..first + second)?, finish(all, wrt, n..first)?)
 }
 
 fn vjp(p: &Pull) -> Result<Grads> {
@@ -120,7 +122,8 @@ fn vjp(p: &Pull) -> Result<Grads> {
     Ok(wanted(p, first, &grads))
 }
 
-/// A condition that is mapped needs both.
+/// A condition that is mapped needs both. What a branch keeps for its backward half is kept whether it is taken or not: zeros in its place
+/// would make infinities there, which no choice behind them could hide from a second derivative.
 fn batch(b: &Batching) -> Result<Flagged> {
     let a = arms(b.params, b.xs.len())?;
     let flags = [a.of(&b.mapped[1..], false), a.of(&b.mapped[1..], true)];
@@ -128,8 +131,11 @@ fn batch(b: &Batching) -> Result<Flagged> {
     if b.mapped[0] {
         let y = walk::batch(b.cx, a.then, a.of(&b.xs[1..], false), &flags[0], axis)?;
         let z = walk::batch(b.cx, a.otherwise, a.of(&b.xs[1..], true), &flags[1], axis)?;
-        return y.into_iter().zip(z).map(|(y, z)| {
+        let padding = |p: &Program, i: usize| p.back.as_ref().is_some_and(|b| b.padding.contains(&i));
+        return y.into_iter().zip(z).enumerate().map(|(i, (y, z))| {
             let full = |t: (Tensor, bool)| if t.1 { Ok(t.0) } else { b.cx.repeated(&t.0, b.size) };
+            if padding(a.then, i) { return Ok((full(z)?, true)); }
+            if padding(a.otherwise, i) { return Ok((full(y)?, true)); }
             let (y, z) = (full(y)?, full(z)?);
             Ok((b.cx.select(&b.cx.broadcast(&b.xs[0], y.shape(), &[0])?, &y, &z)?, true))
         }).collect();

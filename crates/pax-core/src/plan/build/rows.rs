@@ -216,8 +216,11 @@ impl Builder<'_> {
                 return Ok(true);
             }
         }
+        // In the order in which they lie, whatever the order of the axes.
+        let mut lying = over.clone();
+        lying.sort_by_key(|&d| std::cmp::Reverse(match x.strides[d].unsigned_abs() { 0 => usize::MAX, s => s }));
         let phase = self.choose(&reads, total, work);
-        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Reduce(Reduce { out, ..reduce })));
+        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Reduce(Reduce { over: walk(&lying), out, ..reduce })));
         Ok(true)
     }
 

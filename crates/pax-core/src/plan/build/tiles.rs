@@ -14,7 +14,9 @@ fn float_of(name: &str, simd: Simd) -> Option<Function> {
         "greater_equal" => tile::greater_equal, "logical_and" => tile::logical_and, "logical_or" => tile::logical_or, "logical_not" => tile::logical_not,
         "select" => tile::select, "pow" => tile::pow, "expm1" => tile::expm1, "log1p" => tile::log1p, "softplus" => tile::softplus, "erf" => tile::erf, "erfc" => tile::erfc,
         "erfinv" => tile::erfinv, "sin" => tile::sin, "cos" => tile::cos, "sign" => tile::sign, "ceil" => tile::ceil, "trunc" => tile::trunc, "round" => tile::round,
-        "isfinite" => tile::is_finite, "isnan" => tile::is_nan,
+        "isfinite" => tile::is_finite, "isnan" => tile::is_nan, "cbrt" => tile::cbrt, "tan" => tile::tan, "asin" => tile::asin, "acos" => tile::acos, "atan" => tile::atan,
+        "sinh" => tile::sinh, "cosh" => tile::cosh, "asinh" => tile::asinh, "acosh" => tile::acosh, "atanh" => tile::atanh,
+        "atan2" => tile::atan2, "remainder" => tile::remainder, "floor_divide" => tile::floor_divide,
         _ => return None,
     }(simd))
 }
@@ -43,7 +45,9 @@ fn double_of(name: &str, simd: Simd) -> Option<Function> {
     let own = doubles! { name,
         "exp"(x) = x.exp(); "log"(x) = x.ln(); "tanh"(x) = x.tanh(); "sigmoid"(x) = Real::sigmoid(x); "expm1"(x) = x.exp_m1(); "log1p"(x) = x.ln_1p();
         "softplus"(x) = Real::softplus(x); "erf"(x) = Real::erf(x); "erfc"(x) = Real::erfc(x); "erfinv"(x) = Real::erfinv(x); "sin"(x) = x.sin(); "cos"(x) = x.cos();
-        "round"(x) = x.round_ties_even(); "pow"(x, y) = x.powf(y);
+        "round"(x) = x.round_ties_even(); "pow"(x, y) = x.powf(y); "cbrt"(x) = x.cbrt(); "tan"(x) = x.tan(); "asin"(x) = x.asin(); "acos"(x) = x.acos(); "atan"(x) = x.atan();
+        "sinh"(x) = x.sinh(); "cosh"(x) = x.cosh(); "asinh"(x) = Real::asinh(x); "acosh"(x) = Real::acosh(x); "atanh"(x) = Real::atanh(x);
+        "atan2"(x, y) = x.atan2(y); "remainder"(x, y) = tile::remainder_of(x, y); "floor_divide"(x, y) = tile::quotient_of(x, y).round_ties_even();
     };
     own.or_else(|| float_of(name, simd)?.double())
 }
@@ -101,7 +105,7 @@ pub fn tile_of(e: &Equation, avals: &[Aval], simd: Simd) -> Option<Function> {
 pub fn cost(name: &str) -> f64 {
     match name {
         "exp" | "log" | "tanh" | "sigmoid" | "expm1" | "erf" => 0.6,
-        "log1p" | "softplus" | "erfc" | "erfinv" | "sin" | "cos" | "pow" => 1.2,
+        "log1p" | "softplus" | "erfc" | "erfinv" | "sin" | "cos" | "pow" | "cbrt" | "tan" | "asin" | "acos" | "atan" | "sinh" | "cosh" | "asinh" | "acosh" | "atanh" | "atan2" | "remainder" | "floor_divide" => 1.2,
         "div" | "sqrt" | "rsqrt" | "reciprocal" => 0.2,
         _ => 0.06,
     }
