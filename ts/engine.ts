@@ -148,6 +148,7 @@ function writeParam(at: number, p: Param): number {
   if (typeof p === "number") scratch[at] = p;
   else if (typeof p === "boolean") scratch[at] = p ? 1 : 0;
   else if (typeof p === "string") return writeText(at, p);
+  else if (p === null || typeof p !== "object" || p instanceof Tensor) throw new PaxError("value", `a setting is ${p instanceof Tensor ? "a tensor: settings are known when a function is traced" : String(p)}`);
   else if ("dtype" in p) {
     const code = DTYPES.indexOf(p.dtype);
     if (code < 0) throw new PaxError("dtype", `${String(p.dtype)} is no dtype: one of ${DTYPES.join(", ")}`);
@@ -167,7 +168,7 @@ const camel = (name: string): string => name.replace(/_([a-z])/g, (_, c: string)
 function write(row: number, operands: readonly TensorLike[], params: readonly Param[]): void {
   verbs.tidy();
   claimMarks();
-  let room = 1 + 3 * operands.length;
+  let room = 2 + 3 * operands.length;
   for (const p of params) room += typeof p === "string" || Array.isArray(p) ? (p as string).length + 1 : 1;
   reserve(room);
   let at = 1;
@@ -175,6 +176,8 @@ function write(row: number, operands: readonly TensorLike[], params: readonly Pa
   try {
     for (const x of operands) at = writeOperand(at, x);
     for (const p of params) at = writeParam(at, p);
+    // What is read beyond the end, as a list's size that is no list, is no number.
+    scratch[at] = NaN;
   } catch (e) {
     if (!(e instanceof PaxError)) throw e;
     throw opError(e.code, camel(manifest.split("\n")[row]!.split("\t")[0]!), e.message, { cause: e });

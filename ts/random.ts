@@ -2,8 +2,8 @@
 import { abstractFrame, frame } from "./engine.js";
 import { opError, PaxError, shown } from "./errors.js";
 import { keySource } from "./key-source.js";
-import { axisOf, shapeOf, staticInt } from "./ops/axes.js";
-import { asFloat, floatFormat } from "./ops/dtypes.js";
+import { axisOf, shapeOf, staticInt, stretched } from "./ops/axes.js";
+import { asFloat, floatFormat, inDType } from "./ops/dtypes.js";
 import * as rows from "./ops/generated/rows.js";
 import { part } from "./ops/join.js";
 import { searchsorted } from "./ops/order.js";
@@ -33,7 +33,7 @@ function threefry([k0, k1]: Words, [c0, c1]: Words): Words {
 }
 
 function wordsOf(seed: number | bigint): Words {
-  if (typeof seed === "number" && !Number.isInteger(seed)) throw opError("value", "key", `a seed is an integer, got ${seed}`);
+  if (typeof seed !== "bigint" && !Number.isInteger(seed)) throw opError("value", "key", `a seed is an integer, got ${String(seed)}`);
   const bits = BigInt.asUintN(64, BigInt(seed));
   return [Number(bits >> 32n), Number(bits & 0xffffffffn)];
 }
@@ -79,13 +79,10 @@ function two(key: Tensor): readonly [Tensor, Tensor] {
 export const foldIn = (key: Tensor, data: TensorLike): Tensor =>
   rows.randomFoldIn(key, typeof data === "number" ? array(staticInt(data, "the data", "foldIn") >>> 0, { dtype: "uint32" }) : data);
 /** Random bits in uint32, or uint8. @throws PaxError `dtype` for others. */
-export function bits(key: Tensor, shape: Shape = [], { dtype = "uint32" }: Options = {}): Tensor {
+export function bits(key: Tensor, shape: number | Shape = [], { dtype = "uint32" }: Options = {}): Tensor {
   if (dtype !== "uint32" && dtype !== "uint8") throw opError("dtype", "bits", `it gives uint32 or uint8, not ${dtype}`);
-  return rows.randomBits(key, shape, dtype === "uint8" ? "8" : "32");
+  return rows.randomBits(key, shapeOf(shape, "bits"), dtype === "uint8" ? "8" : "32");
 }
-
-/** A scalar in `dtype`, so that arithmetic rounds as JAX's. */
-const inDType = (x: TensorLike, dtype: DType): Tensor => (typeof x === "number" ? rows.full([], dtype, x) : rows.cast(x, dtype, false));
 
 /** The high (0) and low (1) words of 64 random bits. */
 const wordOf = (words: Tensor, i: number, shape: Shape): Tensor => rows.reshape(part(words, shape.length, i, i + 1), shape);
@@ -103,29 +100,30 @@ function unit(key: Tensor, shape: Shape, dtype: DType): Tensor {
 }
 
 /** Numbers from `minval` (0) up to, but not including, `maxval` (1), which broadcast to `shape`; `dtype` is a float one. */
-export function uniform(key: Tensor, shape: Shape = [], options: Options & { readonly minval?: TensorLike; readonly maxval?: TensorLike } = {}): Tensor {
+export function uniform(key: Tensor, shape: number | Shape = [], options: Options & { readonly minval?: TensorLike; readonly maxval?: TensorLike } = {}): Tensor {
   const { dtype = "float32", minval = 0, maxval = 1 } = options;
-  const u = unit(key, shape, dtype);
+  const sizes = shapeOf(shape, "uniform");
   const low = inDType(minval, dtype);
-  return rows.maximum(low, rows.add(rows.mul(u, rows.sub(inDType(maxval, dtype), low)), low));
+  const u = rows.maximum(low, rows.add(rows.mul(unit(key, sizes, dtype), rows.sub(inDType(maxval, dtype), low)), low));
+  return stretched(u, sizes, "uniform");
 }
 
 /** Numbers between -1 and 1, neither included. */
-const symmetric = (key: Tensor, shape: Shape, dtype: DType, op: string): Tensor =>
+const symmetric = (key: Tensor, shape: number | Shape, dtype: DType, op: string): Tensor =>
   uniform(key, shape, { dtype, minval: -1 + 2 ** -(formatOf(dtype, op).mantissa + 1), maxval: 1 });
 
 /** Numbers of the normal distribution with mean 0 and variance 1, in a float dtype. */
-export const normal = (key: Tensor, shape: Shape = [], { dtype = "float32" }: Options = {}): Tensor =>
+export const normal = (key: Tensor, shape: number | Shape = [], { dtype = "float32" }: Options = {}): Tensor =>
   rows.mul(rows.erfinv(symmetric(key, shape, dtype, "normal")), inDType(Math.SQRT2, dtype));
 
 /** Numbers of Laplace's distribution with mean 0 and scale 1. */
-export function laplace(key: Tensor, shape: Shape = [], { dtype = "float32" }: Options = {}): Tensor {
+export function laplace(key: Tensor, shape: number | Shape = [], { dtype = "float32" }: Options = {}): Tensor {
   const u = symmetric(key, shape, dtype, "laplace");
   return rows.mul(rows.sign(u), rows.log1p(rows.neg(rows.abs(u))));
 }
 
 /** Numbers of the exponential distribution with mean 1. */
-export const exponential = (key: Tensor, shape: Shape = [], { dtype = "float32" }: Options = {}): Tensor =>
+export const exponential = (key: Tensor, shape: number | Shape = [], { dtype = "float32" }: Options = {}): Tensor =>
   rows.neg(rows.log1p(rows.neg(uniform(key, shape, { dtype }))));
 
 /** The next number above or below `x`. */
@@ -137,7 +135,7 @@ function neighbour(x: number, direction: 1 | -1, mantissa: number): number {
 }
 
 /** Numbers of the normal distribution with mean 0 and variance 1 that lie between `lower` and `upper`. */
-export function truncatedNormal(key: Tensor, lower: number, upper: number, shape: Shape = [], { dtype = "float32" }: Options = {}): Tensor {
+export function truncatedNormal(key: Tensor, lower: number, upper: number, shape: number | Shape = [], { dtype = "float32" }: Options = {}): Tensor {
   const { mantissa } = formatOf(dtype, "truncatedNormal");
   const root = inDType(Math.SQRT2, dtype);
   const end = (x: number): Tensor => rows.erf(rows.div(inDType(x, dtype), root));
@@ -148,10 +146,11 @@ export function truncatedNormal(key: Tensor, lower: number, upper: number, shape
 }
 
 /** True with probability `p`, which broadcasts to `shape` and is its shape unless given. */
-export function bernoulli(key: Tensor, p: TensorLike = 0.5, shape?: Shape): Tensor {
+export function bernoulli(key: Tensor, p: TensorLike = 0.5, shape?: number | Shape): Tensor {
   const chance = asTensor(p, "bernoulli");
   const dtype = floatFormat(chance.dtype) === undefined ? "float32" : chance.dtype;
-  return rows.less(uniform(key, shape ?? chance.shape, { dtype }), p);
+  const u = uniform(key, shape ?? chance.shape, { dtype });
+  return stretched(rows.less(u, p), u.shape, "bernoulli");
 }
 
 /** Least and greatest number of the dtypes that `randint` gives. */
@@ -161,7 +160,7 @@ const RANGES = { uint8: [0, 2 ** 8 - 1], int32: [-(2 ** 31), 2 ** 31 - 1], uint3
  * Integers from `minval` up to, but not including, `maxval`, in int32, or uint8, uint32 or int64 as `dtype` says.
  * @throws PaxError `dtype` for others, `value` for fractions and for a span above 2^31 in int64.
  */
-export function randint(key: Tensor, shape: Shape, minval: number, maxval: number, { dtype = "int32" }: Options = {}): Tensor {
+export function randint(key: Tensor, shape: number | Shape, minval: number, maxval: number, { dtype = "int32" }: Options = {}): Tensor {
   if (!(dtype in RANGES)) throw opError("dtype", "randint", `it gives ${Object.keys(RANGES).join(", ")}, not ${dtype}`);
   const [least, greatest] = RANGES[dtype as keyof typeof RANGES];
   const cut = (n: number, what: string): number => Math.min(Math.max(staticInt(n, what, "randint"), least), greatest);
@@ -169,7 +168,7 @@ export function randint(key: Tensor, shape: Shape, minval: number, maxval: numbe
   // A maxval beyond the dtype asks for its greatest number as well.
   const span = high < low || maxval <= minval ? 1 : high - low + (maxval > greatest ? 1 : 0);
   if (dtype === "int64" && span > 2 ** 31) throw opError("value", "randint", `from ${minval} to ${maxval} in int64: spans above 2^31 are not supported`);
-  const offset = (dtype === "int64" ? wideOffset : narrowOffset)(key, shape, span);
+  const offset = (dtype === "int64" ? wideOffset : narrowOffset)(key, shapeOf(shape, "randint"), span);
   return rows.add(rows.cast(offset, dtype, false), dtype === "int64" ? BigInt(low) : low);
 }
 
@@ -211,19 +210,20 @@ type Choice = { readonly replace?: boolean; readonly p?: Tensor; readonly axis?:
  * `shape` slices of `x` along `axis` (an integer stands for `arange`): each with its probability `p`, all alike without; none twice if `replace` is false.
  * @throws PaxError `value` for more slices than there are without `replace`, `shape` if `p` does not give one probability each.
  */
-export function choice(key: Tensor, x: number | Tensor, shape: Shape = [], { replace = true, p, axis = 0 }: Choice = {}): Tensor {
+export function choice(key: Tensor, x: number | Tensor, shape: number | Shape = [], { replace = true, p, axis = 0 }: Choice = {}): Tensor {
   const at = typeof x === "number" ? 0 : axisOf(axis, x.ndim, "choice");
   const size = typeof x === "number" ? staticInt(x, "x", "choice") : x.shape[at]!;
-  const count = shapeOf(shape, "choice").reduce((a, b) => a * b, 1);
+  const sizes = shapeOf(shape, "choice");
+  const count = sizes.reduce((a, b) => a * b, 1);
   if (count > 0 && size < 1) throw opError("value", "choice", "there is nothing to choose from");
   if (!replace && count > size) throw opError("value", "choice", `${count} of ${size} without one twice`);
   if (p !== undefined && p.shape.join() !== String(size)) throw opError("shape", "choice", `p has shape ${shown(p.shape)} for ${size} slices`);
-  if (count === 0) return rows.full(typeof x === "number" ? shape : x.shape.toSpliced(at, 1, ...shape), typeof x === "number" ? "int32" : x.dtype, 0);
+  if (count === 0) return rows.full(typeof x === "number" ? sizes : x.shape.toSpliced(at, 1, ...sizes), typeof x === "number" ? "int32" : x.dtype, 0);
   if (!replace && p === undefined) {
     const mixed = permutation(key, x, at);
-    return rows.reshape(part(mixed, at, 0, count), typeof x === "number" ? shape : x.shape.toSpliced(at, 1, ...shape));
+    return rows.reshape(part(mixed, at, 0, count), typeof x === "number" ? sizes : x.shape.toSpliced(at, 1, ...sizes));
   }
-  const index = p === undefined ? randint(key, shape, 0, size) : replace ? drawn(key, p, shape) : rows.reshape(part(ranked(key, p), 0, 0, count), shape);
+  const index = p === undefined ? randint(key, sizes, 0, size) : replace ? drawn(key, p, sizes) : rows.reshape(part(ranked(key, p), 0, 0, count), sizes);
   return typeof x === "number" ? index : rows.gather(x, index, at, 0, "clamp");
 }
 /** Indices with probabilities `p`, from their running sum. */
@@ -238,7 +238,7 @@ function ranked(key: Tensor, p: Tensor): Tensor {
 }
 
 /** Numbers of Gumbel's distribution with location 0 and scale 1. */
-export function gumbel(key: Tensor, shape: Shape = [], { dtype = "float32" }: Options = {}): Tensor {
+export function gumbel(key: Tensor, shape: number | Shape = [], { dtype = "float32" }: Options = {}): Tensor {
   const u = uniform(key, shape, { dtype, minval: formatOf(dtype, "gumbel").tiny, maxval: 1 });
   return rows.neg(rows.log(rows.neg(rows.log(u))));
 }
@@ -246,7 +246,9 @@ export function gumbel(key: Tensor, shape: Shape = [], { dtype = "float32" }: Op
 /** int32 indices along `axis`, each with the probability that softmax gives its logit; `shape`, if given, ends with the shape of `logits` without `axis`. */
 export function categorical(key: Tensor, logits: Tensor, axis = -1, shape?: Shape): Tensor {
   const at = axisOf(axis, logits.ndim, "categorical");
-  const front = shape === undefined ? [] : shape.slice(0, shape.length - logits.ndim + 1);
+  const own = logits.shape.toSpliced(at, 1);
+  const front = shape?.slice(0, Math.max(0, shape.length - own.length)) ?? [];
+  if (shape !== undefined && shape.join() !== [...front, ...own].join()) throw opError("shape", "categorical", `${shown(shape)} does not end with ${shown(own)}, the shape of the logits without axis ${at}`);
   const noise = gumbel(key, [...front, ...logits.shape], { dtype: logits.dtype });
   return rows.argmax(rows.add(noise, logits), at + front.length);
 }

@@ -181,4 +181,13 @@ test("a plan can be read: a product with what comes behind it, and where things 
   assert.match(plan, /3 inputs/);
 });
 
+test("the gradient of a mapped gradient of a condition", () => {
+  const f = (a: T): T => pax.cond(a.greater(0), (b: T) => b.mul(2), (b: T) => np.log(b.mul(b).add(1)), a);
+  close(pax.grad((q: T) => np.sum(pax.vmap(pax.grad(f))(q)))(f64([1, -2])), [0, differences((x) => pax.grad(f)(x), f64(-2))[0]!]);
+  const penalty = (w: T, q: T): T => np.mean(np.square(pax.vmap((a: T) => pax.grad((z: T) => f(z.mul(w)))(a))(q)));
+  const q = f64([1, -1]);
+  close(pax.grad(penalty)(f64(1), q), differences((w) => penalty(w, q), f64(1))[0]!, "a penalty");
+  close(pax.jit(pax.grad(penalty))(f64(1), q), pax.grad(penalty)(f64(1), q), "compiled");
+});
+
 test.run();

@@ -59,6 +59,13 @@ test("without overflow", () => {
   gives(nn.softmax(np.array([1000, 1000, -1000])), [0.5, 0.5, 0], "softmax");
   gives(nn.logSoftmax(np.array([1000, 0])), [0, -1000], "logSoftmax");
 });
+test("slopes and alphas may be tensors, and have gradients", () => {
+  gives(pax.jit((x: T, s: T) => nn.leakyRelu(x, s))(np.array([-1, 2]), np.array(0.5)), [-0.5, 2], "leakyRelu");
+  gives(nn.elu(np.array([-1, -2]), np.array([[1], [2]])), [1, 2].map((a) => [-1, -2].map((x) => a * Math.expm1(x))), "elu", close);
+  gives(pax.grad((a: T) => nn.leakyRelu(np.array([-1, -2]), a).sum())(0.1), -3, "by the slope");
+  assert.throws(() => nn.leakyRelu(np.array([-1]), "0.2" as never), /got string/);
+  assert.throws(() => nn.gelu(1, { approximate: null as never }), /a setting is null/);
+});
 test("softmax, logSoftmax and logsumexp along axes", () => {
   const x = [[1, 2, 3], [-1, 0, 4]];
   const shares = (row: number[]): number[] => { const e = row.map(Math.exp); const sum = e.reduce((a, b) => a + b); return e.map((v) => v / sum); };

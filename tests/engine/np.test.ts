@@ -36,6 +36,50 @@ test("functions of one number: value, derivative, integers", () => {
   gives(np.erf(np.array([0, 0.5])).add(np.erfc(np.array([0, 0.5]))), [1, 1], "erf and erfc");
   gives(np.erfinv(np.erf(np.array([0.1, 0.9]))), [0.1, 0.9], "erfinv", close);
 });
+test("ends of functions", () => {
+  gives(np.sin(np.array([-0])), [-0], "sin keeps the sign of 0");
+  assert.is(Object.is(np.sin(-0).item(), -0) && Object.is(np.cbrt(np.array(-0)).item(), -0), true, "-0");
+  for (const dtype of ["float32", "float64"] as const) {
+    gives(np.arccosh(np.array([-1e4, 0.5], { dtype })), [NaN, NaN], `arccosh below 1 in ${dtype}`);
+    gives(np.floorDivide(np.array([5, -5, 0], { dtype }), 0), [Infinity, -Infinity, NaN], `over 0 in ${dtype}`);
+  }
+  gives(np.cbrt(np.array([1000]).astype("float16")), [10], "cbrt of half floats");
+  gives(np.round(np.array([700, 1234.5]).astype("float16"), 2), [700, 1234], "round does not overflow");
+  gives(np.hypot(np.array([Infinity, NaN]), np.array([NaN, 1])), [Infinity, NaN], "hypot of infinity");
+  gives(np.stack(pax.grad(np.hypot, { argnums: [0, 1] })(np.array(0), np.array(0))), [0.5, 0.5], "derivatives of hypot at 0");
+  gives(np.logsumexp(np.zeros([0, 2]), 0), [-Infinity, -Infinity], "logsumexp of nothing");
+  gives(np.var(np.array([1, 2, 3]), null, { ddof: 3 }), NaN, "no degree of freedom");
+  const [a, b] = [np.array(2), np.array(0)];
+  const mixed = [pax.grad(pax.grad(np.pow), { argnums: 1 })(a, b), pax.grad(pax.grad(np.pow, { argnums: 1 }))(a, b)];
+  gives(np.stack(mixed), [0.5, 0.5], "the mixed derivative of pow where the exponent is 0");
+  gives(np.stack([0, 1, 2].map((b) => pax.grad((a: T) => np.pow(a, np.array(b)))(0))), [0, 1, 0], "derivative of pow at 0");
+});
+test("numbers keep their digits and take the dtype of what they meet", () => {
+  gives(np.full([1], 16_777_217, { dtype: "int32" }), [16_777_217], "full of int32");
+  const [wide, whole] = [np.array([0.1], { dtype: "float64" }), np.array([123_456_789], { dtype: "int32" })];
+  assert.is(np.fullLike(wide, 0.1).get(0).item(), 0.1);
+  assert.ok(np.allclose(whole, 123_456_789, { rtol: 0, atol: 0 }) && np.allclose(wide, 0.1, { rtol: 0, atol: 1e-12 }) && np.arrayEqual(wide.get(0), 0.1));
+  for (const t of [np.append(whole, 5), np.stack([whole.get(0), 5]), np.outer(whole, 3), np.kron(whole, 3), np.inner(whole, 3), np.dot(3, whole)]) assert.is(t.dtype, "int32");
+  for (const t of [np.outer(0.1, wide), np.dot(wide, 0.1), np.kron(wide, 0.1), np.copysign(0.1, wide).mul(0.1)]) assert.is(t.dtype, "float64");
+  assert.is(np.outer(1, wide).get(0, 0).sub(0.1).item(), 0);
+  const half = np.array([1]).astype("float16");
+  assert.equal([np.logaddexp(half, whole).dtype, np.copysign(half, np.array(1)).dtype, np.pad(np.array([true]), 1).dtype], ["float16", "float32", "bool"]);
+  assert.equal(np.geomspace(1, 256, 9, { dtype: "int32" }).toArray(), [1, 2, 4, 8, 16, 32, 64, 128, 256]);
+  throws("value", "arange", /more than int32/, () => np.arange(0, 4e9, 1e9));
+  assert.equal(np.arange(0, 4e9, 2e9, { dtype: "int64" }).toArray(), [0n, 2_000_000_000n]);
+});
+test("long sums keep their digits, compiled or not, wherever the elements lie", () => {
+  const mean = (name: string, f: (x: T) => T, x: T): void => { for (const g of [f, pax.jit(f)]) gives(g(x), 0.1, name, { rtol: 3e-6, atol: 0 }); };
+  mean("rows", (x) => np.mean(x), np.full([3_000_000], 0.1));
+  mean("columns", (x) => np.mean(x, 0).get(1), np.full([1_000_000, 3], 0.1));
+  mean("images", (x) => np.mean(x, [0, 1, 2]).get(5), np.full([16, 64, 64, 32], 0.1));
+  mean("a transpose", (x) => np.mean(x.T), np.full([2048, 1024], 0.1));
+  mean("axes swapped", (x) => np.mean(np.swapaxes(x, 1, 2)), np.full([4, 512, 512], 0.1));
+  mean("every second", (x) => np.mean(x.reshape([-1, 2]).T.get(0)), np.full([2_000_000], 0.1));
+  mean("repeated", (x) => np.mean(np.broadcastTo(x, [1_000_000, 3]), 0).get(0), np.full([3], 0.1));
+  mean("of a computed value", (x) => np.mean(np.exp(np.log(x)), 0).get(0), np.full([300_000, 4], 0.1));
+  mean("so far", (x) => np.cumsum(x).get(-1).div(2_000_000), np.full([2_000_000], 0.1));
+});
 test("whole numbers and signs", () => {
   const xs = np.array([-2.5, -0.5, 0.5, 1.5, 2.7]);
   gives(np.floor(xs), [-3, -1, 0, 1, 2], "floor");

@@ -143,6 +143,18 @@ test("bernoulli", () => {
   gives(np.mean(random.bernoulli(key, np.array([0.2, 0.9]), [20_000, 2]), 0), [0.2, 0.9], "shares", { atol: 0.02, rtol: 0 });
   assert.is(random.bernoulli(key).dtype, "bool");
 });
+test("a shape is a number or an array, and fits what is drawn from", () => {
+  for (const draw of ["normal", "uniform", "laplace", "exponential", "gumbel", "bits"] as const) {
+    assert.equal(random[draw](key, 3).toArray(), random[draw](key, [3]).toArray(), draw);
+    throws("trace", draw === "bits" ? "bits" : "uniform", /a size is a tensor/, () => random[draw](key, np.array([2, 3]) as never));
+  }
+  assert.equal([random.randint(key, 4, 0, 2).shape, random.choice(key, 5, 3).shape, random.bernoulli(key, 0.5, 2).shape, random.truncatedNormal(key, -1, 1, 2).shape], [[4], [3], [2], [2]]);
+  throws("shape", "categorical", /\[5, 7\] does not end with \[2\]/, () => random.categorical(key, np.zeros([2, 3]), -1, [5, 7]));
+  throws("shape", "bernoulli", /\[2, 3\]/, () => random.bernoulli(key, np.array([[0.1], [0.2]]), [3]));
+  throws("shape", "uniform", /\[3, 2\]/, () => random.uniform(key, [2], { minval: np.zeros([3, 1]) }));
+  throws("value", "key", /undefined/, () => random.key(undefined as never));
+  throws("value", "einsum", /spec/, () => np.einsum(3 as never, np.ones([2])));
+});
 test("errors name the op", () => {
   throws("dtype", "normal", /int32/, () => random.normal(key, [2], { dtype: "int32" }));
   throws("dtype", "laplace", /int32/, () => random.laplace(key, [2], { dtype: "int32" }));

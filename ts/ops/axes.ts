@@ -28,7 +28,7 @@ export function axisOf(axis: number, ndim: number, op?: string): number {
 /** Ascending non-negative axes; `null` and `undefined` mean all. @throws PaxError `shape` as `axisOf`, and for an axis that appears twice. */
 export function axesOf(axis: Axis | undefined, ndim: number, op?: string): number[] {
   if (axis === null || axis === undefined) return Array.from({ length: ndim }, (_, i) => i);
-  const axes = (typeof axis === "object" && !(axis instanceof Tensor) ? [...axis] : [axis as number]).map((a) => axisOf(a, ndim, op));
+  const axes = (Array.isArray(axis) ? (axis as readonly number[]) : [axis as number]).map((a) => axisOf(a, ndim, op));
   if (new Set(axes).size !== axes.length) throw opError("shape", op, `an axis appears twice in ${shown(axes)}`);
   return axes.sort((a, b) => a - b);
 }

@@ -9,8 +9,10 @@ export type Closeness = { readonly rtol?: number; readonly atol?: number; readon
 /** True where `|a - b| <= atol + rtol |b|`, and where both are the same infinity; NaN only with `equalNan`. */
 export function isclose(a: TensorLike, b: TensorLike, { rtol = 1e-5, atol = 1e-8, equalNan = false }: Closeness = {}): Tensor {
   // Integers would wrap in the difference.
-  const wide = (t: Tensor): Tensor => (floatFormat(t.dtype) === undefined ? rows.cast(t, "float64", false) : t);
-  const [x, y] = [wide(asTensor(a, "isclose")), wide(asTensor(b, "isclose"))];
+  const [x, y] = [true, false].map((first) => {
+    const t = rows.select(first, a, b);
+    return floatFormat(t.dtype) === undefined ? rows.cast(t, "float64", false) : t;
+  }) as [Tensor, Tensor];
   const near = rows.lessEqual(rows.abs(rows.sub(x, y)), rows.add(rows.mul(rows.abs(y), rtol), atol));
   const close = rows.logicalOr(rows.equal(x, y), rows.logicalAnd(near, rows.isfinite(y)));
   return equalNan ? rows.logicalOr(close, rows.logicalAnd(rows.isnan(x), rows.isnan(y))) : close;
@@ -21,6 +23,6 @@ export const allclose = (a: TensorLike, b: TensorLike, options: Closeness = {}):
 export function arrayEqual(a: TensorLike, b: TensorLike, { equalNan = false }: { readonly equalNan?: boolean } = {}): boolean {
   const [x, y] = [asTensor(a, "arrayEqual"), asTensor(b, "arrayEqual")];
   if (x.shape.join() !== y.shape.join()) return false;
-  const equal = rows.equal(x, y);
+  const equal = rows.equal(a, b);
   return all(equalNan ? rows.logicalOr(equal, rows.logicalAnd(rows.isnan(x), rows.isnan(y))) : equal).item<boolean>();
 }

@@ -1,5 +1,5 @@
 /** Dtypes of floats, and the option that asks for a dtype. */
-import { asTensor, type DType, type Tensor, type TensorLike } from "../tensor.js";
+import { asTensor, Tensor, type DType, type TensorLike } from "../tensor.js";
 import * as rows from "./generated/rows.js";
 
 /** The options of functions that make a tensor. */
@@ -15,6 +15,11 @@ const FLOATS: { readonly [K in DType]?: FloatFormat } = {
 };
 /** How floats of a dtype are made up; undefined for integers and bool. */
 export const floatFormat = (dtype: DType): FloatFormat | undefined => FLOATS[dtype];
+
+/** A scalar in a dtype: a number keeps its digits, and arithmetic rounds as JAX's. */
+export const inDType = (x: TensorLike, dtype: DType): Tensor => (typeof x === "number" ? rows.full([], dtype, x) : rows.cast(x, dtype, false));
+/** A number in the dtype that it takes beside `other`. */
+export const beside = (x: TensorLike, other: TensorLike | undefined): TensorLike => (typeof x === "number" && other instanceof Tensor ? rows.select(true, x, rows.full([], other.dtype, 0)) : x);
 
 /** Integers and bool become float32, as in `np.exp`. */
 export function asFloat(x: TensorLike, op?: string): Tensor {

@@ -4,9 +4,10 @@ import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
 import { staticInt } from "./axes.js";
 import { asFloat, floatFormat } from "./dtypes.js";
 import * as rows from "./generated/rows.js";
+import { castTo, wide } from "./halves.js";
 
 export {
-  abs, add, sub, mul, div, pow, neg, sign, square, sqrt, rsqrt, reciprocal, exp, expm1, log, log1p, floorDivide, remainder, maximum, minimum,
+  abs, add, sub, mul, div, pow, neg, sign, square, sqrt, cbrt, hypot, logaddexp, rsqrt, reciprocal, exp, expm1, log, log1p, floorDivide, remainder, maximum, minimum,
   sin, cos, tan, asin as arcsin, acos as arccos, atan as arctan, atan2 as arctan2, sinh, cosh, tanh, asinh as arcsinh, acosh as arccosh, atanh as arctanh,
   erf, erfc, erfinv, floor, ceil, trunc, isnan, isfinite, equal, notEqual, less, lessEqual, greater, greaterEqual,
   logicalAnd, logicalOr, logicalNot, bitAnd as bitwiseAnd, bitOr as bitwiseOr, bitXor as bitwiseXor, bitNot as bitwiseNot, shiftLeft as leftShift, shiftRight as rightShift,
@@ -18,26 +19,6 @@ export const exp2 = (x: TensorLike): Tensor => rows.pow(2, asFloat(x, "exp2"));
 export const log2 = (x: TensorLike): Tensor => rows.div(rows.log(x), Math.LN2);
 /** The logarithm of `x` to base 10. */
 export const log10 = (x: TensorLike): Tensor => rows.div(rows.log(x), Math.LN10);
-/** The cube root of `x`, negative where `x` is. */
-export function cbrt(x: TensorLike): Tensor {
-  const t = asFloat(x, "cbrt");
-  const root = rows.pow(rows.abs(t), 1 / 3);
-  return rows.select(rows.less(t, 0), rows.neg(root), root);
-}
-/** `sqrt(a^2 + b^2)`, without overflow. */
-export function hypot(a: TensorLike, b: TensorLike): Tensor {
-  const most = rows.stopGradient(asFloat(rows.maximum(rows.abs(a), rows.abs(b))));
-  const scale = rows.select(rows.logicalAnd(rows.isfinite(most), rows.greater(most, 0)), most, 1);
-  return rows.mul(scale, rows.sqrt(rows.add(rows.square(rows.div(a, scale)), rows.square(rows.div(b, scale)))));
-}
-/** `log(exp(a) + exp(b))`, without overflow. */
-export function logaddexp(a: TensorLike, b: TensorLike): Tensor {
-  const [x, y] = [asFloat(a, "logaddexp"), asFloat(b, "logaddexp")];
-  const above = rows.sub(x, y);
-  const sum = rows.select(rows.greater(above, 0), rows.add(x, rows.softplus(rows.neg(above))), rows.add(y, rows.softplus(above)));
-  // Infinities of one sign have no difference.
-  return rows.select(rows.isnan(above), rows.add(x, y), sum);
-}
 /** `sin(pi x) / (pi x)`, 1 at 0. */
 export function sinc(x: TensorLike): Tensor {
   const angle = rows.mul(asFloat(x, "sinc"), Math.PI);
@@ -55,7 +36,7 @@ export const rad2deg = (x: TensorLike): Tensor => rows.mul(asFloat(x, "rad2deg")
 export function round(x: TensorLike, decimals = 0): Tensor {
   if (staticInt(decimals, "decimals", "round") === 0) return rows.round(x);
   const t = asTensor(x, "round");
-  if (floatFormat(t.dtype) !== undefined) return rows.div(rows.round(rows.mul(t, 10 ** decimals)), 10 ** decimals);
+  if (floatFormat(t.dtype) !== undefined) return castTo(rows.div(rows.round(rows.mul(wide(t), 10 ** decimals)), 10 ** decimals), t.dtype);
   if (decimals < 0) throw opError("value", "round", `${decimals} decimals of ${t.dtype}: cast to float32 first`);
   return t;
 }
@@ -84,7 +65,10 @@ export function signbit(x: TensorLike): Tensor {
   return rows.less(t.dtype === "float64" ? rows.bitcast(t, "int64") : rows.bitcast(rows.cast(t, "float32", false), "int32"), 0);
 }
 /** The magnitude of `a` with the sign of `b`. */
-export const copysign = (a: TensorLike, b: TensorLike): Tensor => rows.select(signbit(b), rows.neg(rows.abs(asFloat(a, "copysign"))), rows.abs(asFloat(a, "copysign")));
+export function copysign(a: TensorLike, b: TensorLike): Tensor {
+  const size = rows.abs(asFloat(rows.select(true, a, b), "copysign"));
+  return rows.select(signbit(b), rows.neg(size), size);
+}
 
 type Replacements = { readonly nan?: number; readonly posinf?: number; readonly neginf?: number };
 /** `nan` (0) in the place of NaN, `posinf` and `neginf` (the greatest finite numbers of the dtype) in that of infinities. */

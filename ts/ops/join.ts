@@ -1,7 +1,8 @@
 /** Tensors put together, taken apart and repeated. */
 import { opError, shown } from "../errors.js";
-import { asIndex, asTensor, type Tensor, type TensorLike } from "../tensor.js";
+import { asIndex, asTensor, Tensor, type TensorLike } from "../tensor.js";
 import { axisOf, flatUnless, staticInt } from "./axes.js";
+import { beside } from "./dtypes.js";
 import * as rows from "./generated/rows.js";
 import { atleast1d, atleast2d, expandDims, ravel } from "./shape.js";
 
@@ -15,7 +16,8 @@ export function concatenate(xs: readonly TensorLike[], axis: number | null = 0):
 
 /** The tensors, of one shape, along a new axis at place `axis` of the result. */
 export function stack(xs: readonly TensorLike[], axis = 0): Tensor {
-  const all = xs.map((x) => asTensor(x, "stack"));
+  const tensor = xs.find((x) => x instanceof Tensor);
+  const all = xs.map((x) => asTensor(beside(x, tensor), "stack"));
   const [first] = all;
   if (first === undefined) throw opError("value", "stack", "it needs at least one tensor");
   const other = all.find((t) => t.shape.join() !== first.shape.join());
@@ -36,7 +38,7 @@ export const dstack = (xs: readonly TensorLike[]): Tensor => concatenate(xs.map(
 }), 2);
 
 /** `values` behind `x` along `axis`; without an axis both are raveled. */
-export const append = (x: TensorLike, values: Tensor, axis: number | null = null): Tensor => concatenate([x, values], axis);
+export const append = (x: TensorLike, values: TensorLike, axis: number | null = null): Tensor => concatenate([beside(x, values), beside(values, x)], axis);
 
 /** Places `start` to `end` of `axis`. */
 export const part = (x: Tensor, axis: number, start: number, end: number): Tensor =>

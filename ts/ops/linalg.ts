@@ -2,6 +2,7 @@
 import { opError, shown } from "../errors.js";
 import { asIndex, asTensor, type Shape, type Tensor, type TensorLike } from "../tensor.js";
 import { axisOf, staticInt } from "./axes.js";
+import { beside } from "./dtypes.js";
 import * as rows from "./generated/rows.js";
 import { ravel } from "./shape.js";
 
@@ -10,7 +11,7 @@ export { matmul } from "./generated/rows.js";
 /** The sum of products over the last axis of `a` and the second to last (or only) one of `b`; with a scalar the product. */
 export function dot(a: TensorLike, b: TensorLike): Tensor {
   const [x, y] = [asTensor(a, "dot"), asTensor(b, "dot")];
-  if (x.ndim === 0 || y.ndim === 0) return rows.mul(x, y);
+  if (x.ndim === 0 || y.ndim === 0) return rows.mul(a, b);
   return rows.dot(x, y, [], [], [x.ndim - 1], [Math.max(y.ndim - 2, 0)]);
 }
 /** The sum of the products of all elements, in one row each. */
@@ -18,11 +19,11 @@ export const vdot = (a: TensorLike, b: TensorLike): Tensor => rows.dot(ravel(a),
 /** The sum of products over the last axes; with a scalar the product. */
 export function inner(a: TensorLike, b: TensorLike): Tensor {
   const [x, y] = [asTensor(a, "inner"), asTensor(b, "inner")];
-  return x.ndim === 0 || y.ndim === 0 ? rows.mul(x, y) : rows.dot(x, y, [], [], [x.ndim - 1], [y.ndim - 1]);
+  return x.ndim === 0 || y.ndim === 0 ? rows.mul(a, b) : rows.dot(x, y, [], [], [x.ndim - 1], [y.ndim - 1]);
 }
 /** All products of an element of `a` and one of `b`, both raveled: `[size of a, size of b]`. */
 export function outer(a: TensorLike, b: TensorLike): Tensor {
-  const [x, y] = [ravel(a), ravel(b)];
+  const [x, y] = [ravel(beside(a, b)), ravel(beside(b, a))];
   return rows.mul(rows.reshape(x, [x.size, 1]), rows.reshape(y, [1, y.size]));
 }
 /** Einstein's summation as `numpy.einsum`: `np.einsum("bij,bjk->bik", a, b)`; products from left to right. */
@@ -43,7 +44,7 @@ export function tensordot(a: TensorLike, b: TensorLike, axes: number | readonly 
 
 /** Kronecker's product: every element of `a` times all of `b`, side by side. */
 export function kron(a: TensorLike, b: TensorLike): Tensor {
-  const [x, y] = [asTensor(a, "kron"), asTensor(b, "kron")];
+  const [x, y] = [asTensor(beside(a, b), "kron"), asTensor(beside(b, a), "kron")];
   const ndim = Math.max(x.ndim, y.ndim);
   const aligned = (t: Tensor): number[] => [...new Array<number>(ndim - t.ndim).fill(1), ...t.shape];
   const [p, q] = [aligned(x), aligned(y)];

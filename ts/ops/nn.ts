@@ -33,14 +33,14 @@ export const mish = /* @__PURE__ */ named("mish", (x: TensorLike): Tensor => row
 /** `x` times the normal distribution's share below `x`; by tanh's formula unless `approximate` is false (Hendrycks and Gimpel 2016). */
 export const gelu = /* @__PURE__ */ named("gelu", (x: TensorLike, { approximate = true }: { readonly approximate?: boolean } = {}): Tensor => rows.gelu(x, approximate));
 /** `x` where it is positive, else `alpha * (exp(x) - 1)` (Clevert et al. 2015). */
-export const elu = /* @__PURE__ */ named("elu", (x: TensorLike, alpha = 1): Tensor => rows.elu(x, alpha));
+export const elu = /* @__PURE__ */ named("elu", (x: TensorLike, alpha: TensorLike = 1): Tensor => rows.elu(x, alpha));
 /** `max(x, 0) + alpha * (exp(min(x, 0) / alpha) - 1)` (Barron 2017). */
 export const celu = /* @__PURE__ */ named("celu", (x: TensorLike, alpha: TensorLike = 1): Tensor =>
   rows.add(rows.maximum(x, 0), rows.mul(alpha, rows.expm1(rows.div(rows.minimum(x, 0), alpha)))));
 /** `elu` with the `alpha` and the factor that keep mean 0 and variance 1 from layer to layer (Klambauer et al. 2017). */
 export const selu = /* @__PURE__ */ named("selu", (x: TensorLike): Tensor => rows.mul(rows.elu(x, 1.6732632423543772), 1.0507009873554805));
 /** `x` where it is not negative, else `negativeSlope * x`. */
-export const leakyRelu = /* @__PURE__ */ named("leakyRelu", (x: TensorLike, negativeSlope = 0.01): Tensor => rows.leakyRelu(x, negativeSlope));
+export const leakyRelu = /* @__PURE__ */ named("leakyRelu", (x: TensorLike, negativeSlope: TensorLike = 0.01): Tensor => rows.leakyRelu(x, negativeSlope));
 /** The hyperbolic tangent. */
 export const tanh = /* @__PURE__ */ named("tanh", (x: TensorLike): Tensor => rows.tanh(x));
 /** `x` between -1 and 1, else the nearer of them. */

@@ -2,6 +2,7 @@
 import { opError, shown } from "../errors.js";
 import { asIndex, asTensor, type Tensor, type TensorLike } from "../tensor.js";
 import { staticInt } from "./axes.js";
+import { inDType } from "./dtypes.js";
 import * as rows from "./generated/rows.js";
 
 /** One width for all sides, one pair (before, after) for all axes, or a pair per axis. */
@@ -9,7 +10,7 @@ export type PadWidth = number | readonly [number, number] | readonly (readonly [
 export type PadMode = "constant" | "edge" | "reflect" | "symmetric" | "wrap";
 
 function pairsOf(width: PadWidth, shape: readonly number[]): (readonly [number, number])[] {
-  const given = typeof width === "number" ? [[width, width]] : typeof width[0] === "number" ? [width] : width;
+  const given = typeof width !== "object" || width === null ? [[width, width]] : typeof width[0] === "number" ? [width] : width;
   return shape.map((_, d) => {
     const own = given.length === 1 ? given[0] : given[d];
     if (!Array.isArray(own) || own.length !== 2 || given.length > Math.max(1, shape.length)) throw opError("shape", "pad", `widths ${JSON.stringify(width)} for shape ${shown(shape)}: one number, one pair, or a pair per axis`);
@@ -36,7 +37,7 @@ const places: Record<Exclude<PadMode, "constant">, (i: number, n: number) => num
 export function pad(x: TensorLike, width: PadWidth, mode: PadMode = "constant", { constantValues = 0 }: { readonly constantValues?: TensorLike } = {}): Tensor {
   const t = asTensor(x, "pad");
   const pairs = pairsOf(width, t.shape);
-  if (mode === "constant") return rows.pad(t, constantValues, pairs.map((p) => p[0]), pairs.map((p) => p[1]), pairs.map(() => 0));
+  if (mode === "constant") return rows.pad(t, t.dtype === "bool" ? inDType(constantValues, "bool") : constantValues, pairs.map((p) => p[0]), pairs.map((p) => p[1]), pairs.map(() => 0));
   const place = places[mode];
   if (place === undefined) throw opError("value", "pad", `there is no mode "${String(mode)}": one of constant, ${Object.keys(places).join(", ")}`);
   return pairs.reduce((y, [low, high], d) => {

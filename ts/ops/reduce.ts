@@ -41,8 +41,8 @@ type Spread = Keep & { readonly ddof?: number };
 /** How many elements each result of a reduction is made of. */
 const count = (x: Tensor, axes: readonly number[]): number => axes.reduce((n, a) => n * x.shape[a]!, 1);
 const spread = (op: string, x: TensorLike, axis: Axis | undefined, { ddof = 0, ...keep }: Spread): Tensor => reducer(op, (t, axes) => {
-  const y = rows.variance(t, axes);
-  return ddof === 0 ? y : rows.mul(y, count(t, axes) / Math.max(0, count(t, axes) - ddof));
+  const [y, n] = [rows.variance(t, axes), count(t, axes)];
+  return ddof === 0 ? y : rows.mul(y, n > ddof ? n / (n - ddof) : NaN);
 })(x, axis, keep);
 /** Variance over `axis`: squared distances from the mean, summed and divided by n - `ddof` (0, as in NumPy). */
 const variance = (x: TensorLike, axis?: Axis, options: Spread = {}): Tensor => spread("var", x, axis, options);
@@ -70,7 +70,7 @@ export const median: Reduction = reducer("median", (x, axes) => {
 export function average(x: TensorLike, axis?: Axis, { weights, keepdims = false }: Keep & { readonly weights?: Tensor } = {}): Tensor {
   if (weights === undefined) return mean(x, axis, { keepdims });
   const t = asTensor(x, "average");
-  let w = weights;
+  let w = asTensor(weights, "average");
   if (w.ndim === 1 && t.ndim !== 1 && typeof axis === "number") w = rows.reshape(w, keptShape(t.shape, axesOf(null, t.ndim)).with(axisOf(axis, t.ndim, "average"), w.size));
   if (w.ndim !== t.ndim) throw opError("shape", "average", `weights of shape ${shown(weights.shape)} for ${shown(t.shape)}: give ${shown(t.shape)}, or one axis and its number`);
   w = stretched(w, t.shape, "average");

@@ -22,7 +22,7 @@ export const ravel = (x: TensorLike): Tensor => reshape(x, -1);
 /** Axis i of the result is axis `axes[i]` of `x`; without `axes` they are back to front. */
 export function transpose(x: TensorLike, axes?: Shape | null): Tensor {
   const t = asTensor(x, "transpose");
-  return rows.transpose(t, axes?.map((a) => axisOf(a, t.ndim, "transpose")) ?? t.shape.map((_, i) => t.ndim - 1 - i));
+  return rows.transpose(t, axes === undefined || axes === null ? t.shape.map((_, i) => t.ndim - 1 - i) : [axes].flat().map((a) => axisOf(a, t.ndim, "transpose")));
 }
 
 /** The last two axes exchanged. */
