@@ -76,12 +76,12 @@ unsafe fn fold_rows<T: Accumulate, const K: u8, const M: bool>(x: *const T, rows
     }
 }
 
-/// Arguments tell the compiler that nothing overlaps.
+/// Four rows in pairs, so that one addition waits for those before. Arguments tell the compiler that nothing overlaps.
 #[inline(always)]
 fn fold_four<T: Accumulate, const K: u8>(out: &mut [T], [a, b, c, d]: [&[T]; 4]) {
     let f = named(K);
     for ((((o, &a), &b), &c), &d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-        *o = T::join(f, T::join(f, T::join(f, T::join(f, *o, a), b), c), d);
+        *o = T::join(f, *o, T::join(f, T::join(f, a, b), T::join(f, c, d)));
     }
 }
 
@@ -91,36 +91,41 @@ fn fold_one<T: Accumulate, const K: u8>(out: &mut [T], a: &[T]) {
 }
 
 /// Rows that are added one after the other, and numbers of a row that go together where there are more.
-pub const TALL: usize = 128;
+pub const TALL: usize = 512;
 pub const STRIP: usize = 512;
+/// So many pairs of pairs there are at most.
+const DEEP: usize = 40;
 
 /// Accumulators that nothing was added to.
+#[inline(always)]
 pub fn begun<T: Accumulate>(f: Fold, room: &mut [MaybeUninit<T>]) -> &mut [T] {
     for x in &mut *room { x.write(T::start(f)); }
     // SAFETY: all were written.
     unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), room.len()) }
 }
+/// # Safety
+/// All were written.
+#[inline(always)]
+unsafe fn written<T>(room: &[MaybeUninit<T>]) -> &[T] { unsafe { std::slice::from_raw_parts(room.as_ptr().cast(), room.len()) } }
 
+/// Sums of many rows are made of pairs of sums, of pairs, …, so that they stay accurate.
 #[inline(always)]
 unsafe fn fold_columns<T: Accumulate, const K: u8, const M: bool>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) {
     // SAFETY: the caller's.
     unsafe {
         if rows <= TALL || matches!(named(K), Fold::Max | Fold::Min) { return fold_few::<T, K>(x, rows, len, stride, out); }
-        for at in (0..len).step_by(STRIP) { fold_halves::<T, K>(x.add(at), rows, STRIP.min(len - at), stride, out.add(at)); }
-    }
-}
-
-/// Pairwise: sums of many rows stay accurate.
-unsafe fn fold_halves<T: Accumulate, const K: u8>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) {
-    // SAFETY: the caller's; a strip has so many numbers at most.
-    unsafe {
-        if rows <= TALL { return fold_few::<T, K>(x, rows, len, stride, out); }
-        let half = (rows / 2).next_multiple_of(TALL).min(rows - 1);
-        for (from, to) in [(0, half), (half, rows)] {
-            let mut room = [const { MaybeUninit::<T>::uninit() }; STRIP];
-            let part = begun(named(K), &mut room[..len]);
-            fold_halves::<T, K>(x.offset(from as isize * stride), to - from, len, stride, part.as_mut_ptr());
-            fold_one::<T, K>(std::slice::from_raw_parts_mut(out, len), part);
+        for at in (0..len).step_by(STRIP) {
+            let (x, n, mut room) = (x.add(at), STRIP.min(len - at), [[const { MaybeUninit::<T>::uninit() }; STRIP]; DEEP]);
+            let blocks = rows.div_ceil(TALL);
+            for block in 0..blocks {
+                // The ones at the count's end are pairs that are full now.
+                let (full, rest) = room.split_at_mut(block.trailing_ones() as usize);
+                let part = begun(named(K), &mut rest[0][..n]);
+                fold_few::<T, K>(x.offset((block * TALL) as isize * stride), TALL.min(rows - block * TALL), n, stride, part.as_mut_ptr());
+                for pair in full { fold_one::<T, K>(part, written(&pair[..n])); }
+            }
+            let out = std::slice::from_raw_parts_mut(out.add(at), n);
+            for (i, part) in room.iter().enumerate() { if blocks >> i & 1 == 1 { fold_one::<T, K>(out, written(&part[..n])); } }
         }
     }
 }

@@ -43,6 +43,8 @@ const PIECE: f64 = 4000.0;
 const PIECES: usize = 12;
 /// Columns of a unit of a scatter.
 const COLUMNS: usize = 256;
+/// Columns that are folded whole, a chunk its own rows of them.
+const COLUMNS_FOLDED: usize = 4096;
 /// Units of phases whose kernels divide them as they like.
 pub(super) const MANY: usize = 64;
 
@@ -219,8 +221,16 @@ impl Builder<'_> {
         // In the order in which they lie, whatever the order of the axes.
         let mut lying = over.clone();
         lying.sort_by_key(|&d| std::cmp::Reverse(match x.strides[d].unsigned_abs() { 0 => usize::MAX, s => s }));
+        let reduce = Reduce { over: walk(&lying), ..reduce };
+        // Few results of much that lies in memory from the start: chunks divide what is folded, for parts of rows would be short.
+        let (count, columns) = (x.size() / total.max(1), matches!(reduce.kept.last(), Some((n, 1)) if *n > 1));
+        if self.fixed.is_none() && self.early(x.slot) && total <= if columns { COLUMNS_FOLDED } else { MANY } && count >= MANY && work >= super::TINY {
+            let phase = self.phase(Kind::Chunks, count, work);
+            self.across(e, phase, fold, [x.slot], |out| Kernel::Reduce(Reduce { across: true, out, ..reduce }));
+            return Ok(true);
+        }
         let phase = self.choose(&reads, total, work);
-        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Reduce(Reduce { over: walk(&lying), out, ..reduce })));
+        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Reduce(Reduce { out, ..reduce })));
         Ok(true)
     }
 
