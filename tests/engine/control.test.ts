@@ -51,6 +51,21 @@ test("a scan is one equation, compiled and differentiated", () => {
   pax.grad((w: T) => pax.scan((h: T, x: T) => { const n = h.matmul(w).add(x).tanh(); return [n, n.mul(x)]; }, f64([0.1, 0.2]), long)[1].sum())(w);
   assert.is(stats().recorded - before - short, short);
 });
+test("carries of several types", () => {
+  const layer = new nn.Linear(2, 2, { wInit: (shape) => np.ones(shape) });
+  const x = np.ones([1, 2]);
+  const [[scanned, sum], ys] = pax.scan(([m, n]: [pax.nn.Linear, T], a: T) => [[m, n.add(a.sum())], [m.forward(a), n]], [layer, np.array(0)], np.ones([3, 1, 2]));
+  close(sum, 6);
+  close(scanned.forward(x), [[2, 2]]);
+  close(ys[1], [0, 2, 4]);
+  const [looped, i] = pax.whileLoop(([, i]) => i.less(3), ([m, i]) => [m, i.add(1)], [layer, np.array(0)]);
+  close(i, 3);
+  close(looped.forward(x), [[2, 2]]);
+  close(pax.foriLoop(0, 4, (i, [m, { n }]) => [m, { n: n.add(i) }], [layer, { n: np.array(0, { dtype: "int32" }) }])[1].n, 6);
+  const chosen = pax.cond(np.array(false), (m, s) => [m, s], (m, s) => [m, s.add(1)], layer, np.array(0));
+  close(chosen[0].forward(x), [[2, 2]]);
+  close(chosen[1], 1);
+});
 test("what a step may not change is named with its path", () => {
   const c = { a: np.zeros([2]), n: [np.array(0)] };
   fails("shape", /scan: the carry at `a` is float32\[2\], and float32\[3\] after a step/, () => pax.scan((s: typeof c) => [{ ...s, a: np.zeros([3]) }, null], c, null, { length: 2 }));
@@ -94,6 +109,10 @@ test("whileLoop and foriLoop", () => {
   close(pax.grad((x: T) => power(x, 4))(np.array(3)), 108);
   close(pax.foriLoop(2, 5, (i, c: T) => c.add(i), np.array(0, { dtype: "int32" })), 9);
   close(pax.foriLoop(5, 2, (i, c: T) => c.add(i), np.array(7, { dtype: "int32" })), 7);
+  for (const wrong of [2.5, NaN, Infinity]) {
+    fails("value", /foriLoop: .*whole numbers, not/, () => pax.foriLoop(0, wrong, (_, c: T) => c, np.array(0)));
+    fails("value", /foriLoop/, () => pax.foriLoop(wrong, np.array(3, { dtype: "int32" }), (_, c: T) => c, np.array(0)));
+  }
 });
 test("checkpoint gives the same and keeps only its operands", () => {
   const w = pax.random.normal(pax.random.key(1), [64, 64]).mul(0.1);

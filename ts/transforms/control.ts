@@ -1,7 +1,8 @@
 /** Control flow as rows that own programs: the functions are recorded when they are called. */
 import { opError, shown } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
-import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
+import type { Module } from "../module/index.js";
+import { asTensor, type Scalar, type Tensor, type TensorLike, type TypedArray } from "../tensor.js";
 import { quotePath } from "../tree/path.js";
 import type { Traced } from "../tree/types.js";
 import { firstDifference, differenceError } from "../tree/structure.js";
@@ -37,18 +38,25 @@ function lengthOf(xs: Flat, given: number | undefined): number {
   return length;
 }
 
-/** What a step gives back for a carry: the same; an array may be readonly. */
-type After<C> = NoInfer<Traced<C> extends readonly unknown[] ? Readonly<Traced<C>> : Traced<C>>;
+/** What a step sees of a carry: scalars are tensors, and no array is readonly. */
+type Carried<C> = C extends Tensor | Scalar | TypedArray | Module | ReadonlyMap<unknown, unknown> | null | undefined ? Traced<C> : { -readonly [K in keyof C]: Carried<C[K]> };
+/** What it gives back: the same; arrays may be readonly, and of any length where their elements are of one type. */
+type After<T> =
+  T extends Tensor | Module | ReadonlyMap<unknown, unknown> | null ? T
+  : T extends readonly unknown[] ? ([T[number]] extends [T[0]] ? readonly After<T[number]>[] : { readonly [K in keyof T]: After<T[K]> })
+  : { readonly [K in keyof T]: After<T[K]> };
+/** The step may declare less of a carry than there is. */
+type Fits<C, P> = [Carried<C>] extends [P] ? unknown : P;
 
 /**
  * Carries a value along the leading axis of `xs`: `step(carry, x)` gives `[carry, y]`; the result is the last carry and the stacked `y`s, as `jax.lax.scan`.
  * `xs` may be any tree, or null with `{ length }`; with `reverse` it begins at the end. The step is recorded once.
  * @throws PaxError `tree`, `shape` or `dtype`, with the path, if a step changes the carry's structure, shapes, dtypes or weakness
  */
-export function scan<C, X, Y>(
-  step: (carry: NoInfer<Traced<C>>, x: NoInfer<Traced<X>>) => readonly [carry: After<C>, y: Y],
-  carry: C, xs: X, options: { readonly length?: number; readonly reverse?: boolean } = {},
-): [carry: Traced<C>, ys: Y] {
+export function scan<const C, X, const Y, P = Carried<C>, const N extends After<P> = After<P>>(
+  step: (carry: P, x: NoInfer<Traced<X>>) => readonly [carry: N, y: Y],
+  carry: C & Fits<C, NoInfer<P>>, xs: X, options: { readonly length?: number; readonly reverse?: boolean } = {},
+): [carry: Carried<C>, ys: Y] {
   const [init, scanned] = [flattenTensors(carry), flattenTensors(xs)];
   const length = lengthOf(scanned, options.length);
   const slices = scanned.leaves.map((t) => ({ ...specOf(t), shape: t.shape.slice(1) }));
@@ -56,7 +64,7 @@ export function scan<C, X, Y>(
   const [after, ys] = program.pair("scan: the step must return [carry, y]; y may be null");
   assertCarry("scan", init, after);
   const out = rows.scan([...init.leaves, ...scanned.leaves], program, init.leaves.length, scanned.leaves.length, length, options.reverse ?? false);
-  return [unflattenTree(after.structure, out.slice(0, init.leaves.length)), unflattenTree(ys.structure, out.slice(init.leaves.length))] as [Traced<C>, Y];
+  return [unflattenTree(after.structure, out.slice(0, init.leaves.length)), unflattenTree(ys.structure, out.slice(init.leaves.length))] as [Carried<C>, Y];
 }
 
 /** True where it holds, as a bool scalar. */
@@ -70,8 +78,8 @@ function condition(op: string, value: TensorLike): Tensor {
  * The result of `whenTrue(...operands)` where the condition holds, else of `whenFalse(...operands)`, as `jax.lax.cond`. Both are recorded, one runs.
  * @throws PaxError `tree`, `shape` or `dtype`, with the path, if the two give different results
  */
-export function cond<A extends Args, R>(
-  predicate: TensorLike, whenTrue: (...args: A) => R & TreeOfTensors, whenFalse: (...args: A) => NoInfer<R>, ...operands: Loose<A>
+export function cond<A extends Args, const R>(
+  predicate: TensorLike, whenTrue: (...args: A) => R & TreeOfTensors, whenFalse: (...args: A) => NoInfer<After<R>>, ...operands: Loose<A>
 ): R {
   const test = condition("cond", predicate);
   const flats = (operands as readonly unknown[]).map((a) => flattenTensors(a));
@@ -90,30 +98,31 @@ export function cond<A extends Args, R>(
  * Repeats `body(carry)` as long as `test(carry)` gives true, as `jax.lax.while_loop`. It has no reverse-mode derivative: use `scan` for that.
  * @throws PaxError `tree`, `shape` or `dtype`, with the path, if the body changes the carry's structure, shapes, dtypes or weakness
  */
-export function whileLoop<C>(test: (carry: NoInfer<Traced<C>>) => TensorLike, body: (carry: NoInfer<Traced<C>>) => After<C>, carry: C): Traced<C> {
+export function whileLoop<const C, P = Carried<C>, const N extends After<P> = After<P>>(test: (carry: NoInfer<P>) => TensorLike, body: (carry: P) => N, carry: C & Fits<C, NoInfer<P>>): Carried<C> {
   const init = flattenTensors(carry);
   const specs = init.leaves.map(specOf);
-  const tested = subProgram("whileLoop", ((c: NoInfer<Traced<C>>) => condition("whileLoop", test(c))) as AnyFn, specs, rebuilder([init]));
+  const tested = subProgram("whileLoop", ((c: P) => condition("whileLoop", test(c))) as AnyFn, specs, rebuilder([init]));
   const program = subProgram("whileLoop", body as AnyFn, specs, rebuilder([init]));
   assertCarry("whileLoop", init, program);
-  return unflattenTree(init.structure, rows.whileLoop(init.leaves, tested, program)) as Traced<C>;
+  return unflattenTree(init.structure, rows.whileLoop(init.leaves, tested, program)) as Carried<C>;
 }
 
 /**
  * `carry = body(i, carry)` for i from `lower` up to, but not including, `upper`, as `jax.lax.fori_loop`; i is int32.
  * Bounds that are numbers make it a `scan`, which has derivatives; bounds that are tensors a `whileLoop`.
+ * @throws PaxError `value` for a bound that is no whole number, and as `scan`
  */
-export function foriLoop<C>(lower: TensorLike, upper: TensorLike, body: (i: Tensor, carry: NoInfer<Traced<C>>) => After<C>, carry: C): Traced<C> {
+export function foriLoop<const C, P = Carried<C>, const N extends After<P> = After<P>>(lower: TensorLike, upper: TensorLike, body: (i: Tensor, carry: P) => N, carry: C & Fits<C, NoInfer<P>>): Carried<C> {
+  for (const bound of [lower, upper]) if (typeof bound === "number" && !Number.isInteger(bound)) throw opError("value", "foriLoop", `its bounds are whole numbers, not ${bound}: round it`);
   if (typeof lower === "number" && typeof upper === "number") {
     const length = Math.max(0, upper - lower);
-    return scan<C, Tensor, null>(((c: NoInfer<Traced<C>>, i: Tensor) => [body(i, c), null]) as never, carry, rows.add(rows.iota([length], "int32", 0), lower))[0];
+    return scan(((c: P, i: Tensor) => [body(i, c), null]) as never, carry, rows.add(rows.iota([length], "int32", 0), lower))[0];
   }
-  type Counted = { readonly i: Tensor; readonly carry: C };
-  const start: Counted = { i: rows.cast(asTensor(lower), "int32", false), carry };
+  interface Counted { readonly i: Tensor; readonly carry: P }
   const end = rows.cast(asTensor(upper), "int32", false);
-  const done = whileLoop<Counted>((c) => rows.less((c as Counted).i, end), (c) => {
-    const { i, carry: inner } = c as unknown as { readonly i: Tensor; readonly carry: Traced<C> };
-    return { i: rows.add(i, 1), carry: body(i, inner) } as never;
-  }, start);
-  return (done as unknown as { readonly carry: Traced<C> }).carry;
+  const done = whileLoop(
+    (({ i }: Counted) => rows.less(i, end)) as never, (({ i, carry }: Counted) => ({ i: rows.add(i, 1), carry: body(i, carry) })) as never,
+    { i: rows.cast(asTensor(lower), "int32", false), carry },
+  );
+  return (done as unknown as Counted).carry as unknown as Carried<C>;
 }

@@ -72,6 +72,7 @@ export const transforms: readonly Cases[] = [
     () => pax.vmap((a: T) => a.add(np.ones([7])))(x),
   ]),
   group("jit", [
+    () => pax.foriLoop(0, 2.5, (_, a: T) => a, x),
     () => pax.jit((a: T, _: symbol) => a, { staticArgnums: 1 })(x, Symbol("s")),
     () => {
       const donated = np.ones([3]);
