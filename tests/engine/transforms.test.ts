@@ -4,8 +4,9 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as pax from "paxjs";
 import { stats } from "paxjs/internal";
+import { fails } from "../support/fails.js";
 
-const { np } = pax;
+const { np, nn } = pax;
 const test = suite("transforms");
 type T = pax.Tensor;
 const near = (a: T, b: number[], tolerance = 1e-5): void => {
@@ -102,6 +103,62 @@ test("vmap's axes", () => {
   const [mapped, shared] = pax.vmap((a: T, b: T) => [a.mul(2), b.mul(3)], { inAxes: [0, null], outAxes: [0, null] })(x, np.array(2)) as readonly T[];
   assert.equal(mapped!.shape, [2, 3]);
   assert.is(shared!.item(), 6);
+});
+test("numbers of arguments count from the end if they are negative, and are never ignored", () => {
+  const f = (a: T, b: T, c: T): T => a.mul(2).add(b.mul(3)).add(c.mul(5));
+  const read = (grads: readonly T[]): number[] => grads.map((g) => g.item());
+  assert.equal(read(pax.grad(f, { argnums: [2, 0] })(1, 1, 1)), [5, 2], "in the order of argnums");
+  assert.equal(read(pax.grad(f, { argnums: [-1, -3, 1] })(1, 1, 1)), [5, 2, 3]);
+  assert.equal(read(pax.grad(f, { argnums: [0, 0, -3] })(1, 1, 1)), [2, 2, 2]);
+  assert.is(pax.valueAndGrad(f, { argnums: -2 })(1, 1, 1)[1].item(), 3);
+  const consumed = np.ones([2]);
+  const donating = pax.jit((a: T, n: number) => a.mul(n), { staticArgnums: -1, donateArgnums: -2 });
+  near(donating(consumed, 3), [3, 3]);
+  fails("disposed", /argument 0/, () => consumed.add(1));
+  for (const wrong of [3, -4, 0.5, NaN, "0", null, undefined, [0]]) {
+    if (wrong !== undefined) fails("value", /grad: argnums names argument .*, but there are 3/, () => pax.grad(f, { argnums: [wrong] as never })(1, 1, 1));
+    fails("value", /valueAndGrad: argnums names/, () => pax.valueAndGrad(f, { argnums: [0, wrong] as never })(1, 1, 1));
+    fails("value", /jit: staticArgnums names/, () => pax.jit(f, { staticArgnums: [wrong] as never })(1, 1, 1));
+    fails("value", /jit: donateArgnums names/, () => pax.jit(f, { donateArgnums: [0, wrong] as never })(1, 1, 1));
+  }
+  fails("value", /grad: argnums names argument "0"/, () => pax.grad(f, { argnums: "0" as never })(1, 1, 1));
+  fails("value", /jit: staticArgnums names argument -3 again/, () => pax.jit(f, { staticArgnums: [0, -3] as never })(1, 1, 1));
+  fails("value", /jit: donateArgnums names argument 1 again/, () => pax.jit(f, { staticArgnums: 1, donateArgnums: 1 as never })(1, 1 as never, 1));
+});
+test("jvp takes a tangent for each primal", () => {
+  const f = (a: T, b: T): T => a.mul(b);
+  near(pax.jvp(f, [2, 3], [1, 10])[1], [23]);
+  const wrong = (primals: unknown, tangents: unknown, code: pax.ErrorCode, fact: RegExp): void => fails(code, fact, () => pax.jvp(f, primals as never, tangents as never));
+  wrong([2, 3], [1], "value", /jvp: there are 2 primals and 1 tangents/);
+  wrong([2, 3], [1, 1, 1], "value", /2 primals and 3 tangents/);
+  wrong([2, 3], undefined, "value", /2 primals and undefined tangents/);
+  wrong(np.ones(2), np.ones(2), "value", /give two arrays/);
+  wrong([2, 3], [1, [1]], "tree", /in primal 1/);
+  wrong([2, 3], [1, np.ones(2)], "shape", /the tangent is float32\[2\], its value float32\[\]/);
+  wrong([np.ones(2), 3], [np.ones(2, { dtype: "float64" }), 1], "dtype", /the tangent is float64\[2\]/);
+});
+test("a transformation demands a function", () => {
+  const model = new nn.Linear(1, 1);
+  for (const [name, transform] of Object.entries({ jit: pax.jit, grad: pax.grad, valueAndGrad: pax.valueAndGrad, vmap: pax.vmap })) {
+    const given = transform as (f: unknown) => unknown;
+    fails("value", new RegExp(`^${name}: it takes a function, not a Linear: pass \\(m, x\\) => m.forward\\(x\\)`), () => given(model));
+    for (const wrong of [undefined, null, 3, {}, np.ones(1)]) fails("value", new RegExp(`^${name}: it takes a function, not`), () => given(wrong));
+  }
+  fails("value", /^vjp: it takes a function/, () => pax.vjp(model as never, 1 as never));
+  fails("value", /^jvp: it takes a function/, () => pax.jvp(model as never, [1] as never, [1] as never));
+  fails("value", /^checkpoint: it takes a function/, () => pax.checkpoint(model as never)(1 as never));
+  fails("value", /^scan: it takes a function/, () => pax.scan(model as never, np.ones(1), np.ones(1)));
+});
+test("the gradient of a module with state that is no float says how to leave it out", () => {
+  class Count extends pax.Module {
+    w = pax.parameter(np.array(2));
+    count = pax.state(np.array(0, { dtype: "int32" }));
+    forward(): T { return this.w.mul(this.w); }
+  }
+  const model = new Count();
+  fails("dtype", /leaf count of argument 0 is int32: .*it is a state: differentiate with respect to `model\.parameters\(\)`.*update\(params\)/, () => pax.grad((m: Count) => m.forward())(model), "count");
+  fails("dtype", /make it a state/, () => pax.grad((t: { w: T }) => t.w.sum())({ w: np.arange(3) }), "w");
+  assert.is(pax.grad((p: Count, m: Count) => m.update(p).forward())(model.parameters(), model).w.item(), 4);
 });
 test("weak numbers take the dtype of what they meet", () => {
   assert.is(np.arange(3).add(1).dtype, "int32");

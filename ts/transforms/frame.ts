@@ -6,6 +6,7 @@ import { array, asTensor, Tensor, type DType, type Scalar, type Shape, type Type
 import { pathsOf } from "../tree/flatten.js";
 import { flatten, unflatten, type Structure } from "../tree/index.js";
 import { differenceError, firstDifference } from "../tree/structure.js";
+import { assertFunction } from "./given.js";
 
 export type AnyStructure = Structure<unknown>;
 
@@ -78,10 +79,14 @@ export function writeSpecs(specs: readonly Spec[]): void {
   }
 }
 
-export function synchronous(name: string, out: unknown): void {
+/** Calls a user's function. */
+export function call(name: string, fn: unknown, args: readonly unknown[]): unknown {
+  assertFunction(name, fn);
+  const out: unknown = fn(...args);
   if (typeof out === "object" && out !== null && typeof (out as { then?: unknown }).then === "function") {
     throw new PaxError("trace", `the function given to \`${name}\` returned a Promise: make it synchronous (load data before, and pass it as an argument)`);
   }
+  return out;
 }
 
 /** Hands the results of a level to the frame around it. */

@@ -1,11 +1,13 @@
 /** Derivatives: the function runs once on a recording level, and the recording is walked. */
 import { checked, collect, epoch, freeHandles, reserve, sameEpoch, scratch, use, verbs, writeHandles } from "../engine.js";
-import { PaxError, shown } from "../errors.js";
+import { opError, PaxError, shown } from "../errors.js";
 import { isFloatDType, Tensor } from "../tensor.js";
-import { assertSameStructure, flattenTensors, inFrame, pathOf, promote, readInputs, synchronous, unflattenTree, type AnyStructure, type Flat } from "./frame.js";
+import { assertSameStructure, call, flattenTensors, inFrame, pathOf, promote, readInputs, unflattenTree, type Flat } from "./frame.js";
 import { noteWritten } from "../module/index.js";
 import { leaves } from "../tree/index.js";
+import { trainableMask } from "../tree/flatten.js";
 import { warnOfDropped } from "./dropped.js";
+import { argumentNumbers, assertFunction } from "./given.js";
 import type { Args, Argnums, Grads, Loose, TreeOfTensors, Grad } from "./types.js";
 
 type AnyFn = (...args: never[]) => unknown;
@@ -14,26 +16,27 @@ interface Recorded {
   /** The recording's handle. */
   readonly tape: number;
   readonly out: Flat;
-  /** Tree of each differentiated argument, and which of its leaves are active. */
-  readonly active: readonly { readonly structure: AnyStructure; readonly mask: readonly boolean[]; readonly leaves: readonly Tensor[] }[];
+  readonly flats: readonly Flat[];
+  /** Which leaves of each argument are active; null if none is. */
+  readonly masks: readonly (readonly boolean[] | null)[];
+  /** How many are. */
+  readonly active: number;
 }
 
 const isFloat = (t: Tensor): boolean => isFloatDType(t.dtype);
 
 /** Runs `fn` on a recording level. `differentiated(flat)` says how many leading results are. */
 function record(name: string, fn: AnyFn, args: readonly unknown[], argnums: readonly number[], strict: boolean, split: (out: unknown) => [unknown, unknown]): Recorded & { readonly rest: Flat } {
-  for (const i of argnums) {
-    if (i < 0 || i >= args.length) throw new PaxError("value", `${name}: argnums names argument ${i}, but there are ${args.length}`);
-  }
   const flats = args.map((a) => flattenTensors(a));
-  const masks = flats.map((f, i) => f.leaves.map((t, k) => {
-    if (!argnums.includes(i)) return false;
+  const masks = flats.map((f, i) => (argnums.includes(i) ? f.leaves.map((t, k) => {
     if (!isFloat(t) && strict) {
-      throw new PaxError("dtype", `${name}: leaf ${pathOf(f.structure, k) || k} of argument ${i} is ${t.dtype}: only floats have gradients; cast it, make it a state, or leave the argument out of argnums`, { path: pathOf(f.structure, k) });
+      const path = pathOf(f.structure, k);
+      const cure = trainableMask(f.structure.node)[k] ? "cast it, make it a state, or leave the argument out of argnums" : "it is a state: differentiate with respect to `model.parameters()`, and call `model.update(params)` in the function";
+      throw new PaxError("dtype", `${name}: leaf ${path || k} of argument ${i} is ${t.dtype}: only floats have gradients; ${cure}`, { path });
     }
     return isFloat(t);
-  }));
-  const originals = flats.flatMap((f, i) => f.leaves.filter((_, k) => masks[i]![k]));
+  }) : null));
+  const originals = flats.flatMap((f, i) => f.leaves.filter((_, k) => masks[i]?.[k]));
   writeHandles(originals);
   let inputs: Tensor[] = [];
   let tape = 0;
@@ -41,10 +44,8 @@ function record(name: string, fn: AnyFn, args: readonly unknown[], argnums: read
   const result = inFrame(name, false, () => { checked(verbs.beginDiff()); }, () => {
     inputs = readInputs(originals.length);
     let next = 0;
-    const copies = flats.map((f, i) => unflattenTree(f.structure, f.leaves.map((t, k) => (masks[i]![k] ? inputs[next++]! : t))));
-    const raw = (fn as (...a: unknown[]) => unknown)(...copies);
-    synchronous(name, raw);
-    const [value, aux] = split(raw);
+    const copies = flats.map((f, i) => unflattenTree(f.structure, f.leaves.map((t, k) => (masks[i]?.[k] ? inputs[next++]! : t))));
+    const [value, aux] = split(call(name, fn, copies));
     const out = flattenTensors(value);
     const rest = flattenTensors(aux);
     const all = [...out.leaves, ...rest.leaves];
@@ -64,16 +65,14 @@ function record(name: string, fn: AnyFn, args: readonly unknown[], argnums: read
   promote([...out.leaves, ...rest.leaves]);
   // What came out may still be lost by the function around it.
   for (const [label, tensors] of kept) noteWritten(label, tensors);
-  return { tape, out, rest, active: argnums.map((i) => ({ structure: flats[i]!.structure, mask: masks[i]!, leaves: flats[i]!.leaves })) };
+  return { tape, out, rest, flats, masks, active: originals.length };
 }
 
-/** Gradients as trees of the differentiated arguments; leaves that are no floats give null. */
-function rebuild(recorded: Recorded, grads: readonly Tensor[]): unknown[] {
+/** Gradients as trees of the arguments; leaves that are no floats give null. */
+function rebuild({ flats, masks }: Recorded, grads: readonly Tensor[]): unknown[] {
   let next = 0;
-  return recorded.active.map(({ structure, mask }) => unflattenTree(structure, mask.map((m) => (m ? grads[next++]! : null))));
+  return flats.map(({ structure }, i) => masks[i] && unflattenTree(structure, masks[i].map((m) => (m ? grads[next++]! : null))));
 }
-
-const countActive = (r: Recorded): number => r.active.reduce((n, a) => n + a.mask.filter(Boolean).length, 0);
 
 function scalarLoss(name: string, out: Flat): void {
   const t = out.leaves[0];
@@ -83,8 +82,9 @@ function scalarLoss(name: string, out: Flat): void {
 }
 
 function derive(name: string, fn: AnyFn, options: { readonly argnums?: number | readonly number[]; readonly hasAux?: boolean } = {}) {
-  const single = typeof options.argnums === "number" || options.argnums === undefined;
-  const argnums = typeof options.argnums === "object" ? [...options.argnums] : [options.argnums ?? 0];
+  assertFunction(name, fn);
+  const { argnums = 0 } = options;
+  const numbers = [argnums].flat() as number[];
   return (args: readonly unknown[]): { value: Tensor; aux: unknown; grads: unknown; rest: readonly Tensor[] } => {
     const split = (out: unknown): [unknown, unknown] => {
       if (options.hasAux !== true) {
@@ -94,23 +94,24 @@ function derive(name: string, fn: AnyFn, options: { readonly argnums?: number | 
       if (!Array.isArray(out) || out.length !== 2) throw new PaxError("value", `${name} with hasAux: the function must return [loss, aux]`);
       return [out[0], out[1]];
     };
-    const recorded = record(name, fn, args, argnums, true, (out) => {
+    const given = argumentNumbers(name, "argnums", numbers, args.length);
+    const recorded = record(name, fn, args, given, true, (out) => {
       const parts = split(out);
       scalarLoss(name, flattenTensors(parts[0]));
       return parts;
     });
     scratch[0] = 1;
     scratch[1] = -1;
-    const grads = collect(countActive(recorded), (targets) => verbs.pull(recorded.tape, 1, ...targets));
+    const grads = collect(recorded.active, (targets) => verbs.pull(recorded.tape, 1, ...targets));
     const trees = rebuild(recorded, grads);
-    return { value: recorded.out.leaves[0]!, aux: unflattenTree(recorded.rest.structure, recorded.rest.leaves), grads: single ? trees[0] : trees, rest: recorded.rest.leaves };
+    return { value: recorded.out.leaves[0]!, aux: unflattenTree(recorded.rest.structure, recorded.rest.leaves), grads: Array.isArray(argnums) ? given.map((i) => trees[i]) : trees[given[0]!], rest: recorded.rest.leaves };
   };
 }
 
 /**
- * The gradient of a scalar function in the arguments that `argnums` names (the first).
+ * The gradient of a scalar function in the arguments that `argnums` names (the first); negative numbers count from the end.
  * With `hasAux` the function returns `[loss, aux]`, and the result is `[grads, aux]`.
- * @throws PaxError `shape` for a loss that is no scalar, `dtype` for a leaf that is no float
+ * @throws PaxError `shape` for a loss that is no scalar, `dtype` for a leaf that is no float, `value` for a number that names no argument
  */
 // The aux overload must come first: a fully annotated arrow keeps the return type of the first overload that looks at it.
 export function grad<A extends Args = Tensor[], const Aux = unknown, const I extends number | readonly number[] = 0>(
@@ -155,7 +156,7 @@ class TapeRef { constructor(readonly id: number, readonly epoch: number) {} }
 export function vjp<A extends Args = Tensor[], const R = unknown>(
   fn: (...args: A) => R & TreeOfTensors, ...primals: Loose<A>
 ): [value: R, pullback: (cotangent: R) => { -readonly [K in keyof A]: Grad<A[K]> }] {
-  const recorded = record("vjp", fn as AnyFn, primals, primals.map((_, i) => i), false, (out) => [out, null]);
+  const recorded = record("vjp", fn as AnyFn, primals, [...primals.keys()], false, (out) => [out, null]);
   const ref = new TapeRef(recorded.tape, epoch);
   checked(verbs.track(recorded.tape, 256, ref));
   const structure = recorded.out.structure;
@@ -167,22 +168,26 @@ export function vjp<A extends Args = Tensor[], const R = unknown>(
     reserve(1 + ct.leaves.length);
     scratch[0] = ct.leaves.length;
     ct.leaves.forEach((t, i) => { scratch[1 + i] = floats[i] ? use(t) : 0; });
-    return rebuild(recorded, collect(countActive(recorded), (targets) => verbs.pull(ref.id, 0, ...targets)));
+    return rebuild(recorded, collect(recorded.active, (targets) => verbs.pull(ref.id, 0, ...targets)));
   };
   return [unflattenTree(structure, recorded.out.leaves) as R, pullback as never];
 }
 
-/** `fn(...primals)` and its derivative along `tangents`, in forward mode. */
+/**
+ * `fn(...primals)` and its derivative along `tangents`, in forward mode.
+ * @throws PaxError `value`, `tree`, `shape` or `dtype` if there is not a tangent like it for each primal
+ */
 export function jvp<A extends Args = Tensor[], const R = unknown>(
   fn: (...args: A) => R & TreeOfTensors, primals: Loose<A>, tangents: Loose<A>,
 ): [value: R, tangent: R] {
-  const recorded = record("jvp", fn as AnyFn, primals as readonly unknown[], (primals as readonly unknown[]).map((_, i) => i), false, (out) => [out, null]);
+  const [values, along] = [primals, tangents] as readonly (readonly unknown[])[] as [readonly unknown[], readonly unknown[]];
+  if (!Array.isArray(values) || !Array.isArray(along) || values.length !== along.length) throw opError("value", "jvp", `there are ${values?.length} primals and ${along?.length} tangents: give two arrays, with a tangent for each primal`);
+  const recorded = record("jvp", fn as AnyFn, values, [...values.keys()], false, (out) => [out, null]);
   const handles: number[] = [];
-  (tangents as readonly unknown[]).forEach((tangent, i) => {
-    const { structure, mask } = recorded.active[i]!;
-    const t = flattenTensors(tangent);
+  recorded.flats.forEach(({ structure }, i) => {
+    const t = flattenTensors(along[i]);
     assertSameStructure("jvp", structure, t.structure, [`in primal ${i}`, "in its tangent"]);
-    t.leaves.forEach((leaf, k) => { if (mask[k]) handles.push(use(leaf)); });
+    t.leaves.forEach((leaf, k) => { if (recorded.masks[i]![k]) handles.push(use(leaf)); });
   });
   reserve(1 + handles.length);
   scratch[0] = handles.length;

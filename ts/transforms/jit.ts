@@ -7,11 +7,10 @@ import { buildNode } from "../tree/flatten.js";
 import { follow, snapshot } from "../tree/follow.js";
 import { identityId } from "../tree/statics.js";
 import { flattenTensors, leafTensor, type Flat, type Spec } from "./frame.js";
+import { argumentNumbers, assertFunction } from "./given.js";
 import { difference, placeOf, sameSpec, TraceLog, type Key } from "./retrace.js";
 import { rebuilder, Recorded, specOf, trace, type AnyFn } from "./trace.js";
 import type { Args, Argnums, Loose, LooseBut, TreeOfTensors } from "./types.js";
-
-const list = (x: number | readonly number[] | undefined): readonly number[] => (x === undefined ? [] : typeof x === "number" ? [x] : x);
 
 /** An argument that is part of the key by its value. */
 function staticKey(x: unknown, i: number): string {
@@ -51,16 +50,19 @@ function warnOfCaptured(name: string, program: Recorded, reads: ReadonlyMap<obje
 
 /**
  * Compiles a function: recorded once for each key (structures with static attributes, shapes, dtypes, static arguments), then run as one call.
- * `staticArgnums` are passed as they are; leaves of `donateArgnums` are consumed when the call succeeds. Keeps its 64 last used programs.
- * @throws PaxError `trace` if the function reads a value or returns a Promise
+ * `staticArgnums` are passed as they are; leaves of `donateArgnums` are consumed when the call succeeds.
+ * Negative numbers count from the end. Keeps its 64 last used programs.
+ * @throws PaxError `trace` if the function reads a value or returns a Promise, `value` for a number that names no argument or one again
  */
 export function jit<A extends Args = Tensor[], const R = unknown, const S extends number | readonly number[] = never>(
   fn: (...args: A) => R & TreeOfTensors,
   options: { readonly staticArgnums?: S & Argnums<A>; readonly donateArgnums?: Argnums<A> } = {},
 ): (...args: LooseBut<A, S>) => R {
+  assertFunction("jit", fn);
   const name = fn.name || "a jitted function";
   const log = new TraceLog(name);
-  const jitted = compile(fn as AnyFn, name, log, list(options.staticArgnums as number | readonly number[] | undefined), list(options.donateArgnums as number | readonly number[] | undefined));
+  const numbers = (given: unknown): number[] => [given ?? []].flat() as number[];
+  const jitted = compile(fn as AnyFn, name, log, numbers(options.staticArgnums), numbers(options.donateArgnums));
   log.of(jitted);
   return jitted as (...args: LooseBut<A, S>) => R;
 }
@@ -100,7 +102,9 @@ function compile(fn: AnyFn, name: string, log: TraceLog | null, statics: readonl
 
   /** The program of a call that has not the key of the last one, recorded if there is none. */
   const find = (args: readonly unknown[]): { readonly kept: Kept; readonly leaves: readonly Tensor[] } => {
-    const flats: (Flat | null)[] = args.map((a, i) => (statics.includes(i) ? null : flattenTensors(a)));
+    const named: number[] = [];
+    const [fixed, given] = [argumentNumbers("jit", "staticArgnums", statics, args.length, named), argumentNumbers("jit", "donateArgnums", donated, args.length, named)];
+    const flats: (Flat | null)[] = args.map((a, i) => (fixed.includes(i) ? null : flattenTensors(a)));
     const leaves = flats.flatMap((f) => f?.leaves ?? []);
     const avals = leaves.map((t) => `${t.dtype}${t.weak ? "*" : ""}[${t.shape.join(",")}]`).join(";");
     const key = `${flats.map((f, i) => f?.structure.key() ?? staticKey(args[i], i)).join("|")}#${avals}`;
@@ -110,7 +114,7 @@ function compile(fn: AnyFn, name: string, log: TraceLog | null, statics: readonl
       const now: Key = { nodes: flats.map((f) => (f === null ? null : snapshot(f.structure.node))), statics: args.map((a, i) => (flats[i] === null ? a : null)), specs: leaves.map(specOf) };
       const program = record(now.specs, flats, args);
       const results = new Set(program.results.flatMap((r) => ("input" in r ? [r.input] : [])));
-      const donates = flats.flatMap((f, i) => f?.leaves.map(() => donated.includes(i)) ?? []).flatMap((given, i) => (given && !results.has(i) ? [i] : []));
+      const donates = flats.flatMap((f, i) => f?.leaves.map(() => given.includes(i)) ?? []).flatMap((is, i) => (is && !results.has(i) ? [i] : []));
       kept = { ...now, program, donates };
       if (!program.lasting) {
         log?.add(`it uses a tensor of \`${frame!.name}\`, inside which it is called, so its program is not kept`, false);

@@ -3,7 +3,7 @@ import { checked, scratch, verbs, writeHandles, type Frame } from "../engine.js"
 import { PaxError } from "../errors.js";
 import type { Tensor } from "../tensor.js";
 import { warnOfDropped } from "./dropped.js";
-import { flattenTensors, inFrame, readInputs, synchronous, unflattenTree, writeSpecs, type AnyStructure, type Flat, type Spec } from "./frame.js";
+import { call, flattenTensors, inFrame, readInputs, unflattenTree, writeSpecs, type AnyStructure, type Flat, type Spec } from "./frame.js";
 
 export type AnyFn = (...args: never[]) => unknown;
 
@@ -57,8 +57,7 @@ function record<P extends object>(
   writeSpecs(specs);
   return inFrame(name, true, () => { checked(verbs.beginAbstract()); }, (here) => {
     const inputs = readInputs(specs.length);
-    const raw = (fn as (...a: unknown[]) => unknown)(...rebuild(inputs));
-    synchronous(name, raw);
+    const raw = call(name, fn, rebuild(inputs));
     if (typeof raw === "number" || typeof raw === "string") throw new PaxError("value", `the function given to \`${name}\` returned a ${typeof raw}: return tensors`);
     const out = flattenTensors(raw);
     warnOfDropped(name, out.leaves);

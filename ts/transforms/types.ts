@@ -12,16 +12,22 @@ export type ArgumentsAreTensorsUnlessStatic = { valueOf?(): object };
  */
 export type Arg<P> = [P] extends [Scalar | string | undefined] ? P & ArgumentsAreTensorsUnlessStatic : P | (Tensor extends P ? Scalar : never);
 export type Loose<A extends Args> = { [K in keyof A]: Arg<A[K]> };
-export type Keys<S> = S extends readonly number[] ? `${S[number]}` : S extends number ? `${S}` : never;
-/** As `Loose`; the positions in `S` are static and keep their type. */
-export type LooseBut<A extends Args, S> = { [K in keyof A]: K extends Keys<S> ? A[K] : Arg<A[K]> };
 export type ToNumber<S> = S extends `${infer N extends number}` ? N : never;
-/** The argument positions of `A`: 0 | 1 | … */
-export type Positions<A extends Args> = number extends A["length"] ? number : ToNumber<keyof A>;
+/** Without its last `N` elements. */
+type Drop<A extends Args, N, Seen extends Args = []> =
+  number extends A["length"] ? A :
+  Seen["length"] extends N ? A : Required<A> extends readonly [...infer Rest, unknown] ? Drop<Rest, N, [...Seen, unknown]> : never;
+/** The position that an argument number names: negative ones count from the end. */
+export type Position<A extends Args, I> = I extends number ? (`${I}` extends `-${infer N extends number}` ? Drop<A, N>["length"] : I) : never;
+type Keys<A extends Args, S> = `${Position<A, S extends readonly number[] ? S[number] : S>}`;
+/** As `Loose`; the positions in `S` are static and keep their type. */
+export type LooseBut<A extends Args, S> = { [K in keyof A]: K extends Keys<A, S> ? A[K] : Arg<A[K]> };
+/** The argument numbers of `A`: 0 | 1 | … and from the end -1 | -2 | … */
+export type Positions<A extends Args> = number extends A["length"] ? number : ToNumber<keyof A | `-${Exclude<keyof A & string, "0"> | Required<A>["length"]}`>;
 export type Argnums<A extends Args> = Positions<A> | readonly Positions<A>[];
 /** `Exclude` and not a free conditional type: `Exclude<M, …>` may be assigned to a type parameter `M`. */
 export type Grad<T> = Exclude<T, Scalar | undefined>;
 export type Grads<A extends Args, I> =
-  I extends readonly unknown[] ? { -readonly [K in keyof I]: Grad<A[I[K] & keyof A]> }
-  : Grad<A[I & keyof A]>;
+  I extends readonly unknown[] ? { -readonly [K in keyof I]: Grad<A[Position<A, I[K]>]> }
+  : Grad<A[Position<A, I>]>;
 export type AxisTree = number | null | readonly AxisTree[] | { readonly [key: string]: AxisTree };

@@ -4,6 +4,7 @@ import { opError, PaxError, shown } from "../errors.js";
 import { moveaxis } from "../ops/shape.js";
 import type { Tensor } from "../tensor.js";
 import { flattenTensors, pathOf, unflattenTree } from "./frame.js";
+import { assertFunction } from "./given.js";
 import { rebuilder, specOf, trace, type AnyFn, type Recorded } from "./trace.js";
 import type { Args, AxisTree, Loose, TreeOfTensors } from "./types.js";
 
@@ -31,6 +32,7 @@ export interface VmapOptions<A extends Args> {
  * @throws PaxError `shape` if the mapped axes differ in size, `trace` if a result with the out axis null depends on a mapped argument
  */
 export function vmap<A extends Args = Tensor[], const R = unknown>(fn: (...args: A) => R & TreeOfTensors, options: VmapOptions<A> = {}): (...args: Loose<A>) => R {
+  assertFunction("vmap", fn);
   const inAxes = (options.inAxes === undefined ? 0 : options.inAxes) as AxisTree;
   const outAxes = options.outAxes === undefined ? 0 : options.outAxes;
   const mapped = (...args: unknown[]): unknown => {

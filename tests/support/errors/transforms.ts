@@ -25,7 +25,11 @@ export const transforms: readonly Cases[] = [
     () => pax.grad(sum)(ints),
     () => pax.grad((t: { a: T; b: T[] }) => t.a.sum())({ a: x, b: [ints] }),
     () => pax.grad((a: T, b: T) => a.mul(b).sum(), { argnums: 1 })(x, wrong(true)),
+    () => pax.grad((m: Count) => m.count.sum())(new Count().replace({ count: ints })),
     () => pax.grad(sum, { argnums: wrong(1) })(x),
+    () => pax.grad(sum, { argnums: wrong(["0"]) })(x),
+    () => pax.grad(wrong(new Count())),
+    () => pax.valueAndGrad(wrong(undefined)),
     () => pax.grad(wrong((a: string) => a))(wrong("text")),
   ]),
   group("what a loss returns", [
@@ -46,6 +50,7 @@ export const transforms: readonly Cases[] = [
     () => pax.vjp(sum, x)[1](np.array(1, { dtype: "float64" })),
     () => pax.jvp(sum, [x], [np.ones([2])]),
     () => pax.jvp(sum, [x], wrong([[x]])),
+    () => pax.jvp(sum, [x], wrong([])),
   ]),
   group("abstract values", [
     () => pax.jit((a: T) => (a.sum().item() > 0 ? a : a.neg()))(x),
@@ -72,6 +77,7 @@ export const transforms: readonly Cases[] = [
     () => pax.vmap((a: T) => a.add(np.ones([7])))(x),
   ]),
   group("jit", [
+    () => pax.jit((a: T) => a, { staticArgnums: 0, donateArgnums: 0 })(x),
     () => pax.foriLoop(0, 2.5, (_, a: T) => a, x),
     () => pax.jit((a: T, _: symbol) => a, { staticArgnums: 1 })(x, Symbol("s")),
     () => {
