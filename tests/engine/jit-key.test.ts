@@ -3,6 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as pax from "paxjs";
 import { stats } from "paxjs/internal";
+import { fails } from "../support/fails.js";
 import { warningsOf } from "../support/warnings.js";
 
 const { np, nn } = pax;
@@ -87,14 +88,31 @@ test("a static attribute that is a function or an instance, by identity", () => 
 test("static arguments, by value and by identity", () => {
   let traces = 0;
   const f = pax.jit((a: T, _: unknown) => { traces += 1; return a.mul(2); }, { staticArgnums: 1 });
-  const [object, same] = [{ n: 1 }, { n: 1 }];
-  const statics: unknown[] = [0, -0, 1, 1n, "1", true, null, undefined, NaN, object, same, nn.relu, () => 1];
+  const statics: unknown[] = [0, -0, 1, 1n, "1", true, null, undefined, NaN, { n: 1 }, { n: [1] }, [1], [1, 2], nn.relu, () => 1, new Date(0), new Date(0), Symbol("s"), Symbol("s")];
   for (let round = 0; round < 2; round++) {
     statics.forEach((s, i) => {
       f(x, s);
       assert.is(traces, round === 0 ? i + 1 : statics.length, `static ${i} in round ${round}`);
     });
   }
+});
+test("static data that is equal is one key, and what changes in place is another", () => {
+  let traces = 0;
+  const f = pax.jit((a: T, config: { factor: number; shape: readonly number[] }) => { traces += 1; return a.mul(config.factor).reshape([...config.shape]); }, { staticArgnums: -1 });
+  for (let i = 0; i < 3; i++) assert.equal(f(x, { shape: [2, 1], factor: 2 }).shape, [2, 1]);
+  assert.is(traces, 1);
+  const config = { factor: 2, shape: [2, 1] };
+  f(x, config);
+  assert.is(traces, 1);
+  config.factor = 3;
+  assert.equal(f(x, config).toArray(), [[3], [6]]);
+  config.shape.reverse();
+  assert.equal(f(x, config).toArray(), [[3, 6]]);
+  assert.is(traces, 3);
+  assert.match(pax.explainRetrace(f)[1]!, /static argument 1 changes between calls/);
+  const loop: unknown[] = [];
+  loop.push(loop);
+  fails("tree", /contains itself/, () => f(x, loop as never));
 });
 test("the number of arguments", () => {
   let traces = 0;

@@ -49,7 +49,9 @@ test("the tree's structure and the number of arguments", () => {
 test("a static argument", () => {
   assert.match(reason([x, 3], [x, 4], [1]), /^static argument 1 changes between calls \(3, then 4\); make it a tensor/);
   function first(): void {}
-  assert.match(reason([x, first], [x, () => x], [1]), /\(function first, then another, function \(anonymous\)\)/);
+  assert.match(reason([x, first], [x, () => x], [1]), /\(function first, then function \(anonymous\)\)/);
+  assert.match(reason([x, () => 1], [x, () => 2], [1]), /\(function \(anonymous\), then another, function \(anonymous\)\)/);
+  assert.match(reason([x, { shape: [2, 3] }], [x, { shape: [2, 4] }], [1]), /\(\{"shape":\[2,3\]\}, then \{"shape":\[2,4\]\}\)/);
 });
 test("a module's mode, kinds and static attributes", () => {
   const net = new Net();

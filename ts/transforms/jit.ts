@@ -1,23 +1,15 @@
 /** Recorded programs: `jit` keeps one a key, `makeProgram` shows one. */
 import { checked, epoch, fail, fill, frame, reserve, sameEpoch, scratch, targetsOf, verbs, writeHandles } from "../engine.js";
-import { PaxError } from "../errors.js";
 import { currentFrame } from "../module/index.js";
 import type { Tensor } from "../tensor.js";
 import { buildNode } from "../tree/flatten.js";
-import { follow, snapshot } from "../tree/follow.js";
-import { identityId } from "../tree/statics.js";
+import { copyOf, follow, sameStatic, snapshot } from "../tree/follow.js";
+import { staticKey } from "../tree/statics.js";
 import { flattenTensors, leafTensor, type Flat, type Spec } from "./frame.js";
 import { argumentNumbers, assertFunction } from "./given.js";
 import { difference, placeOf, sameSpec, TraceLog, type Key } from "./retrace.js";
 import { rebuilder, Recorded, specOf, trace, type AnyFn } from "./trace.js";
 import type { Args, Argnums, Loose, LooseBut, TreeOfTensors } from "./types.js";
-
-/** An argument that is part of the key by its value. */
-function staticKey(x: unknown, i: number): string {
-  if (typeof x === "function" || (typeof x === "object" && x !== null)) return `@${identityId(x)}`;
-  if (typeof x === "symbol") throw new PaxError("value", `jit: static argument ${i} is a symbol`);
-  return `${typeof x}:${Object.is(x, -0) ? "-0" : String(x)}`;
-}
 
 const KEPT = 64;
 
@@ -30,7 +22,7 @@ function fits({ nodes, statics, specs }: Kept, args: readonly unknown[]): readon
   const leaves: unknown[] = [];
   for (let i = 0; i < nodes.length; i++) {
     const node = nodes[i]!;
-    if (node === null ? !Object.is(statics[i], args[i]) : !follow(node, args[i], leaves)) return null;
+    if (node === null ? !sameStatic(statics[i], args[i]) : !follow(node, args[i], leaves)) return null;
   }
   for (let i = 0; i < leaves.length; i++) {
     const t = leafTensor(leaves[i]);
@@ -50,7 +42,7 @@ function warnOfCaptured(name: string, program: Recorded, reads: ReadonlyMap<obje
 
 /**
  * Compiles a function: recorded once for each key (structures with static attributes, shapes, dtypes, static arguments), then run as one call.
- * `staticArgnums` are passed as they are; leaves of `donateArgnums` are consumed when the call succeeds.
+ * `staticArgnums` are passed as they are, and compared as static attributes; leaves of `donateArgnums` are consumed when the call succeeds.
  * Negative numbers count from the end. Keeps its 64 last used programs.
  * @throws PaxError `trace` if the function reads a value or returns a Promise, `value` for a number that names no argument or one again
  */
@@ -107,11 +99,11 @@ function compile(fn: AnyFn, name: string, log: TraceLog | null, statics: readonl
     const flats: (Flat | null)[] = args.map((a, i) => (fixed.includes(i) ? null : flattenTensors(a)));
     const leaves = flats.flatMap((f) => f?.leaves ?? []);
     const avals = leaves.map((t) => `${t.dtype}${t.weak ? "*" : ""}[${t.shape.join(",")}]`).join(";");
-    const key = `${flats.map((f, i) => f?.structure.key() ?? staticKey(args[i], i)).join("|")}#${avals}`;
+    const key = `${flats.map((f, i) => f?.structure.key() ?? staticKey(args[i])).join("|")}#${avals}`;
     let kept = programs.get(key);
     if (kept === undefined) {
       // Before the function runs: it may change static data in place.
-      const now: Key = { nodes: flats.map((f) => (f === null ? null : snapshot(f.structure.node))), statics: args.map((a, i) => (flats[i] === null ? a : null)), specs: leaves.map(specOf) };
+      const now: Key = { nodes: flats.map((f) => (f === null ? null : snapshot(f.structure.node))), statics: args.map((a, i) => (flats[i] === null ? copyOf(a) : null)), specs: leaves.map(specOf) };
       const program = record(now.specs, flats, args);
       const results = new Set(program.results.flatMap((r) => ("input" in r ? [r.input] : [])));
       const donates = flats.flatMap((f, i) => f?.leaves.map(() => given.includes(i)) ?? []).flatMap((is, i) => (is && !results.has(i) ? [i] : []));

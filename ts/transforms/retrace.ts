@@ -2,7 +2,7 @@
 import { opError, PaxError, shown } from "../errors.js";
 import { pathsOf, type Node } from "../tree/flatten.js";
 import { quotePath } from "../tree/path.js";
-import { showStatic } from "../tree/statics.js";
+import { showStatic, staticsEqual } from "../tree/statics.js";
 import { firstDifference } from "../tree/structure.js";
 import type { Spec } from "./frame.js";
 
@@ -44,8 +44,8 @@ export function difference(before: Key, now: Key): string | null {
     const [a, b] = [before.nodes[i]!, now.nodes[i]!];
     if (a === null || b === null) {
       const [x, y] = [before.statics[i], now.statics[i]];
-      const other = (typeof y === "object" && y !== null) || typeof y === "function" ? "another, " : "";
-      if (!Object.is(x, y)) return changes(`static argument ${i}`, showStatic(x), `${other}${showStatic(y)}`, "; make it a tensor if its value is not needed while tracing");
+      const [was, is] = [showStatic(x), showStatic(y)];
+      if (!staticsEqual(x, y)) return changes(`static argument ${i}`, was, was === is ? `another, ${is}` : is, "; make it a tensor if its value is not needed while tracing");
       continue;
     }
     const found = firstDifference(a, b);

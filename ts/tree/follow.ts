@@ -9,7 +9,7 @@ import { isPlainObject } from "./statics.js";
 const isData = (x: unknown): boolean => typeof x === "object" && x !== null && (Array.isArray(x) || isPlainObject(x));
 
 /** Plain data as it is now: its owner may change it in place. */
-function copyOf(x: unknown): unknown {
+export function copyOf(x: unknown): unknown {
   if (!isData(x)) return x;
   return Array.isArray(x) ? x.map(copyOf) : Object.fromEntries(Object.entries(x as object).map(([key, value]) => [key, copyOf(value)]));
 }
@@ -23,7 +23,7 @@ export function snapshot(node: Node): Node {
 }
 
 /** True for static data that surely is what `before`, of a snapshot, was; what holds more than it shows is not. */
-function sameStatic(before: unknown, now: unknown): boolean {
+export function sameStatic(before: unknown, now: unknown): boolean {
   if (typeof now !== "object" || now === null) return Object.is(before, now);
   if (!isData(now)) return before === now && !(now instanceof Map) && !(now instanceof Set);
   if (!isData(before) || Array.isArray(before) !== Array.isArray(now) || peekMark(now) !== undefined) return false;

@@ -79,7 +79,6 @@ export const transforms: readonly Cases[] = [
   group("jit", [
     () => pax.jit((a: T) => a, { staticArgnums: 0, donateArgnums: 0 })(x),
     () => pax.foriLoop(0, 2.5, (_, a: T) => a, x),
-    () => pax.jit((a: T, _: symbol) => a, { staticArgnums: 1 })(x, Symbol("s")),
     () => {
       const donated = np.ones([3]);
       pax.jit(function trainStep(p: { w: T }) { return p.w.add(1); }, { donateArgnums: 0 })({ w: donated });
