@@ -104,6 +104,65 @@ test("vmap's axes", () => {
   assert.equal(mapped!.shape, [2, 3]);
   assert.is(shared!.item(), 6);
 });
+test("vmap matches axes with arguments by key", () => {
+  class Affine extends pax.Module {
+    weight = pax.parameter(np.array([[1, 2], [3, 4], [5, 6]]));
+    bias = pax.parameter(np.array([10, 20, 30]));
+    constructor(readonly size = 7) { super(); }
+    forward(x: T): T { return this.weight.mul(x).sum().add(this.bias.sum()); }
+  }
+  const m = new Affine();
+  const forward = (n: Affine, x: T): T => n.forward(x);
+  const x = np.array([1, 1]);
+  const mixed = [63, 67, 71];
+  near(pax.vmap(forward, { inAxes: [{ weight: 0, bias: null }, null] })(m, x), mixed);
+  near(pax.vmap(forward, { inAxes: [{ bias: null, weight: 0 }, null] })(m, x), mixed);
+  near(pax.vmap(forward, { inAxes: [new Map([["bias", null], ["weight", 0]]), null] })(m, x), mixed);
+  near(pax.vmap(forward, { inAxes: [pax.tree.map(() => 0, m), null] })(m, x), [13, 27, 41]);
+  near(pax.vmap(forward, { inAxes: [m.replace({ bias: null as never, weight: 0 as never }), null] })(m, x), mixed);
+  const [out, map] = pax.vmap((n: Affine) => [n, new Map([["w", n.weight], ["b", n.bias]])], { outAxes: [{ bias: 0, weight: 1 }, { b: -1, w: 1 }] })(m);
+  assert.equal([out.weight, map.get("w")!, map.get("b")!].map((t) => t.shape), [[2, 3], [2, 3], [3]]);
+  near(pax.vmap((t: Map<unknown, T>) => t.get(0)!.add(t.get("a")!), { inAxes: [new Map<unknown, number | null>([["a", null], [0, 0]])] })(new Map<unknown, T>([[0, x], ["a", np.array(1)]])), [2, 2]);
+  near(pax.vmap(([a, b]: T[]) => a!.add(b!), { inAxes: [[0, null]] })([x, np.array(1)]), [2, 2]);
+  near(pax.vmap((t: { a: T; b: null }) => t.a, { inAxes: [{ a: 0, b: 0 }] })({ a: x, b: null }), [1, 1]);
+  const wrong = (inAxes: unknown, fact: RegExp, path: string, code: pax.ErrorCode = "tree"): void =>
+    fails(code, fact, () => pax.vmap(forward, { inAxes: inAxes as never })(m, x), path);
+  wrong([{ weight: 0 }, null], /^vmap: inAxes has no axis for `\[0\]\.bias`/, "[0].bias");
+  wrong([{ weight: 0, bias: 0, scale: 0 }, null], /^vmap: inAxes has an axis for `\[0\]\.scale`, which is not there/, "[0].scale");
+  wrong([[0, null], null], /no axis for `\[0\]\.weight`/, "[0].weight");
+  wrong([{ weight: { a: 0 }, bias: 0 }, null], /inAxes has \{"a":0\} for `\[0\]\.weight`: an axis is a whole number/, "[0].weight", "value");
+  wrong([0, []], /inAxes has \[\] for `\[1\]`/, "[1]", "value");
+  wrong([0, undefined], /inAxes has undefined for `\[1\]`/, "[1]", "value");
+  wrong([0, "0"], /inAxes has "0" for `\[1\]`/, "[1]", "value");
+  wrong([0, np.array(0)], /for `\[1\]`/, "[1]", "value");
+  wrong(0.5, /^vmap: inAxes has 0\.5 for the root/, "", "value");
+  wrong([0], /no axis for `\[1\]`/, "[1]");
+  wrong({ a: 0 }, /no axis for `\[0\]`/, "[0]");
+  const outWrong = (outAxes: unknown, fact: RegExp, code: pax.ErrorCode = "tree"): void => fails(code, fact, () => pax.vmap((n: Affine) => ({ n }), { outAxes: outAxes as never })(m));
+  outWrong({ n: { weight: 0 } }, /^vmap: outAxes has no axis for `n\.bias`/);
+  outWrong({ n: 0, k: 0 }, /outAxes has an axis for `k`/);
+  outWrong([0], /outAxes has no axis for `n`/);
+  outWrong(NaN, /outAxes has NaN/, "value");
+});
+test("vmap matches axes with nodes of a user's class", () => {
+  class Pair { constructor(readonly a: T, readonly b: T) {} }
+  pax.tree.registerNode(Pair, (p) => [[p.a, p.b], null], (_, [a, b]) => new Pair(a as T, b as T));
+  const pair = new Pair(np.array([1, 2]), np.array(10));
+  const sum = (p: Pair): T => p.a.add(p.b);
+  near(pax.vmap(sum, { inAxes: [[0, null]] })(pair), [11, 12]);
+  near(pax.vmap(sum, { inAxes: [new Pair(0 as never, null as never) as never] })(pair), [11, 12]);
+});
+test("vmap repeats what it returns and does not depend on the mapped argument", () => {
+  const [a, b] = [np.array([1, 2, 3]), np.array([[4, 5]])];
+  const [same, repeated] = pax.vmap((a, b) => [a, b], { inAxes: [0, null] })(a, b);
+  assert.is(same, a);
+  assert.equal(repeated.toArray(), [[[4, 5]], [[4, 5]], [[4, 5]]]);
+  assert.equal(pax.vmap((_, b) => b, { inAxes: [0, null], outAxes: -1 })(a, b).shape, [1, 2, 3]);
+  assert.is(pax.vmap((_, b) => b, { inAxes: [0, null], outAxes: null })(a, b), b);
+  near(pax.grad((b: T) => pax.vmap((_, b) => b, { inAxes: [0, null] })(a, b).sum())(b), [3, 3]);
+  near(pax.jit((a: T, b: T) => pax.vmap((_, b) => b, { inAxes: [0, null] })(a, b))(a, np.array(2)), [2, 2, 2]);
+  fails("shape", /outAxes|axis 3/, () => pax.vmap((_, b) => b, { inAxes: [0, null], outAxes: 3 })(a, b));
+});
 test("numbers of arguments count from the end if they are negative, and are never ignored", () => {
   const f = (a: T, b: T, c: T): T => a.mul(2).add(b.mul(3)).add(c.mul(5));
   const read = (grads: readonly T[]): number[] => grads.map((g) => g.item());

@@ -30,4 +30,7 @@ export type Grad<T> = Exclude<T, Scalar | undefined>;
 export type Grads<A extends Args, I> =
   I extends readonly unknown[] ? { -readonly [K in keyof I]: Grad<A[Position<A, I[K]>]> }
   : Grad<A[Position<A, I>]>;
-export type AxisTree = number | null | readonly AxisTree[] | { readonly [key: string]: AxisTree };
+/** Axes for a prefix of a tree; a module of axes is what `tree.map(() => 0, model)` gives. */
+export type AxisTree =
+  | number | null | readonly AxisTree[] | { readonly [key: string]: AxisTree } | ReadonlyMap<unknown, AxisTree>
+  | { readonly parameters: unknown; readonly update: unknown };

@@ -1,22 +1,46 @@
 /** Mapping a function over an axis of its arguments. */
 import { collect, reserve, scratch, use, verbs, writeText } from "../engine.js";
-import { opError, PaxError, shown } from "../errors.js";
-import { moveaxis } from "../ops/shape.js";
+import { opError, PaxError, shown, type ErrorCode } from "../errors.js";
+import { isModule, slotOf } from "../module/instance.js";
+import { broadcastTo, moveaxis } from "../ops/shape.js";
 import type { Tensor } from "../tensor.js";
+import { stepOf, type Node } from "../tree/flatten.js";
+import { formatPath, MapKey, quotePath, type Step } from "../tree/path.js";
+import { customNode } from "../tree/register.js";
+import { showStatic } from "../tree/statics.js";
+import { leavesOf } from "../tree/structure.js";
 import { flattenTensors, pathOf, unflattenTree } from "./frame.js";
 import { assertFunction } from "./given.js";
 import { rebuilder, specOf, trace, type AnyFn, type Recorded } from "./trace.js";
 import type { Args, AxisTree, Loose, TreeOfTensors } from "./types.js";
 
-/** The axis of each leaf of `tree`, from a prefix of it. */
-function axesOf(name: string, spec: AxisTree, tree: unknown, path = ""): (number | null)[] {
-  if (spec === null || typeof spec === "number") return flattenTensors(tree).leaves.map(() => spec);
-  const children = tree as Record<string, unknown> & readonly unknown[];
-  if (Array.isArray(spec)) {
-    if (!Array.isArray(tree) || tree.length !== spec.length) throw new PaxError("tree", `vmap: ${name}${path} has ${spec.length} axes for ${Array.isArray(tree) ? `${tree.length} elements` : "no array"}`, { path });
-    return spec.flatMap((s: AxisTree, i) => axesOf(name, s, children[i], `${path}[${i}]`));
-  }
-  return Object.keys(spec).sort().flatMap((k) => axesOf(name, (spec as Record<string, AxisTree>)[k]!, children[k], `${path}.${k}`));
+/** What a spec says of each key. */
+function partsOf(spec: object): ReadonlyMap<unknown, unknown> {
+  if (spec instanceof Map) return spec;
+  if (isModule(spec)) return slotOf(spec).values;
+  const items = Array.isArray(spec) ? spec : customNode(Object.getPrototypeOf(spec) as object)?.flatten(spec)[0];
+  return new Map<unknown, unknown>(items?.entries() ?? Object.entries(spec));
+}
+
+/** The axis of each leaf of a node, from a prefix of its tree, which is matched by key. */
+function axesOf(option: string, spec: unknown, node: Node, steps: readonly Step[] = []): (number | null)[] {
+  if (spec === null || Number.isInteger(spec)) return Array<number | null>(leavesOf(node)).fill(spec as number | null);
+  const error = (code: ErrorCode, says: string, at = steps, more = ""): PaxError => {
+    const path = formatPath(at);
+    return opError(code, "vmap", `${option} ${says} ${quotePath(path)}${more}`, { path });
+  };
+  if (typeof spec !== "object" || node.type === "leaf") throw error("value", `has ${showStatic(spec)} for`, steps, ": an axis is a whole number, or null for none");
+  const parts = new Map(partsOf(spec));
+  const axes = node.type === "null" ? [] : node.children.flatMap((child, i) => {
+    const step = stepOf(node, i);
+    const key = step instanceof MapKey ? step.key : step;
+    if (!parts.has(key)) throw error("tree", "has no axis for", [...steps, step]);
+    const axes = axesOf(option, parts.get(key), child, [...steps, step]);
+    parts.delete(key);
+    return axes;
+  });
+  for (const key of parts.keys()) throw error("tree", "has an axis for", [...steps, typeof key === "string" || typeof key === "number" ? key : new MapKey(key)], ", which is not there");
+  return axes;
 }
 
 export interface VmapOptions<A extends Args> {
@@ -28,20 +52,19 @@ export interface VmapOptions<A extends Args> {
 
 /**
  * Maps a function over an axis: `inAxes` says which axis of each argument (null: the same for all), `outAxes` where it goes in the results
- * (null: a result that is the same for all), `axisName` what collectives call it.
- * @throws PaxError `shape` if the mapped axes differ in size, `trace` if a result with the out axis null depends on a mapped argument
+ * (null: a result that is the same for all), `axisName` what collectives call it. Both may be prefixes of the trees, which are matched by key.
+ * @throws PaxError `tree`, with the path, if a prefix has other keys, `value` for what is no axis, `shape` if the mapped axes differ in size, `trace` if a result with the out axis null depends on a mapped argument
  */
 export function vmap<A extends Args = Tensor[], const R = unknown>(fn: (...args: A) => R & TreeOfTensors, options: VmapOptions<A> = {}): (...args: Loose<A>) => R {
   assertFunction("vmap", fn);
-  const inAxes = (options.inAxes === undefined ? 0 : options.inAxes) as AxisTree;
-  const outAxes = options.outAxes === undefined ? 0 : options.outAxes;
+  const { inAxes = 0, outAxes = 0 } = options;
   const mapped = (...args: unknown[]): unknown => {
     const flats = args.map((a) => flattenTensors(a));
     const leaves = flats.flatMap((f) => f.leaves);
-    const given = Array.isArray(inAxes) ? axesOf("inAxes", inAxes, args) : leaves.map(() => inAxes as number | null);
+    const given = axesOf("inAxes", inAxes, { type: "array", children: flats.map((f) => f.structure.node) });
     let size = -1;
     const axes = leaves.map((t, i) => {
-      const axis = given[i] ?? null;
+      const axis = given[i]!;
       if (axis === null) return -1;
       const at = axis < 0 ? axis + t.ndim : axis;
       if (at < 0 || at >= t.ndim) throw new PaxError("shape", `vmap: axis ${axis} of an argument of shape ${shown(t.shape)}`);
@@ -52,8 +75,7 @@ export function vmap<A extends Args = Tensor[], const R = unknown>(fn: (...args:
     if (size < 0) throw new PaxError("value", "vmap: no argument is mapped: give inAxes a number for at least one");
     const specs = leaves.map((t, i) => ({ ...specOf(t), shape: t.shape.filter((_, d) => d !== axes[i]) }));
     const program = trace("vmap", fn as AnyFn, specs, rebuilder(flats), options.axisName ?? null);
-    const tree = unflattenTree(program.structure, program.results.map((r) => ("input" in r ? leaves[r.input]! : leaves[0]!)));
-    const wanted = typeof outAxes === "number" || outAxes === null ? program.results.map(() => outAxes) : axesOf("outAxes", outAxes, tree);
+    const wanted = axesOf("outAxes", outAxes, program.structure.node);
     return unflattenTree(program.structure, runBatch(program, leaves, axes, size, wanted, options.axisName ?? ""));
   };
   Object.defineProperty(mapped, "name", { value: fn.name });
@@ -64,15 +86,10 @@ export function vmap<A extends Args = Tensor[], const R = unknown>(fn: (...args:
 const NO_AXIS = -1000;
 
 function runBatch(program: Recorded, leaves: readonly Tensor[], axes: readonly number[], size: number, wanted: readonly (number | null)[], name: string): Tensor[] {
-  const places = program.results.map((r, i) => {
-    const axis = wanted[i]!;
-    if ("input" in r) return axes[r.input] === -1 && axis === null ? null : axis;
-    return axis;
-  });
   // An input that is returned as it came needs no program: its axis is moved by the engine as a result's is.
   const outs: number[] = [];
   const origin: number[] = [];
-  program.results.forEach((r, i) => { if ("output" in r) { outs[r.output] = places[i] ?? NO_AXIS; origin[r.output] = i; } });
+  program.results.forEach((r, i) => { if ("output" in r) { outs[r.output] = wanted[i] ?? NO_AXIS; origin[r.output] = i; } });
   let at = 0;
   reserve(2 + 2 * leaves.length + outs.length);
   scratch[at++] = leaves.length;
@@ -83,15 +100,12 @@ function runBatch(program: Recorded, leaves: readonly Tensor[], axes: readonly n
   const made = collect(outs.length, (targets) => verbs.batch(program.id, size, ...targets), (i, wrong) => { if (wrong !== 0) throw dependent(program, origin[i]!); });
   return program.results.map((r, i) => {
     if ("output" in r) return made[r.output]!;
-    const t = leaves[r.input]!;
-    const from = axes[r.input]!;
-    const to = places[i];
-    if (from === -1) {
-      if (to === null) return t;
-      throw new PaxError("value", "vmap: an argument that is not mapped was returned as it came: give its outAxes null");
+    const [t, from, to] = [leaves[r.input]!, axes[r.input]!, wanted[i]!];
+    if (to === null) {
+      if (from >= 0) throw dependent(program, i);
+      return t;
     }
-    if (to === null || to === undefined) throw dependent(program, i);
-    return from === to ? t : moveaxis(t, from, to);
+    return from < 0 ? moveaxis(broadcastTo(t, [size, ...t.shape]), 0, to) : from === to ? t : moveaxis(t, from, to);
   });
 }
 
