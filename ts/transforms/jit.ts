@@ -95,7 +95,7 @@ function compile(fn: AnyFn, name: string, log: TraceLog | null, statics: readonl
   /** The program of a call that has not the key of the last one, recorded if there is none. */
   const find = (args: readonly unknown[]): { readonly kept: Kept; readonly leaves: readonly Tensor[] } => {
     const named: number[] = [];
-    const [fixed, given] = [argumentNumbers("jit", "staticArgnums", statics, args.length, named), argumentNumbers("jit", "donateArgnums", donated, args.length, named)];
+    const [fixed, given] = [argumentNumbers("jit", "staticArgnums", statics.filter((i) => !(i >= args.length)), args.length, named), argumentNumbers("jit", "donateArgnums", donated, args.length, named)];
     const flats: (Flat | null)[] = args.map((a, i) => (fixed.includes(i) ? null : flattenTensors(a)));
     const leaves = flats.flatMap((f) => f?.leaves ?? []);
     const avals = leaves.map((t) => `${t.dtype}${t.weak ? "*" : ""}[${t.shape.join(",")}]`).join(";");
