@@ -62,7 +62,11 @@ test("freeze, unfreeze, a module subtree", () => {
   assert.deepEqual(tree.paths(net.parameters()), ["modules[1].bias", "modules[2].W", "modules[2].b"]);
   const frozen = net.freeze();
   assert.equal(tree.leaves(frozen.parameters()).length, 0);
-  assert.equal(tree.leaves(frozen.unfreeze().parameters()).length, 5);
+  // What was frozen before stays frozen; freezing what is frozen adds nothing.
+  for (const back of [frozen.unfreeze(), frozen.freeze().unfreeze(), frozen.freeze().eval().train().unfreeze()]) {
+    assert.equal(tree.structure(back).key(), tree.structure(net).key());
+    assert.equal(tree.leaves(back.unfreeze().parameters()).length, 5);
+  }
   assert.equal(tree.leaves(net.parameters()).length, 3);
   assert.equal(tree.structure(new Linear().freeze().unfreeze()).key(), tree.structure(new Linear()).key());
 });

@@ -9,8 +9,8 @@ import { SLOT } from "./slot.js";
 export type Kind = "parameter" | "state" | "module" | "parameterSubtree" | "stateSubtree" | "moduleSubtree";
 export interface Entry {
   readonly kind: Kind;
-  /** The kind before `freeze()`. */
-  readonly was: Kind | null;
+  /** How often `freeze()` met it, since it was a parameter. */
+  readonly frozen: number;
 }
 
 /** What instances of a class with the same attributes share; interned, so that equal ones are the same object. */
@@ -63,7 +63,7 @@ function intern(prototype: object, keys: readonly PropertyKey[], entries: Readon
     if (typeof key === "symbol") signature += `@${identityId(key)};`;
     else {
       const entry = entries.get(String(key));
-      signature += `${JSON.stringify(key)}${entry === undefined ? "" : `${entry.kind}/${entry.was ?? ""}`};`;
+      signature += `${JSON.stringify(key)}${entry === undefined ? "" : `${entry.kind}/${entry.frozen}`};`;
     }
   }
   let known = layouts.get(prototype);
@@ -138,7 +138,7 @@ export function register(module: object, name: string, kind: Kind, value: unknow
   const slot = slotOf(module);
   checkOwned(module, name);
   adoptAll(module, slot, []);
-  define(module, slot, name, { kind, was: null }, value);
+  define(module, slot, name, { kind, frozen: 0 }, value);
   slot.verified = false;
   slot.distinct = false;
 }
@@ -153,7 +153,7 @@ function adopt(module: object, slot: Slot, key: string | symbol, steps: readonly
   if (typeof key === "string") {
     const kind: Kind | null = mark !== undefined ? (tensor || ArrayBuffer.isView(value) ? mark : `${mark}Subtree`) : isModule(value) ? "module" : null;
     if (kind !== null) {
-      define(module, slot, key, { kind, was: null }, value);
+      define(module, slot, key, { kind, frozen: 0 }, value);
       slot.distinct = false;
       return true;
     }

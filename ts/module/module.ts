@@ -1,24 +1,30 @@
 import { opError, PaxError } from "../errors.js";
-import { assemble, buildNode, flattenModule, mapModules, stepOf, trainableMask, type Cursor, type ModuleNode, type Node } from "../tree/flatten.js";
+import { assemble, buildNode, flattenModule, isParameter, mapModules, stepOf, trainableMask, type Cursor, type ModuleNode, type Node } from "../tree/flatten.js";
 import { isLeaf, scalarToTensor } from "../tree/leaf.js";
 import type { Step } from "../tree/path.js";
 import { differenceError, differenceHere } from "../tree/structure.js";
 import { dummyRun } from "./dummy-run.js";
-import { className, initialise, isModule, register, slotOf, withKinds, type Entry } from "./instance.js";
+import { className, initialise, isModule, register, slotOf, withKinds, type Kind } from "./instance.js";
 import type { ForwardArgs, Params } from "./kinds.js";
 import { summarise } from "./summary.js";
-
-function freezeEntry(entry: Entry): Entry {
-  if (entry.kind === "parameter") return { kind: "state", was: "parameter" };
-  return entry.kind === "parameterSubtree" ? { kind: "stateSubtree", was: "parameterSubtree" } : entry;
-}
-const unfreezeEntry = (entry: Entry): Entry => (entry.was === null ? entry : { kind: entry.was, was: null });
 
 /** A copy of a module with every module in it changed. */
 function rebuild<M extends Module>(module: M, change: (node: ModuleNode) => ModuleNode): M {
   const leaves: unknown[] = [];
   const node = flattenModule(module, leaves);
   return buildNode(mapModules(node, change), { leaves, next: 0 }) as M;
+}
+
+/** A copy with the kinds after one `freeze()` more or less; the same kinds if it would find no parameter. */
+function refreeze<M extends Module>(module: M, by: 1 | -1): M {
+  let found = by < 0;
+  const changed = rebuild(module, (node) => ({ ...node, layout: withKinds(node.layout, ({ kind, frozen }) => {
+    const open = isParameter(kind);
+    found ||= open;
+    const times = open || frozen > 0 ? Math.max(0, frozen + by) : 0;
+    return { kind: (times > 0 ? kind.replace("parameter", "state") : frozen > 0 ? kind.replace("state", "parameter") : kind) as Kind, frozen: times };
+  }) }));
+  return found ? changed : module.copy();
 }
 
 /** `b` where it is not null, else `a`; containers, statics, kinds and mode are `a`'s. */
@@ -102,13 +108,13 @@ export abstract class Module {
     return this.train(false);
   }
 
-  /** Parameters become state, in every module inside too. */
+  /** Parameters become state, in every module inside too. Where there are none, nothing changes. */
   freeze(): this {
-    return rebuild(this, (node) => ({ ...node, layout: withKinds(node.layout, freezeEntry) }));
+    return refreeze(this, 1);
   }
-  /** The kinds before `freeze()`. */
+  /** The kinds before the last `freeze()` that changed any: parts that were frozen before it stay so. */
   unfreeze(): this {
-    return rebuild(this, (node) => ({ ...node, layout: withKinds(node.layout, unfreezeEntry) }));
+    return refreeze(this, -1);
   }
 
   /** New modules and containers, the same leaves and static attributes. */

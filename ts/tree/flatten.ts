@@ -154,7 +154,7 @@ class Walk {
 }
 
 export const isState = (kind: Kind): boolean => kind === "state" || kind === "stateSubtree";
-const isParameter = (kind: Kind): boolean => kind === "parameter" || kind === "parameterSubtree";
+export const isParameter = (kind: Kind): boolean => kind === "parameter" || kind === "parameterSubtree";
 
 /** Which leaves of a node are trainable: the outermost kind wins over what is inside it. */
 export function trainableMask(node: Node, fixed: boolean | null = null, mask: boolean[] = []): boolean[] {

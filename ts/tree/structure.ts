@@ -90,8 +90,8 @@ export function summarise(node: Node): string {
   }
 }
 
-const showKind = (entry: Entry): string => (entry.was === null ? entry.kind : `${entry.kind} (frozen ${entry.was})`);
-const kinds = /^(parameter|state|module)(Subtree)?( \(frozen \w+\))?$/;
+const showKind = ({ kind, frozen }: Entry): string => (frozen === 0 ? kind : `${kind} (frozen ${kind.replace("state", "parameter")}${frozen > 1 ? `, ${frozen} times` : ""})`);
+const kinds = /^(parameter|state|module)(Subtree)?( \(frozen .+\))?$/;
 const showMode = (training: boolean): string => (training ? "train" : "eval");
 
 export interface Difference {
@@ -123,7 +123,7 @@ export function differenceHere(a: Node, b: Node, steps: readonly Step[], statics
     if (x.names.length !== y.names.length || x.names.some((name, i) => name !== y.names[i])) return unlike;
     for (const name of x.names) {
       const [p, q] = [x.entries.get(name)!, y.entries.get(name)!];
-      if (p.kind !== q.kind || (statics && p.was !== q.was)) return at(showKind(p), showKind(q), name);
+      if (p.kind !== q.kind || (statics && p.frozen !== q.frozen)) return at(showKind(p), showKind(q), name);
     }
   }
   if (a.training !== other.training) return at(`${showMode(a.training)} mode`, `${showMode(other.training)} mode`);
