@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { abstractFrame, checked, describe, DTYPES, epoch, fail, freeHandles, reserve, scratch, use, verbs, type Frame } from "./engine.js";
 import { PaxError, shown } from "./errors.js";
 import type { TensorMethods } from "./ops/methods.js";

@@ -250,6 +250,41 @@ test("layers: options that the golden cases leave out", () => {
   assert.equal([8, 4, 12].map((v) => { const [out, s] = ema.apply({}, emaState, null, np.array(v)); emaState = s; return out.item(); }), [8, 4, 6]);
 });
 
+test("averages of a constant are the constant, at each step and in each dtype", () => {
+  for (const [dtype, decay, value, rtol] of [
+    ["float32", 0.9999, 1.2345679, 2e-7], ["float32", 0.999, 1.2345679, 2e-7], ["float64", 0.999, 1.2345678901234567, 2e-15],
+    ["float16", 0.99, 1.5, 2e-3], ["bfloat16", 0.99, 1.5, 1e-2],
+  ] as const) {
+    const x = np.array(value, { dtype });
+    const f = hk.transformWithState((x: T) => new hk.ExponentialMovingAverage(decay).forward(x));
+    let [, state] = f.init(null, x);
+    for (let i = 1; i <= 3; i++) {
+      let out: T;
+      [out, state] = f.apply({}, state, null, x);
+      assert.is(out.dtype, dtype);
+      assert.ok(Math.abs(out.item() - value) <= rtol * value, `${dtype}, ${decay}, step ${i}: ${out.item()}`);
+    }
+  }
+  // The sum of the weights is 1 in the end, too.
+  const f = hk.transformWithState((x: T) => new hk.ExponentialMovingAverage(0.9999).forward(x));
+  const step = pax.jit((s: pax.hk.State) => pax.scan((s: pax.hk.State) => [f.apply({}, s, null, np.array(1.5))[1], null], s, null, { length: 50_000 })[0]);
+  const [hidden, counter] = [np.array(1.5), np.array(1_000_000, { dtype: "int32" })];
+  near(step({ exponential_moving_average: { hidden, counter, average: hidden } })["exponential_moving_average"]!["average"]!, hidden, "after 50,000 steps", { rtol: 2e-5, atol: 0 });
+  const norm = new nn.BatchNorm([null, 1], true, true, 0.9999);
+  norm.forward(np.array([[1.2345679], [1.2345679]]));
+  near(norm.mean, np.array([[1.2345679]]), "BatchNorm's mean", { rtol: 2e-7, atol: 0 });
+});
+
+test("an average that is not to be updated has no state `average`", () => {
+  const f = hk.transformWithState((x: T) => new hk.ExponentialMovingAverage(0.9).forward(x, { updateStats: false }));
+  assert.equal(Object.keys(f.init(null, x)[1]["exponential_moving_average"]!), ["counter", "hidden"]);
+});
+
+test("an arrow field `forward` is refused: nobody knows whose parameters it makes", () => {
+  class Arrow extends hk.Module { forward = (x: T): T => x.mul(hk.getParameter("w", [], "float32", pax.initializers.ones)); }
+  assert.throws(() => hk.transform((x: T) => new Arrow().forward(x)).init(pax.random.key(0), x), /`forward` of Arrow must be a method/);
+});
+
 test("scan carries state and keys, and makes parameters once", () => {
   class Step extends hk.Module {
     forward(carry: T, x: T): [T, T] {

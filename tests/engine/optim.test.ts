@@ -2,6 +2,7 @@
 import * as pax from "paxjs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { fails } from "../support/fails.js";
 import { near, same } from "../support/near.js";
 
 const { np, nn, optax, optim } = pax;
@@ -76,6 +77,40 @@ test("a step is optax's: update, then applyUpdates; the optimizer changes, the m
   }
   assert.equal(weight(model).toArray(), before);
   assert.is(optimizer.state[1][0].count.item(), 3);
+});
+test("equal settings are one class: optimizers have the same structure, and jit traces once for all", async () => {
+  const params = net().parameters();
+  const [schedule, mask] = [optax.linearSchedule(1, 0, 10), () => true];
+  const same = (a: pax.Optimizer, b: pax.Optimizer): boolean => pax.tree.structure(a).key() === pax.tree.structure(b).key();
+  for (const make of [
+    () => optim.adam(params), () => optim.adam(params, 1e-4, {}), () => optim.adamw(params, 0.1, { b1: 0.8, mask }), () => optim.sgd(params, schedule, { momentum: 0.9, nesterov: true }),
+    () => optim.lars(params, 1, { weightDecay: 0.1 }),
+  ]) {
+    assert.ok(same(make(), make()));
+    pax.tree.map((a: T, b: T) => a.add(b), make(), make());
+  }
+  assert.ok(same(optim.adam(params), optim.adam(params, 1e-4, {})));
+  for (const [a, b] of [
+    [optim.adam(params, 0.1), optim.adam(params, 0.2)], [optim.adam(params), optim.adamw(params)], [optim.adam(params, 0.1, { b1: 0.8 }), optim.adam(params, 0.1, { b2: 0.8 })],
+    [optim.sgd(params, schedule), optim.sgd(params, optax.linearSchedule(1, 0, 10))], [optim.sgd(params, 1, { nesterov: true }), optim.sgd(params, 1, { nesterov: false })],
+  ] as const) assert.not(same(a, b));
+  const [one, other] = [optax.adam(0.1), optax.adam(0.1)];
+  assert.is(optim.fromOptax(one), optim.fromOptax(one));
+  assert.is.not(optim.fromOptax(one), optim.fromOptax(other));
+  let traces = 0;
+  const step = pax.jit((o: pax.Optimizer, m: Net, g: Net) => { traces += 1; return o.step(g, m); });
+  const model = net();
+  for (let i = 0; i < 4; i++) {
+    step(optim.adam(model.parameters(), 0.1, { b1: 0.8 }), model, model.parameters());
+    await new Promise((done) => { setTimeout(done); });
+  }
+  assert.is(traces, 1);
+});
+test("an optimizer takes what parameters() gives", () => {
+  const model = new nn.Sequential(new nn.Linear(1, 2), new nn.BatchNorm([null, 2]));
+  fails("tree", /`modules\[1\]\.mean` is not trainable: pass model\.parameters\(\)/, () => optim.adam(model), "modules[1].mean");
+  fails("tree", /`modules\[0\]\.W` is not trainable/, () => new (optim.fromOptax(optax.sgd(1)))(model.freeze()));
+  assert.is(pax.tree.structure(optim.adam(net()).state).key(), pax.tree.structure(optim.adam(net().parameters()).state).key());
 });
 test("frozen layers and state stay, and have no moments", () => {
   const model = new nn.Sequential(new nn.Linear(1, 4).freeze(), new nn.BatchNorm([null, 4]), nn.relu, new nn.Linear(4, 1));

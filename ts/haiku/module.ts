@@ -49,6 +49,7 @@ export function nameAll(scope: Scope): void {
   scope.made.forEach((module, i) => {
     const naming = namings.get(module)!;
     if (naming.path !== null) return;
+    if (Object.hasOwn(module, "forward")) throw new PaxError("tree", `hk: \`forward\` of ${className(module)} must be a method of the class, not an arrow field`, { op: "hk.Module" });
     const parent = scope.made.slice(0, i).findLast((other) => reaches(other, (held) => held === module));
     const outer = parent === undefined ? undefined : namings.get(parent);
     naming.path = outer === undefined ? unique(scope, scope.prefix() + naming.wanted) : unique(outer.inner, `${outer.path}/~/${naming.wanted}`);

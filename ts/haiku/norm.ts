@@ -68,9 +68,9 @@ export class ExponentialMovingAverage extends Module {
     const counter = rows.add(getState("counter", [], "int32", constant(-warmupLength)), 1);
     const decay = warmupLength > 0 ? rows.select(rows.lessEqual(counter, 0), 0, rows.full([], x.dtype, this.decay)) : this.decay;
     const hidden = emaStep(getState("hidden", x.shape, x.dtype, zeros), x, decay);
-    getState("average", x.shape, x.dtype, zeros); // the first value is 0, not that of the first run
     const average = debias ? zeroDebias(hidden, decay, counter) : hidden;
     if (updateStats) {
+      getState("average", x.shape, x.dtype, zeros); // the first value is 0, not that of the first run
       setState("counter", counter);
       setState("hidden", hidden);
       setState("average", average);

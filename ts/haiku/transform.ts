@@ -2,6 +2,7 @@ import { opError, PaxError, shown } from "../errors.js";
 import { key } from "../random.js";
 import { Tensor } from "../tensor.js";
 import { currentState, initialState, newContext, paramsOf, run, type Params, type Rng, type State } from "./context.js";
+import { nameAll } from "./module.js";
 
 /** `init` makes the parameters, `apply` is a pure function of them. */
 export interface Transformed<A extends readonly unknown[], R> {
@@ -33,6 +34,7 @@ export function transformWithState<A extends readonly unknown[], R>(fn: (...args
     init: (rng, ...args) => {
       const context = newContext(null, null, keyOf(rng, "init", "init(rng, ...args)"));
       run(context, () => fn(...args));
+      nameAll(context.scopes[0]!);
       return [paramsOf(context), initialState(context)];
     },
     apply: (params, state, rng, ...args) => {

@@ -127,6 +127,7 @@ export function checkOwned(module: object, name: string): void {
 }
 
 function define(module: object, slot: Slot, name: string, entry: Entry, value: unknown): void {
+  if (name === "training") throw new PaxError("tree", `\`training\` of ${className(module)} is its mode: give the attribute another name`, { path: name });
   slot.entries = new Map(slot.entries).set(name, entry);
   slot.values.set(name, value);
   Object.defineProperty(module, name, accessor(name));

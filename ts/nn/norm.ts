@@ -4,6 +4,7 @@ import { Module, type State } from "../module/index.js";
 import { axesOf, axisOf } from "../ops/axes.js";
 import * as rows from "../ops/generated/rows.js";
 import { array, asTensor, type Tensor, type TensorLike } from "../tensor.js";
+import { showStatic } from "../tree/statics.js";
 import { isChannelsFirst } from "./functional/conv.js";
 import { affine, batchMoments, emaStep, groupNormalize, normalize, zeroDebias } from "./functional/norm.js";
 
@@ -32,6 +33,7 @@ export class BatchNorm extends Module {
     { eps = 1e-5, axis, crossReplicaAxis = null }: BatchNormOptions = {},
   ) {
     super();
+    if (!Array.isArray(inputShape)) throw opError("shape", "BatchNorm", `give the shape of an input, with null for sizes that vary, as [null, 4], not ${showStatic(inputShape)}`);
     this.eps = eps;
     this.crossReplicaAxis = crossReplicaAxis;
     this.axes = axesOf(axis ?? inputShape.slice(0, -1).map((_, i) => i), inputShape.length);

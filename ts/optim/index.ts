@@ -1,6 +1,9 @@
+import { opError } from "../errors.js";
 import { Module, Optimizer } from "../module/index.js";
 import * as optax from "../optax/index.js";
+import { pathsOf, trainableMask } from "../tree/flatten.js";
 import { structure, type TensorTree } from "../tree/index.js";
+import { staticKey } from "../tree/statics.js";
 import { differenceError, firstDifference } from "../tree/structure.js";
 
 export { Optimizer };
@@ -10,13 +13,21 @@ export interface OptaxOptimizer<S = TensorTree> extends Optimizer {
   /** The model after a step. `extra` is for transformations that ask for more, as `{ value: loss }`. */
   step<M extends Module>(grads: M, model: M, extra?: optax.ExtraArgs): M;
 }
-/** A class of optimizers that step as the transformation says. */
-export function fromOptax<S>(transformation: optax.GradientTransformation<S>): new (params: Module) => OptaxOptimizer<S> {
-  return class OptaxOptimizer extends Optimizer {
+type OptimizerClass<S> = new (params: Module) => OptaxOptimizer<S>;
+const classes = new WeakMap<object, OptimizerClass<unknown>>();
+
+/** The class of optimizers that step as the transformation says; its constructor throws PaxError `tree` for parameters with anything fixed among them. */
+export function fromOptax<S>(transformation: optax.GradientTransformation<S>): OptimizerClass<S> {
+  const known = classes.get(transformation);
+  if (known !== undefined) return known as OptimizerClass<S>;
+  const made = class OptaxOptimizer extends Optimizer {
     static override moduleName = "OptaxOptimizer";
     declare state: S;
     constructor(params: Module) {
       super();
+      const { node } = structure(params);
+      const path = pathsOf(node)[trainableMask(node).indexOf(false)];
+      if (path !== undefined) throw opError("tree", "optimizer", `\`${path}\` is not trainable: pass model.parameters()`, { path });
       this.registerStateSubtree("state", transformation.init(params) as this["state"]);
     }
     step<M extends Module>(grads: M, model: M, extra?: optax.ExtraArgs): M {
@@ -28,14 +39,23 @@ export function fromOptax<S>(transformation: optax.GradientTransformation<S>): n
       return model.update(optax.applyUpdates(params, updates));
     }
   };
+  classes.set(transformation, made);
+  return made;
 }
 
 type Make<R, O, S> = (learningRate: R, options?: O) => optax.GradientTransformation<S>;
-/** The optimizer of an optax function `(learningRate, options)`, as a function `(params, learningRate, options)`. */
+/** The optimizer of an optax function `(learningRate, options)`, as a function `(params, learningRate, options)`: of one class for equal settings. */
 function shortcut<R, O, S>(make: Make<R, O, S>, defaultRate: NoInfer<R>): (params: Module, learningRate?: R, options?: O) => OptaxOptimizer<S>;
 function shortcut<R, O, S>(make: Make<R, O, S>): (params: Module, learningRate: R, options?: O) => OptaxOptimizer<S>;
 function shortcut<R, O, S>(make: Make<R, O, S>, defaultRate?: R) {
-  return (params: Module, learningRate = defaultRate as R, options?: O): OptaxOptimizer<S> => new (fromOptax(make(learningRate, options)))(params);
+  // Weak, since settings may hold tensors.
+  const known = new Map<string, WeakRef<OptimizerClass<S>>>();
+  return (params: Module, learningRate = defaultRate as R, options?: O): OptaxOptimizer<S> => {
+    const key = staticKey([learningRate, options ?? {}]);
+    let cls = known.get(key)?.deref();
+    if (cls === undefined) known.set(key, new WeakRef(cls = fromOptax(make(learningRate, options))));
+    return new cls(params);
+  };
 }
 
 /** `optax.sgd`; the learning rate is 0.01 by default. */

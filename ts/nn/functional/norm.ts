@@ -2,9 +2,10 @@
 import { opError, shown } from "../../errors.js";
 import * as rows from "../../ops/generated/rows.js";
 import { otherAxes } from "../../ops/axes.js";
+import { inDType } from "../../ops/dtypes.js";
 import { castTo, wide } from "../../ops/halves.js";
 import { mean } from "../../ops/reduce.js";
-import type { Tensor } from "../../tensor.js";
+import type { Tensor, TensorLike } from "../../tensor.js";
 import { pmean } from "../../transforms/collectives.js";
 
 /** `x` by scale, plus offset, where they are there. */
@@ -33,13 +34,17 @@ export function normalize(x: Tensor, average: Tensor, variance: Tensor, scale: T
   return affine(rows.mul(rows.sub(x, average), affine(inverse, scale, null)), null, offset);
 }
 
-/** A step of an exponential average: `hidden · decay + value · (1 − decay)`. */
-export const emaStep = (hidden: Tensor, value: Tensor, decay: number | Tensor): Tensor =>
-  rows.add(rows.mul(hidden, decay), rows.mul(rows.cast(value, hidden.dtype, false), typeof decay === "number" ? 1 - decay : rows.sub(1, decay)));
+/** A step of an exponential average: `hidden · decay + value · (1 − decay)`, with the decay that the dtype holds: the weights are together 1. */
+export function emaStep(hidden: Tensor, value: Tensor, decay: TensorLike): Tensor {
+  const keep = inDType(decay, hidden.dtype);
+  return rows.add(rows.mul(hidden, keep), rows.mul(rows.cast(value, hidden.dtype, false), rows.sub(1, keep)));
+}
 
-/** An average that began at 0, without its bias after `count` steps (Adam's correction). */
-export const zeroDebias = (hidden: Tensor, decay: number | Tensor, count: Tensor): Tensor =>
-  rows.div(hidden, rows.sub(1, rows.pow(decay, rows.cast(count, "float32", true))));
+/** An average that began at 0, without its bias after `count` steps (Adam's correction): over `1 − decay ** count`, without cancellation. */
+export function zeroDebias(hidden: Tensor, decay: TensorLike, count: Tensor): Tensor {
+  const less = rows.log1p(rows.sub(wide(inDType(decay, hidden.dtype)), 1));
+  return castTo(rows.div(hidden, rows.neg(rows.expm1(rows.mul(rows.cast(count, less.dtype, false), less)))), hidden.dtype);
+}
 
 /**
  * `(x − mean) / √(variance + eps)` of each example over space and the channels, on axis `at`, of each of `groups` groups. Means are made of
