@@ -1,5 +1,5 @@
 /** What runs along an axis or orders it: cumulative functions, differences, sorting and searching. */
-import { opError, shown } from "../errors.js";
+import { opError } from "../errors.js";
 import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
 import { axisOf, flatUnless, staticInt } from "./axes.js";
 import * as rows from "./generated/rows.js";
@@ -43,20 +43,5 @@ export function argsort(x: TensorLike, axis: number | null = -1, { descending = 
   return rows.sub(t.shape[at]! - 1, rows.reverse(rows.argsort([rows.reverse(t, [at])], at), [at]));
 }
 
-/** a < b in the order of sorting, where NaN is above all. */
-const before = (a: TensorLike, b: TensorLike): Tensor => rows.logicalOr(rows.less(a, b), rows.logicalAnd(rows.isnan(b), rows.logicalNot(rows.isnan(a))));
-
 /** Where `values` would go into the ascending one-axis tensor `sorted`, as int32: in front of equal elements, or behind them with `side` "right". */
-export function searchsorted(sorted: Tensor, values: TensorLike, { side = "left" }: { readonly side?: "left" | "right" } = {}): Tensor {
-  const v = asTensor(values, "searchsorted");
-  if (sorted.ndim !== 1) throw opError("shape", "searchsorted", `it searches in one axis, not in shape ${shown(sorted.shape)}`);
-  let [low, high] = [rows.full(v.shape, "int32", 0), rows.full(v.shape, "int32", sorted.size)];
-  for (let left = sorted.size; left > 0; left = Math.floor(left / 2)) {
-    const middle = rows.floorDivide(rows.add(low, high), 2);
-    const element = rows.gather(sorted, middle, 0, 0, "clamp");
-    const open = rows.less(low, high);
-    const behind = side === "left" ? before(element, v) : rows.logicalNot(before(v, element));
-    [low, high] = [rows.select(rows.logicalAnd(open, behind), rows.add(middle, 1), low), rows.select(rows.logicalOr(behind, rows.logicalNot(open)), high, middle)];
-  }
-  return low;
-}
+export const searchsorted = (sorted: Tensor, values: TensorLike, { side = "left" }: { readonly side?: "left" | "right" } = {}): Tensor => rows.searchsorted(sorted, asTensor(values, "searchsorted"), side === "right");

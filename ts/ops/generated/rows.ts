@@ -3,7 +3,7 @@ import { bindMany, bindOne, type ProgramHandle } from "../../engine.js";
 import type { DType, Tensor, TensorLike } from "../../tensor.js";
 
 /** Hash of the manifest that these functions were written from. */
-export const MANIFEST_HASH = 1698689746;
+export const MANIFEST_HASH = 491420680;
 
 /** `a + b`, element by element; bool is or. */
 export function add(a: TensorLike, b: TensorLike): Tensor {
@@ -535,153 +535,158 @@ export function sort(operands: readonly TensorLike[], axis: number, numKeys: num
   return bindMany(105, [...operands], [axis, numKeys]);
 }
 
+/** Where `values` would go into the ascending one-axis `sorted`, as int32: in front of equal elements, or behind them if `right`. */
+export function searchsorted(sorted: TensorLike, values: TensorLike, right: boolean): Tensor {
+  return bindOne(106, [sorted, values], [right]);
+}
+
 /** Cross-correlation of x [n, spatial, channels] with kernel [spatial, channels / groups, results]; 1 or 2 spatial axes, `dilation_input` spreads x. */
 export function conv(x: TensorLike, kernel: TensorLike, strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[], dilationInput: readonly number[], dilationKernel: readonly number[], groups: number): Tensor {
-  return bindOne(106, [x, kernel], [strides, paddingLow, paddingHigh, dilationInput, dilationKernel, groups]);
+  return bindOne(107, [x, kernel], [strides, paddingLow, paddingHigh, dilationInput, dilationKernel, groups]);
 }
 
 /** Cotangent of `conv`'s x, of spatial `size`, from its result's cotangent and the kernel. */
 export function convInputGrad(g: TensorLike, kernel: TensorLike, strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[], dilationInput: readonly number[], dilationKernel: readonly number[], groups: number, size: readonly number[]): Tensor {
-  return bindOne(107, [g, kernel], [strides, paddingLow, paddingHigh, dilationInput, dilationKernel, groups, size]);
+  return bindOne(108, [g, kernel], [strides, paddingLow, paddingHigh, dilationInput, dilationKernel, groups, size]);
 }
 
 /** Cotangent of `conv`'s kernel, of spatial `size`, from x and its result's cotangent. */
 export function convKernelGrad(x: TensorLike, g: TensorLike, strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[], dilationInput: readonly number[], dilationKernel: readonly number[], groups: number, size: readonly number[]): Tensor {
-  return bindOne(108, [x, g], [strides, paddingLow, paddingHigh, dilationInput, dilationKernel, groups, size]);
+  return bindOne(109, [x, g], [strides, paddingLow, paddingHigh, dilationInput, dilationKernel, groups, size]);
 }
 
 /** Greatest element of each window over x; padding is the least value. NaN wins; of equal ones the first in the window gets the gradient. */
 export function windowMax(x: TensorLike, window: readonly number[], strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[]): Tensor {
-  return bindOne(109, [x], [window, strides, paddingLow, paddingHigh]);
+  return bindOne(110, [x], [window, strides, paddingLow, paddingHigh]);
 }
 
 /** Sum of each window over x, in x's dtype; padding is 0. */
 export function windowSum(x: TensorLike, window: readonly number[], strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[]): Tensor {
-  return bindOne(110, [x], [window, strides, paddingLow, paddingHigh]);
+  return bindOne(111, [x], [window, strides, paddingLow, paddingHigh]);
 }
 
 /** Cotangent of `window_sum`'s x, of `shape`: the sum of the windows that cover each element. */
 export function windowSumGrad(g: TensorLike, window: readonly number[], strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[], shape: readonly number[]): Tensor {
-  return bindOne(111, [g], [window, strides, paddingLow, paddingHigh, shape]);
+  return bindOne(112, [g], [window, strides, paddingLow, paddingHigh, shape]);
 }
 
 /** Cotangent of `window_max`'s x: each window's g, added to the first greatest element of the window (XLA's SelectAndScatter). */
 export function windowMaxGrad(x: TensorLike, g: TensorLike, window: readonly number[], strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[]): Tensor {
-  return bindOne(112, [x, g], [window, strides, paddingLow, paddingHigh]);
+  return bindOne(113, [x, g], [window, strides, paddingLow, paddingHigh]);
 }
 
 /** For each window the element of h where x has its first greatest one; 0 for a window of padding alone. */
 export function windowMaxPick(x: TensorLike, h: TensorLike, window: readonly number[], strides: readonly number[], paddingLow: readonly number[], paddingHigh: readonly number[]): Tensor {
-  return bindOne(113, [x, h], [window, strides, paddingLow, paddingHigh]);
+  return bindOne(114, [x, h], [window, strides, paddingLow, paddingHigh]);
 }
 
 /** Random bits of a key (JAX's partitionable threefry2x32). Width 8 gives uint8, 16 and 32 uint32, 64 uint32 with a last axis of high and low word. */
 export function randomBits(key: TensorLike, shape: readonly number[], width: "32" | "64" | "16" | "8"): Tensor {
-  return bindOne(114, [key], [shape, ["32", "64", "16", "8"].indexOf(width)]);
+  return bindOne(115, [key], [shape, ["32", "64", "16", "8"].indexOf(width)]);
 }
 
 /** `num` new keys of a key: `[.., 2]` gives `[.., num, 2]`. */
 export function randomSplit(key: TensorLike, num: number): Tensor {
-  return bindOne(115, [key], [num]);
+  return bindOne(116, [key], [num]);
 }
 
 /** A new key from a key and an integer (its low 32 bits). */
 export function randomFoldIn(key: TensorLike, data: TensorLike): Tensor {
-  return bindOne(116, [key, data]);
+  return bindOne(117, [key, data]);
 }
 
 /** Sum over `axes` divided by the number of elements there; integers give float32. */
 export function mean(x: TensorLike, axes: readonly number[]): Tensor {
-  return bindOne(117, [x], [axes]);
+  return bindOne(118, [x], [axes]);
 }
 
 /** Mean over `axes` of the squared distance from the mean (biased, in two passes). */
 export function variance(x: TensorLike, axes: readonly number[]): Tensor {
-  return bindOne(118, [x], [axes]);
+  return bindOne(119, [x], [axes]);
 }
 
 /** `(x - mean) / sqrt(variance + eps)` over `axes` (Ba et al. 2016), without scale and offset. */
 export function layerNorm(x: TensorLike, axes: readonly number[], eps: number): Tensor {
-  return bindOne(119, [x], [axes, eps]);
+  return bindOne(120, [x], [axes, eps]);
 }
 
 /** `log(sum(exp(x)))` over `axes`, without overflow. */
 export function logsumexp(x: TensorLike, axes: readonly number[]): Tensor {
-  return bindOne(120, [x], [axes]);
+  return bindOne(121, [x], [axes]);
 }
 
 /** `exp(x)` divided by its sum along `axis`. */
 export function softmax(x: TensorLike, axis: number): Tensor {
-  return bindOne(121, [x], [axis]);
+  return bindOne(122, [x], [axis]);
 }
 
 /** The logarithm of `softmax` along `axis`, without its rounding. */
 export function logSoftmax(x: TensorLike, axis: number): Tensor {
-  return bindOne(122, [x], [axis]);
+  return bindOne(123, [x], [axis]);
 }
 
 /** `-log_softmax(logits)` at each integer label; the classes are the last axis of `logits`. */
 export function crossEntropy(logits: TensorLike, labels: TensorLike): Tensor {
-  return bindOne(123, [logits, labels]);
+  return bindOne(124, [logits, labels]);
 }
 
 /** Product over `axes`. bool gives int32, uint8 gives uint32; half floats accumulate in float32. */
 export function reduceProd(x: TensorLike, axes: readonly number[]): Tensor {
-  return bindOne(124, [x], [axes]);
+  return bindOne(125, [x], [axes]);
 }
 
 /** Greatest element so far along `axis`, from the end if `reverse`; NaN wins, the first met of ties has the gradient. */
 export function cummax(x: TensorLike, axis: number, reverse: boolean): Tensor {
-  return bindOne(125, [x], [axis, reverse]);
+  return bindOne(126, [x], [axis, reverse]);
 }
 
 /** Least element so far along `axis`, from the end if `reverse`; NaN wins, the first met of ties has the gradient. */
 export function cummin(x: TensorLike, axis: number, reverse: boolean): Tensor {
-  return bindOne(126, [x], [axis, reverse]);
+  return bindOne(127, [x], [axis, reverse]);
 }
 
 /** Product so far along `axis`, from the end if `reverse`. bool gives int32, uint8 gives uint32; half floats accumulate in float32. */
 export function cumprod(x: TensorLike, axis: number, reverse: boolean): Tensor {
-  return bindOne(127, [x], [axis, reverse]);
+  return bindOne(128, [x], [axis, reverse]);
 }
 
 /** Runs a recorded program on its inputs. */
 export function call(inputs: readonly TensorLike[], program: ProgramHandle): Tensor[] {
-  return bindMany(128, [...inputs], [program]);
+  return bindMany(129, [...inputs], [program]);
 }
 
 /** Runs a recorded program `length` times: it takes the carry, a slice of each scanned operand and what every step sees, and gives the carry and a slice of each further result. */
 export function scan(inputs: readonly TensorLike[], program: ProgramHandle, carry: number, scanned: number, length: number, reverse: boolean): Tensor[] {
-  return bindMany(129, [...inputs], [program, carry, scanned, length, reverse]);
+  return bindMany(130, [...inputs], [program, carry, scanned, length, reverse]);
 }
 
 /** Runs the first recorded program where the condition holds, else the second. */
 export function cond(condition: TensorLike, inputs: readonly TensorLike[], then: ProgramHandle, otherwise: ProgramHandle): Tensor[] {
-  return bindMany(130, [condition, ...inputs], [then, otherwise]);
+  return bindMany(131, [condition, ...inputs], [then, otherwise]);
 }
 
 /** Repeats the recorded body on the carry as long as the recorded test gives true. */
 export function whileLoop(inputs: readonly TensorLike[], test: ProgramHandle, body: ProgramHandle): Tensor[] {
-  return bindMany(131, [...inputs], [test, body]);
+  return bindMany(132, [...inputs], [test, body]);
 }
 
 /** Runs a recorded program, and again when its derivative is taken. */
 export function checkpoint(inputs: readonly TensorLike[], program: ProgramHandle): Tensor[] {
-  return bindMany(132, [...inputs], [program]);
+  return bindMany(133, [...inputs], [program]);
 }
 
 /** The sum over the mapped axis of that name; every example gets it. */
 export function psum(x: TensorLike, axis: string): Tensor {
-  return bindOne(133, [x], [axis]);
+  return bindOne(134, [x], [axis]);
 }
 
 /** The greatest over the mapped axis of that name; every example gets it. Ties share the gradient evenly. */
 export function pmax(x: TensorLike, axis: string): Tensor {
-  return bindOne(134, [x], [axis]);
+  return bindOne(135, [x], [axis]);
 }
 
 /** Each example's index along the mapped axis of that name. */
 export function axisIndex(axis: string): Tensor {
-  return bindOne(135, [], [axis]);
+  return bindOne(136, [], [axis]);
 }
 
