@@ -10,12 +10,6 @@ import { searchsorted } from "./ops/order.js";
 import { array, asTensor, Tensor, tensorFromBytes, type DType, type Shape, type TensorLike } from "./tensor.js";
 
 type Options = { readonly dtype?: DType };
-function formatOf(dtype: DType, op: string): NonNullable<ReturnType<typeof floatFormat>> {
-  const format = floatFormat(dtype);
-  if (format === undefined) throw opError("dtype", op, `it gives floats, not ${dtype}`);
-  return format;
-}
-
 const rotations = [[13, 15, 26, 6], [17, 29, 16, 24]] as const;
 type Words = readonly [number, number];
 function threefry([k0, k1]: Words, [c0, c1]: Words): Words {
@@ -84,66 +78,24 @@ export function bits(key: Tensor, shape: number | Shape = [], { dtype = "uint32"
   return rows.randomBits(key, shapeOf(shape, "bits"), dtype === "uint8" ? "8" : "32");
 }
 
-/** The high (0) and low (1) words of 64 random bits. */
-const wordOf = (words: Tensor, i: number, shape: Shape): Tensor => rows.reshape(part(words, shape.length, i, i + 1), shape);
-
-/** Numbers in [0, 1) with all the bits that a mantissa holds. */
-function unit(key: Tensor, shape: Shape, dtype: DType): Tensor {
-  const { width, mantissa } = formatOf(dtype, "uniform");
-  const words = rows.randomBits(key, shape, width);
-  if (width === "64") {
-    const float = (x: Tensor, factor: number): Tensor => rows.mul(rows.cast(x, "float64", false), rows.full([], "float64", factor));
-    return rows.add(float(wordOf(words, 0, shape), 2 ** -32), float(rows.shiftRight(wordOf(words, 1, shape), 12), 2 ** -52));
-  }
-  const kept = rows.shiftRight(words, Number(width) - mantissa);
-  return rows.cast(rows.mul(rows.cast(kept, "float32", false), 2 ** -mantissa), dtype, false);
-}
-
 /** Numbers from `minval` (0) up to, but not including, `maxval` (1), which broadcast to `shape`; `dtype` is a float one. */
-export function uniform(key: Tensor, shape: number | Shape = [], options: Options & { readonly minval?: TensorLike; readonly maxval?: TensorLike } = {}): Tensor {
-  const { dtype = "float32", minval = 0, maxval = 1 } = options;
-  const sizes = shapeOf(shape, "uniform");
-  const low = inDType(minval, dtype);
-  const u = rows.maximum(low, rows.add(rows.mul(unit(key, sizes, dtype), rows.sub(inDType(maxval, dtype), low)), low));
-  return stretched(u, sizes, "uniform");
-}
+export const uniform = (key: Tensor, shape: number | Shape = [], { dtype = "float32", minval = 0, maxval = 1 }: Options & { readonly minval?: TensorLike; readonly maxval?: TensorLike } = {}): Tensor =>
+  rows.uniform(key, inDType(minval, dtype), inDType(maxval, dtype), shapeOf(shape, "uniform"), dtype);
 
-/** Numbers between -1 and 1, neither included. */
-const symmetric = (key: Tensor, shape: number | Shape, dtype: DType, op: string): Tensor =>
-  uniform(key, shape, { dtype, minval: -1 + 2 ** -(formatOf(dtype, op).mantissa + 1), maxval: 1 });
-
+type Draw = (key: Tensor, shape?: number | Shape, options?: Options) => Tensor;
+const draw = (op: string, row: (key: Tensor, shape: Shape, dtype: DType) => Tensor): Draw => (key, shape = [], { dtype = "float32" } = {}) => row(key, shapeOf(shape, op), dtype);
 /** Numbers of the normal distribution with mean 0 and variance 1, in a float dtype. */
-export const normal = (key: Tensor, shape: number | Shape = [], { dtype = "float32" }: Options = {}): Tensor =>
-  rows.mul(rows.erfinv(symmetric(key, shape, dtype, "normal")), inDType(Math.SQRT2, dtype));
-
+export const normal: Draw = draw("normal", rows.normal);
 /** Numbers of Laplace's distribution with mean 0 and scale 1. */
-export function laplace(key: Tensor, shape: number | Shape = [], { dtype = "float32" }: Options = {}): Tensor {
-  const u = symmetric(key, shape, dtype, "laplace");
-  return rows.mul(rows.sign(u), rows.log1p(rows.neg(rows.abs(u))));
-}
-
+export const laplace: Draw = draw("laplace", rows.laplace);
 /** Numbers of the exponential distribution with mean 1. */
-export const exponential = (key: Tensor, shape: number | Shape = [], { dtype = "float32" }: Options = {}): Tensor =>
-  rows.neg(rows.log1p(rows.neg(uniform(key, shape, { dtype }))));
-
-/** The next number above or below `x`. */
-function neighbour(x: number, direction: 1 | -1, mantissa: number): number {
-  if (x === 0 || !Number.isFinite(x)) return x;
-  const exponent = Math.floor(Math.log2(Math.abs(x)));
-  const power = Math.abs(x) === 2 ** exponent && Math.sign(x) !== direction;
-  return x + direction * 2 ** (exponent - mantissa - (power ? 1 : 0));
-}
+export const exponential: Draw = draw("exponential", rows.exponential);
+/** Numbers of Gumbel's distribution with location 0 and scale 1. */
+export const gumbel: Draw = draw("gumbel", rows.gumbel);
 
 /** Numbers of the normal distribution with mean 0 and variance 1 that lie between `lower` and `upper`. */
-export function truncatedNormal(key: Tensor, lower: number, upper: number, shape: number | Shape = [], { dtype = "float32" }: Options = {}): Tensor {
-  const { mantissa } = formatOf(dtype, "truncatedNormal");
-  const root = inDType(Math.SQRT2, dtype);
-  const end = (x: number): Tensor => rows.erf(rows.div(inDType(x, dtype), root));
-  const u = uniform(key, shape, { dtype, minval: end(lower), maxval: end(upper) });
-  const low = inDType(neighbour(lower, 1, mantissa), dtype);
-  const high = inDType(neighbour(upper, -1, mantissa), dtype);
-  return rows.minimum(rows.maximum(rows.mul(root, rows.erfinv(u)), low), high);
-}
+export const truncatedNormal = (key: Tensor, lower: number, upper: number, shape: number | Shape = [], { dtype = "float32" }: Options = {}): Tensor =>
+  rows.truncatedNormal(key, lower, upper, shapeOf(shape, "truncatedNormal"), dtype);
 
 /** True with probability `p`, which broadcasts to `shape` and is its shape unless given. */
 export function bernoulli(key: Tensor, p: TensorLike = 0.5, shape?: number | Shape): Tensor {
@@ -168,27 +120,7 @@ export function randint(key: Tensor, shape: number | Shape, minval: number, maxv
   // A maxval beyond the dtype asks for its greatest number as well.
   const span = high < low || maxval <= minval ? 1 : high - low + (maxval > greatest ? 1 : 0);
   if (dtype === "int64" && span > 2 ** 31) throw opError("value", "randint", `from ${minval} to ${maxval} in int64: spans above 2^31 are not supported`);
-  const offset = (dtype === "int64" ? wideOffset : narrowOffset)(key, shapeOf(shape, "randint"), span);
-  return rows.add(rows.cast(offset, dtype, false), dtype === "int64" ? BigInt(low) : low);
-}
-
-/** Twice 32 random bits modulo `span`, in uint32's arithmetic: JAX's way to a small bias. */
-function narrowOffset(key: Tensor, shape: Shape, span: number): Tensor {
-  const modulo = (x: Tensor): Tensor => (span === 2 ** 32 ? x : rows.remainder(x, span));
-  const half = 2 ** 16 % span;
-  const [high, low] = two(key).map((k) => modulo(bits(k, shape))) as [Tensor, Tensor];
-  return modulo(rows.add(rows.mul(high, ((half * half) % 2 ** 32) % span), low));
-}
-/** As `narrowOffset` with 64 bits, whose words are taken modulo `span` one by one so that no product leaves int64. */
-function wideOffset(key: Tensor, shape: Shape, span: number): Tensor {
-  const modulo = (x: Tensor): Tensor => rows.remainder(x, span);
-  const factor = 2 ** 32 % span;
-  const joined = (high: Tensor, low: Tensor, by: number): Tensor => modulo(rows.add(rows.mul(modulo(high), by), modulo(low)));
-  const [high, low] = two(key).map((k) => {
-    const words = rows.cast(rows.randomBits(k, shape, "64"), "int64", false);
-    return joined(wordOf(words, 0, shape), wordOf(words, 1, shape), factor);
-  }) as [Tensor, Tensor];
-  return joined(high, low, Number((BigInt(factor) * BigInt(factor)) % BigInt(span)));
+  return rows.randint(key, low, span, shapeOf(shape, "randint"), dtype);
 }
 
 /** The slices of `x` along `axis` in random order; an integer stands for `arange`. */
@@ -235,12 +167,6 @@ function drawn(key: Tensor, p: Tensor, shape: Shape): Tensor {
 /** All indices, the greatest `log(p)` with Gumbel noise first: in order of drawing without replacement. */
 function ranked(key: Tensor, p: Tensor): Tensor {
   return rows.argsort([rows.neg(rows.add(gumbel(key, p.shape, { dtype: asFloat(p).dtype }), rows.log(p)))], 0);
-}
-
-/** Numbers of Gumbel's distribution with location 0 and scale 1. */
-export function gumbel(key: Tensor, shape: number | Shape = [], { dtype = "float32" }: Options = {}): Tensor {
-  const u = uniform(key, shape, { dtype, minval: formatOf(dtype, "gumbel").tiny, maxval: 1 });
-  return rows.neg(rows.log(rows.neg(rows.log(u))));
 }
 
 /** int32 indices along `axis`, each with the probability that softmax gives its logit; `shape`, if given, ends with the shape of `logits` without `axis`. */

@@ -146,7 +146,7 @@ test("bernoulli", () => {
 test("a shape is a number or an array, and fits what is drawn from", () => {
   for (const draw of ["normal", "uniform", "laplace", "exponential", "gumbel", "bits"] as const) {
     assert.equal(random[draw](key, 3).toArray(), random[draw](key, [3]).toArray(), draw);
-    throws("trace", draw === "bits" ? "bits" : "uniform", /a size is a tensor/, () => random[draw](key, np.array([2, 3]) as never));
+    throws("trace", draw, /a size is a tensor/, () => random[draw](key, np.array([2, 3]) as never));
   }
   assert.equal([random.randint(key, 4, 0, 2).shape, random.choice(key, 5, 3).shape, random.bernoulli(key, 0.5, 2).shape, random.truncatedNormal(key, -1, 1, 2).shape], [[4], [3], [2], [2]]);
   throws("shape", "categorical", /\[5, 7\] does not end with \[2\]/, () => random.categorical(key, np.zeros([2, 3]), -1, [5, 7]));

@@ -5,13 +5,13 @@ import * as rows from "./generated/rows.js";
 /** The options of functions that make a tensor. */
 export type WithDType = { readonly dtype?: DType };
 
-/** `width` is that of the random words JAX draws; `tiny` the least normal number, `max` the greatest finite one. */
-type FloatFormat = { readonly width: "8" | "16" | "32" | "64"; readonly mantissa: number; readonly tiny: number; readonly max: number };
+/** `mantissa` is its bits, `max` the greatest finite number. */
+type FloatFormat = { readonly mantissa: number; readonly max: number };
 const FLOATS: { readonly [K in DType]?: FloatFormat } = {
-  float32: { width: "32", mantissa: 23, tiny: 2 ** -126, max: (2 - 2 ** -23) * 2 ** 127 },
-  float64: { width: "64", mantissa: 52, tiny: 2 ** -1022, max: Number.MAX_VALUE },
-  float16: { width: "16", mantissa: 10, tiny: 2 ** -14, max: 65504 },
-  bfloat16: { width: "8", mantissa: 7, tiny: 2 ** -126, max: (2 - 2 ** -7) * 2 ** 127 },
+  float32: { mantissa: 23, max: (2 - 2 ** -23) * 2 ** 127 },
+  float64: { mantissa: 52, max: Number.MAX_VALUE },
+  float16: { mantissa: 10, max: 65504 },
+  bfloat16: { mantissa: 7, max: (2 - 2 ** -7) * 2 ** 127 },
 };
 /** How floats of a dtype are made up; undefined for integers and bool. */
 export const floatFormat = (dtype: DType): FloatFormat | undefined => FLOATS[dtype];

@@ -3,7 +3,7 @@ import { bindMany, bindOne, type ProgramHandle } from "../../engine.js";
 import type { DType, Tensor, TensorLike } from "../../tensor.js";
 
 /** Hash of the manifest that these functions were written from. */
-export const MANIFEST_HASH = 491420680;
+export const MANIFEST_HASH = 2355071617;
 
 /** `a + b`, element by element; bool is or. */
 export function add(a: TensorLike, b: TensorLike): Tensor {
@@ -595,98 +595,133 @@ export function randomFoldIn(key: TensorLike, data: TensorLike): Tensor {
   return bindOne(117, [key, data]);
 }
 
+/** Numbers from `low` up to, but not including, `high`, which broadcast to `shape`. */
+export function uniform(key: TensorLike, low: TensorLike, high: TensorLike, shape: readonly number[], dtype: DType): Tensor {
+  return bindOne(118, [key, low, high], [shape, { dtype }]);
+}
+
+/** Numbers of the normal distribution with mean 0 and variance 1. */
+export function normal(key: TensorLike, shape: readonly number[], dtype: DType): Tensor {
+  return bindOne(119, [key], [shape, { dtype }]);
+}
+
+/** Numbers of Laplace's distribution with mean 0 and scale 1. */
+export function laplace(key: TensorLike, shape: readonly number[], dtype: DType): Tensor {
+  return bindOne(120, [key], [shape, { dtype }]);
+}
+
+/** Numbers of the exponential distribution with mean 1. */
+export function exponential(key: TensorLike, shape: readonly number[], dtype: DType): Tensor {
+  return bindOne(121, [key], [shape, { dtype }]);
+}
+
+/** Numbers of Gumbel's distribution with location 0 and scale 1. */
+export function gumbel(key: TensorLike, shape: readonly number[], dtype: DType): Tensor {
+  return bindOne(122, [key], [shape, { dtype }]);
+}
+
+/** Numbers of the normal distribution with mean 0 and variance 1 that lie between `lower` and `upper`. */
+export function truncatedNormal(key: TensorLike, lower: number, upper: number, shape: readonly number[], dtype: DType): Tensor {
+  return bindOne(123, [key], [lower, upper, shape, { dtype }]);
+}
+
+/** Integers from `low` up to, but not including, `low + span`. */
+export function randint(key: TensorLike, low: number, span: number, shape: readonly number[], dtype: DType): Tensor {
+  return bindOne(124, [key], [low, span, shape, { dtype }]);
+}
+
 /** Sum over `axes` divided by the number of elements there; integers give float32. */
 export function mean(x: TensorLike, axes: readonly number[]): Tensor {
-  return bindOne(118, [x], [axes]);
+  return bindOne(125, [x], [axes]);
 }
 
 /** Mean over `axes` of the squared distance from the mean (biased, in two passes). */
 export function variance(x: TensorLike, axes: readonly number[]): Tensor {
-  return bindOne(119, [x], [axes]);
+  return bindOne(126, [x], [axes]);
 }
 
 /** `(x - mean) / sqrt(variance + eps)` over `axes` (Ba et al. 2016), without scale and offset. */
 export function layerNorm(x: TensorLike, axes: readonly number[], eps: number): Tensor {
-  return bindOne(120, [x], [axes, eps]);
+  return bindOne(127, [x], [axes, eps]);
 }
 
 /** `log(sum(exp(x)))` over `axes`, without overflow. */
 export function logsumexp(x: TensorLike, axes: readonly number[]): Tensor {
-  return bindOne(121, [x], [axes]);
+  return bindOne(128, [x], [axes]);
 }
 
 /** `exp(x)` divided by its sum along `axis`. */
 export function softmax(x: TensorLike, axis: number): Tensor {
-  return bindOne(122, [x], [axis]);
+  return bindOne(129, [x], [axis]);
 }
 
 /** The logarithm of `softmax` along `axis`, without its rounding. */
 export function logSoftmax(x: TensorLike, axis: number): Tensor {
-  return bindOne(123, [x], [axis]);
+  return bindOne(130, [x], [axis]);
 }
 
 /** `-log_softmax(logits)` at each integer label; the classes are the last axis of `logits`. */
 export function crossEntropy(logits: TensorLike, labels: TensorLike): Tensor {
-  return bindOne(124, [logits, labels]);
+  return bindOne(131, [logits, labels]);
 }
 
 /** Product over `axes`. bool gives int32, uint8 gives uint32; half floats accumulate in float32. */
 export function reduceProd(x: TensorLike, axes: readonly number[]): Tensor {
-  return bindOne(125, [x], [axes]);
+  return bindOne(132, [x], [axes]);
 }
 
 /** Greatest element so far along `axis`, from the end if `reverse`; NaN wins, the first met of ties has the gradient. */
 export function cummax(x: TensorLike, axis: number, reverse: boolean): Tensor {
-  return bindOne(126, [x], [axis, reverse]);
+  return bindOne(133, [x], [axis, reverse]);
 }
 
 /** Least element so far along `axis`, from the end if `reverse`; NaN wins, the first met of ties has the gradient. */
 export function cummin(x: TensorLike, axis: number, reverse: boolean): Tensor {
-  return bindOne(127, [x], [axis, reverse]);
+  return bindOne(134, [x], [axis, reverse]);
 }
 
 /** Product so far along `axis`, from the end if `reverse`. bool gives int32, uint8 gives uint32; half floats accumulate in float32. */
 export function cumprod(x: TensorLike, axis: number, reverse: boolean): Tensor {
-  return bindOne(128, [x], [axis, reverse]);
+  return bindOne(135, [x], [axis, reverse]);
 }
 
 /** Runs a recorded program on its inputs. */
 export function call(inputs: readonly TensorLike[], program: ProgramHandle): Tensor[] {
-  return bindMany(129, [...inputs], [program]);
+  return bindMany(136, [...inputs], [program]);
 }
 
 /** Runs a recorded program `length` times: it takes the carry, a slice of each scanned operand and what every step sees, and gives the carry and a slice of each further result. */
 export function scan(inputs: readonly TensorLike[], program: ProgramHandle, carry: number, scanned: number, length: number, reverse: boolean): Tensor[] {
-  return bindMany(130, [...inputs], [program, carry, scanned, length, reverse]);
+  return bindMany(137, [...inputs], [program, carry, scanned, length, reverse]);
 }
 
 /** Runs the first recorded program where the condition holds, else the second. */
 export function cond(condition: TensorLike, inputs: readonly TensorLike[], then: ProgramHandle, otherwise: ProgramHandle): Tensor[] {
-  return bindMany(131, [condition, ...inputs], [then, otherwise]);
+  return bindMany(138, [condition, ...inputs], [then, otherwise]);
 }
 
 /** Repeats the recorded body on the carry as long as the recorded test gives true. */
 export function whileLoop(inputs: readonly TensorLike[], test: ProgramHandle, body: ProgramHandle): Tensor[] {
-  return bindMany(132, [...inputs], [test, body]);
+  return bindMany(139, [...inputs], [test, body]);
 }
 
 /** Runs a recorded program, and again when its derivative is taken. */
 export function checkpoint(inputs: readonly TensorLike[], program: ProgramHandle): Tensor[] {
-  return bindMany(133, [...inputs], [program]);
+  return bindMany(140, [...inputs], [program]);
 }
 
 /** The sum over the mapped axis of that name; every example gets it. */
 export function psum(x: TensorLike, axis: string): Tensor {
-  return bindOne(134, [x], [axis]);
+  return bindOne(141, [x], [axis]);
 }
 
 /** The greatest over the mapped axis of that name; every example gets it. Ties share the gradient evenly. */
 export function pmax(x: TensorLike, axis: string): Tensor {
-  return bindOne(135, [x], [axis]);
+  return bindOne(142, [x], [axis]);
 }
 
 /** Each example's index along the mapped axis of that name. */
 export function axisIndex(axis: string): Tensor {
-  return bindOne(136, [], [axis]);
+  return bindOne(143, [], [axis]);
 }
 
