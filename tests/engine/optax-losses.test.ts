@@ -142,4 +142,18 @@ test("ctcLoss is the sum over all paths", () => {
   }
 });
 check("ctcLoss's derivative", (x) => optax.ctcLoss(x.reshape([1, 3, 4]), np.zeros([1, 3]), np.array([[1, 2]], { dtype: "int32" }), np.zeros([1, 2])), logits, [ctcByPaths(logits, [1, 2])]);
+test("logCosh of what is very negative is its size", () => {
+  const x = np.array([-Infinity, -3e38, Infinity, 3e38, -100]);
+  near(optax.logCosh(x), np.array([Infinity, 3e38, Infinity, 3e38, 100 - Math.LN2]), "values", { rtol: 1e-6, atol: 0 });
+  near(pax.grad((e: T) => np.sum(optax.logCosh(e)))(np.array([-3e38, 0, 3e38])), np.array([-1, 0, 1]), "derivatives");
+});
+test("safeSoftmaxCrossEntropy has optax's derivative by a label of 0", () => {
+  const x = np.array([1, -2, 0.5]);
+  const gradient = pax.grad((y: T) => optax.safeSoftmaxCrossEntropy(x, y))(np.array([0, 1, 0]));
+  near(gradient, np.array([0.5045969, 3.5045969, 1.0045969]), "by the labels");
+  const [impossible, none] = [np.array([1, -Infinity, 0.5]), np.array([1, 0, 0])];
+  near(optax.safeSoftmaxCrossEntropy(impossible, none), np.array(log(1 + Math.exp(-0.5))), "a probability of 0");
+  const byLogits = pax.grad((l: T) => optax.safeSoftmaxCrossEntropy(l, none))(impossible);
+  near(byLogits, np.array([-sigmoid(-0.5), 0, sigmoid(-0.5)]), "by the logits");
+});
 test.run();

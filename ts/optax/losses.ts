@@ -48,8 +48,8 @@ export function huberLoss(predictions: TensorLike, targets?: TensorLike, { delta
 }
 /** `log((exp(x) + exp(-x)) / 2)` of the errors, without overflow. */
 export function logCosh(predictions: TensorLike, targets?: TensorLike): Tensor {
-  const e = errors("logCosh", predictions, targets);
-  // log(exp(e) + exp(-e)) = e + log(1 + exp(-2e))
+  const e = rows.abs(errors("logCosh", predictions, targets));
+  // log(exp(e) + exp(-e)) = |e| + log(1 + exp(-2|e|))
   return rows.sub(rows.add(e, rows.softplus(rows.mul(e, -2))), Math.LN2);
 }
 /** The cosine of the angle between vectors; a squared norm counts as `epsilon` at least. */
@@ -101,8 +101,9 @@ export function softmaxCrossEntropy(logits: TensorLike, labels: TensorLike, opti
 /** As `softmaxCrossEntropy`, with a term 0 where a label is 0, even where its probability is 0 as well. */
 export function safeSoftmaxCrossEntropy(logits: TensorLike, labels: TensorLike): Tensor {
   const logs = logSoftmax(floats("safeSoftmaxCrossEntropy", "logits", logits));
-  const some = rows.notEqual(labels, 0);
-  return rows.neg(sum(rows.select(some, rows.mul(rows.select(some, logs, 0), labels), 0), -1));
+  // What is finite stays beside a label of 0: it is the derivative by the label.
+  const some = rows.logicalOr(rows.notEqual(labels, 0), rows.isfinite(logs));
+  return rows.neg(sum(rows.mul(rows.select(some, logs, 0), labels), -1));
 }
 /**
  * `-logSoftmax(logits)` at each integer label; the labels have the logits' shape without `axis`. Several axes count as one, in row-major order.
