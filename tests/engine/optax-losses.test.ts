@@ -156,4 +156,16 @@ test("safeSoftmaxCrossEntropy has optax's derivative by a label of 0", () => {
   const byLogits = pax.grad((l: T) => optax.safeSoftmaxCrossEntropy(l, none))(impossible);
   near(byLogits, np.array([-sigmoid(-0.5), 0, sigmoid(-0.5)]), "by the logits");
 });
+test("losses of half floats over one-hot labels are float32, as optax's", () => {
+  const half = (x: pax.ArrayData): T => np.array(x, { dtype: "bfloat16" });
+  const [x, y] = [half([[0.3, -1.2, 2.1], [1.5, 0.25, -3]]), np.array([1, 0], { dtype: "int32" })];
+  const hinge = losses.multiclassHingeLoss(x, y);
+  const perceptron = losses.multiclassPerceptronLoss(x, y);
+  const time = half([[[0.3, -1.2, 2.1], [1.5, 0.25, -3], [0.2, 0.7, 0.1]]]);
+  const ctc = optax.ctcLoss(time, np.zeros([1, 3]), np.array([[2, 1]], { dtype: "int32" }), np.zeros([1, 2]));
+  assert.equal([hinge, perceptron, ctc].map((t) => t.dtype), ["float32", "float32", "float32"]);
+  near(hinge, np.array([4.296875, 0]), "hinge");
+  near(perceptron, np.array([3.296875, 0]), "perceptron");
+  near(ctc, np.array([0.82525]), "ctc", { rtol: 1e-2 });
+});
 test.run();

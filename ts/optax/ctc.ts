@@ -1,6 +1,8 @@
 /** Connectionist temporal classification. */
 import { PaxError, shown } from "../errors.js";
+import { logaddexp } from "../ops/elementwise.js";
 import * as rows from "../ops/generated/rows.js";
+import { wide } from "../ops/halves.js";
 import { logSoftmax, oneHot } from "../ops/nn.js";
 import { sum } from "../ops/reduce.js";
 import { concatenate, stack } from "../ops/join.js";
@@ -14,11 +16,6 @@ export type CtcOptions = {
   readonly logEpsilon?: number;
 };
 
-/** `log(exp(a) + exp(b))`. */
-function logAddExp(a: Tensor, b: Tensor): Tensor {
-  const most = rows.stopGradient(rows.maximum(a, b));
-  return rows.add(rows.log(rows.add(rows.exp(rows.sub(a, most)), rows.exp(rows.sub(b, most)))), most);
-}
 /** `x[.., start:limit]` of a matrix's columns. */
 const columns = (x: Tensor, start: number, limit: number): Tensor => rows.slice(x, [0, start], [x.shape[0]!, limit], [1, 1]);
 
@@ -38,7 +35,7 @@ export function ctcLossWithForwardProbs(
     const shapes = [logits, unread, labels, padded].map((x) => shown(x.shape));
     throw new PaxError("shape", `ctcLoss takes logits [batch, time, classes], logitPaddings [batch, time], labels and labelPaddings [batch, labels], got ${shapes.join(", ")}`, { op: "ctcLoss" });
   }
-  const logs = logSoftmax(logits);
+  const logs = wide(logSoftmax(logits));
   const ofLabels = rows.dot(logs, rows.cast(oneHot(labels, classes), logs.dtype, false), [0], [0], [2], [2]);
   const at = (x: Tensor, t: number): Tensor => rows.reshape(rows.slice(x, [0, t, 0], [batch, t + 1, x.shape[2]!], [1, 1, 1]), [batch, x.shape[2]!]);
   const blanks = rows.slice(logs, [0, 0, blankId], [batch, time, blankId + 1], [1, 1, 1]);
@@ -47,7 +44,7 @@ export function ctcLossWithForwardProbs(
   const repeats = rows.cast(rows.equal(columns(labels, 0, count - 1), columns(labels, 1, count)), logs.dtype, false);
   const repeat = concatenate([repeats, zero(1, 0)], 1);
   const [closed, open] = [rows.mul(repeat, logEpsilon), rows.mul(rows.sub(1, repeat), logEpsilon)];
-  const enter = (phi: Tensor, emit: Tensor): Tensor => concatenate([columns(phi, 0, 1), logAddExp(columns(phi, 1, count + 1), emit)], 1);
+  const enter = (phi: Tensor, emit: Tensor): Tensor => concatenate([columns(phi, 0, 1), logaddexp(columns(phi, 1, count + 1), emit)], 1);
 
   let phi = concatenate([zero(1, 0), zero(count, logEpsilon)], 1);
   let emit = zero(count, logEpsilon);
@@ -55,7 +52,7 @@ export function ctcLossWithForwardProbs(
   for (let t = 0; t < time; t++) {
     const [label, blank] = [at(ofLabels, t), at(blanks, t)];
     const from = enter(phi, rows.add(emit, closed));
-    const nextEmit = rows.add(logAddExp(columns(from, 0, count), emit), label);
+    const nextEmit = rows.add(logaddexp(columns(from, 0, count), emit), label);
     const nextPhi = enter(rows.add(from, blank), rows.add(rows.add(emit, blank), open));
     const skip = rows.notEqual(columns(unread, t, t + 1), 0);
     [phi, emit] = [rows.select(skip, phi, nextPhi), rows.select(skip, emit, nextEmit)];

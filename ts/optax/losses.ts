@@ -151,12 +151,12 @@ export const hingeLoss = (predictorOutputs: TensorLike, targets: TensorLike): Te
 export const perceptronLoss = (predictorOutputs: TensorLike, targets: TensorLike): Tensor => rows.maximum(rows.neg(rows.mul(predictorOutputs, targets)), 0);
 /** The greatest score that is not the label's, plus 1, less the label's; 0 at least. Classes are the last axis. */
 export function multiclassHingeLoss(scores: Tensor, labels: TensorLike): Tensor {
-  const right = rows.cast(oneHot(labels, scores.shape.at(-1)!), scores.dtype, false);
+  const right = oneHot(labels, scores.shape.at(-1)!);
   return rows.sub(max(rows.add(scores, rows.sub(1, right)), -1), sum(rows.mul(scores, right), -1));
 }
 /** The greatest score less the label's. Classes are the last axis. */
 export function multiclassPerceptronLoss(scores: Tensor, labels: TensorLike): Tensor {
-  const right = rows.cast(oneHot(labels, scores.shape.at(-1)!), scores.dtype, false);
+  const right = oneHot(labels, scores.shape.at(-1)!);
   return rows.sub(max(scores, -1), sum(rows.mul(scores, right), -1));
 }
 
