@@ -344,4 +344,24 @@ test("noisySgd's noise has the deviation it says and a key that goes on", () => 
   }
   assert.not(np.allclose(seen[0]!, seen[1]!));
 });
+test("an option that is undefined is as one that is not there", () => {
+  type Make = (rate: number, options?: never) => Transformation;
+  const makers: Record<string, readonly [Make, readonly string[]]> = {
+    nadam: [optax.nadam as Make, ["nesterov"]], nadamw: [optax.nadamw as Make, ["nesterov", "weightDecay"]], novograd: [optax.novograd as Make, ["eps"]],
+    adan: [optax.adan as Make, ["epsRoot", "weightDecay"]], lamb: [optax.lamb as Make, ["eps"]], optimisticAdamV2: [optax.optimisticAdamV2 as Make, ["nesterov"]],
+    ademamix: [contrib.ademamix as Make, ["alpha", "b3"]], simplifiedAdemamix: [contrib.simplifiedAdemamix as Make, ["alpha"]],
+  };
+  for (const [name, [make, options]] of Object.entries(makers)) {
+    const [plain, given] = [undefined, Object.fromEntries(options.map((option) => [option, undefined])) as never].map((o) => {
+      const optimizer = make(rate, o);
+      let [params, state] = [matrix(start), optimizer.init(matrix(start))];
+      for (let t = 0; t < 3; t++) {
+        const [u, next] = optimizer.update(matrix(gradients[t]!.map((g) => 1e-4 * g)), state, params);
+        [params, state] = [optax.applyUpdates(params, u), next];
+      }
+      return params.toArray();
+    });
+    assert.equal(given, plain, name);
+  }
+});
 test.run();

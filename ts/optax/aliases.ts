@@ -27,12 +27,12 @@ export const sgd = (learningRate: ScalarOrSchedule, { momentum = null, nesterov 
 /** Adam (Kingma and Ba 2014). */
 export const adam = (learningRate: ScalarOrSchedule, options: AdamOptions = {}) => chain(scaleByAdam(options), scaleByLearningRate(learningRate));
 /** Adam with Nesterov's momentum (Dozat 2016). */
-export const nadam = (learningRate: ScalarOrSchedule, options: AdamOptions = {}) => adam(learningRate, { nesterov: true, ...options });
+export const nadam = (learningRate: ScalarOrSchedule, { nesterov = true, ...options }: AdamOptions = {}) => adam(learningRate, { nesterov, ...options });
 /** Adam with weight decay that does not go through the moments (Loshchilov and Hutter 2019). */
 export const adamw = (learningRate: ScalarOrSchedule, { weightDecay = 1e-4, mask = null, ...options }: AdamOptions & Decay = {}) =>
   chain(scaleByAdam(options), addDecayedWeights(weightDecay, { mask }), scaleByLearningRate(learningRate));
 /** `adamw` with Nesterov's momentum. */
-export const nadamw = (learningRate: ScalarOrSchedule, options: AdamOptions & Decay = {}) => adamw(learningRate, { nesterov: true, ...options });
+export const nadamw = (learningRate: ScalarOrSchedule, { nesterov = true, ...options }: AdamOptions & Decay = {}) => adamw(learningRate, { nesterov, ...options });
 /** The sign of an average, with weight decay (Chen et al. 2023). */
 export const lion = (learningRate: ScalarOrSchedule, { weightDecay = 1e-3, mask = null, ...options }: LionOptions & Decay = {}) =>
   chain(scaleByLion(options), addDecayedWeights(weightDecay, { mask }), scaleByLearningRate(learningRate));
@@ -58,17 +58,17 @@ export const amsgrad = (learningRate: ScalarOrSchedule, options: AmsgradOptions 
 /** Adam whose early steps are rectified (Liu et al. 2020). */
 export const radam = (learningRate: ScalarOrSchedule, options: RadamOptions = {}) => chain(scaleByRadam(options), scaleByLearningRate(learningRate));
 /** A second moment per leaf (Ginsburg et al. 2019). */
-export const novograd = (learningRate: ScalarOrSchedule, options: NovogradOptions = {}) => chain(scaleByNovograd({ eps: 1e-6, ...options }), scaleByLearningRate(learningRate));
+export const novograd = (learningRate: ScalarOrSchedule, { eps = 1e-6, ...options }: NovogradOptions = {}) => chain(scaleByNovograd({ eps, ...options }), scaleByLearningRate(learningRate));
 /** A second moment that cannot grow fast (Zaheer et al. 2018). */
 export const yogi = (learningRate: ScalarOrSchedule, options: Pick<YogiOptions, "b1" | "b2" | "eps"> = {}) => chain(scaleByYogi(options), scaleByLearningRate(learningRate));
 /** Steps by the belief in the gradient (Zhuang et al. 2020). */
 export const adabelief = (learningRate: ScalarOrSchedule, options: BeliefOptions = {}) => chain(scaleByBelief(options), scaleByLearningRate(learningRate));
 /** Adaptive Nesterov momentum (Xie et al. 2022). */
-export const adan = (learningRate: ScalarOrSchedule, { weightDecay = 0, mask = null, ...options }: AdanOptions & Decay = {}) =>
-  chain(scaleByAdan({ epsRoot: 1e-8, ...options }), addDecayedWeights(weightDecay, { mask }), scaleByLearningRate(learningRate));
+export const adan = (learningRate: ScalarOrSchedule, { weightDecay = 0, mask = null, epsRoot = 1e-8, ...options }: AdanOptions & Decay = {}) =>
+  chain(scaleByAdan({ epsRoot, ...options }), addDecayedWeights(weightDecay, { mask }), scaleByLearningRate(learningRate));
 /** Adam with a trust ratio for each leaf, for large batches (You et al. 2020). */
-export const lamb = (learningRate: ScalarOrSchedule, { weightDecay = 0, mask = null, ...options }: Pick<AdamOptions, "b1" | "b2" | "eps" | "epsRoot"> & Decay = {}) =>
-  chain(scaleByAdam({ eps: 1e-6, ...options }), addDecayedWeights(weightDecay, { mask }), scaleByTrustRatio(), scaleByLearningRate(learningRate));
+export const lamb = (learningRate: ScalarOrSchedule, { weightDecay = 0, mask = null, eps = 1e-6, ...options }: Pick<AdamOptions, "b1" | "b2" | "eps" | "epsRoot"> & Decay = {}) =>
+  chain(scaleByAdam({ eps, ...options }), addDecayedWeights(weightDecay, { mask }), scaleByTrustRatio(), scaleByLearningRate(learningRate));
 /** What `lars` may be told. */
 export type LarsOptions = Pick<TrustRatioOptions, "trustCoefficient" | "eps"> & {
   readonly weightDecay?: ScalarOrSchedule; readonly weightDecayMask?: MaskOrFn; readonly trustRatioMask?: MaskOrFn;
@@ -109,8 +109,8 @@ export const rprop = (learningRate: TensorLike, options: RpropOptions = {}) => c
 export const optimisticGradientDescent = (learningRate: ScalarOrSchedule, options: { readonly alpha?: TensorLike; readonly beta?: TensorLike } = {}) =>
   chain(scaleByOptimisticGradient(options), scaleByLearningRate(learningRate));
 /** Adam with the look ahead of `optimisticGradientDescent` (Daskalakis et al. 2018). */
-export const optimisticAdamV2 = (learningRate: ScalarOrSchedule, { alpha = 1, beta = 1, ...options }: AdamOptions & { readonly alpha?: TensorLike; readonly beta?: TensorLike } = {}) =>
-  chain(scaleByAdam({ nesterov: true, ...options }), scaleByOptimisticGradient({ alpha, beta }), scaleByLearningRate(learningRate));
+export const optimisticAdamV2 = (learningRate: ScalarOrSchedule, { alpha = 1, beta = 1, nesterov = true, ...options }: AdamOptions & { readonly alpha?: TensorLike; readonly beta?: TensorLike } = {}) =>
+  chain(scaleByAdam({ nesterov, ...options }), scaleByOptimisticGradient({ alpha, beta }), scaleByLearningRate(learningRate));
 
 /** What `adafactor` may be told. */
 export type AdafactorOptions = Pick<FactoredOptions, "factored" | "decayRate" | "minDimSizeToFactor"> & {

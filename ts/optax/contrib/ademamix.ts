@@ -39,8 +39,8 @@ export const scaleByAdemamix = (
   };
 };
 /** AdEMAMix with weight decay (Pagliardini et al. 2024). */
-export const ademamix = (learningRate: ScalarOrSchedule, { weightDecay, mask, ...options }: AdemamixOptions & Decay = {}) =>
-  chain(scaleByAdemamix({ alpha: 5, ...options }), ...decayed({ weightDecay: weightDecay ?? 0, mask: mask ?? null }, learningRate));
+export const ademamix = (learningRate: ScalarOrSchedule, { alpha = 5, weightDecay, mask, ...options }: AdemamixOptions & Decay = {}) =>
+  chain(scaleByAdemamix({ alpha, ...options }), ...decayed({ weightDecay, mask }, learningRate));
 
 /** The count of steps (t, int32), the sum of updates (m) and the average of their squares (n). */
 export type ScaleBySimplifiedAdemamixState = { readonly t: Tensor; readonly m: TensorTree; readonly n: TensorTree };
@@ -60,4 +60,4 @@ export const scaleBySimplifiedAdemamix = (
 });
 /** Simplified AdEMAMix with weight decay (Morwani et al. 2025). */
 export const simplifiedAdemamix = (learningRate: ScalarOrSchedule, { weightDecay, mask, ...options }: SimplifiedAdemamixOptions & Decay = {}) =>
-  chain(scaleBySimplifiedAdemamix(options), ...decayed({ weightDecay: weightDecay ?? 0, mask: mask ?? null }, learningRate));
+  chain(scaleBySimplifiedAdemamix(options), ...decayed({ weightDecay, mask }, learningRate));
