@@ -408,4 +408,24 @@ test("values of a state by name", () => {
   assert.is(t.get(state, "rate").item(), 0.5);
   throws("value", /nothing of the name `lr`/, () => t.set(state, { lr: 1 }));
 });
+test("safeIncrement stays at the greatest number of every dtype", () => {
+  const greatest = { uint8: 255, int32: 2 ** 31 - 1, uint32: 2 ** 32 - 1 } as const;
+  for (const [dtype, most] of Object.entries(greatest)) {
+    const next = optax.safeIncrement(np.array([7, most - 1, most], { dtype: dtype as pax.DType }));
+    assert.is(next.dtype, dtype);
+    assert.equal(next.toArray(), [8, most, most]);
+  }
+  const most = 2n ** 63n - 1n;
+  assert.equal(optax.safeIncrement(np.array([2n ** 31n, most - 1n, most])).toArray(), [2n ** 31n + 1n, most, most]);
+  assert.is(optax.safeIncrement(np.array(2.5)).item(), 3.5);
+});
+test("tree.clip without a bound, and moments of other orders", () => {
+  const t = optax.tree;
+  const x = { a: np.array([3, -4, NaN]) };
+  same(t.clip(x, null, 1).a, np.array([1, -4, NaN]), "from above");
+  same(t.clip(x, -1, null).a, np.array([3, -1, NaN]), "from below");
+  same(t.clip(x).a, x.a, "not at all");
+  same(t.updateMoment(np.array([2, -1]), np.array([1, 1]), 0.5, 3), np.array([4.5, 0]), "order 3");
+  near(t.updateMoment(np.array([2, 1]), np.array([1, 1]), 0.5, 0.5), np.array([(1 + Math.SQRT2) / 2, 1]), "order 1/2");
+});
 test.run();

@@ -65,11 +65,10 @@ export const oneMinus = (x: TensorLike): TensorLike => (typeof x === "number" ? 
 /** `-x`. */
 export const negative = (x: TensorLike): TensorLike => (typeof x === "number" ? -x : rows.neg(x));
 
-const MOST = 2 ** 31 - 1;
 /** A counter of steps at 0: int32. */
 export const counter = (): Tensor => rows.full([], "int32", 0);
-/** An int32 counter plus 1; it stays at the greatest int32. */
-export const safeIncrement = (count: Tensor): Tensor => rows.add(rows.minimum(count, MOST - 1), 1);
+/** A counter plus 1; it stays at the greatest number of its dtype, as the sum wraps there. */
+export const safeIncrement = (count: Tensor): Tensor => rows.maximum(count, rows.add(count, 1));
 /** `1 - decay ** count`: what an average that began at 0 is divided by. */
 export const biasCorrectionFactor = (decay: TensorLike, count: Tensor, dtype: DType = "float32"): Tensor =>
   rows.sub(1, rows.pow(decay, rows.cast(count, dtype, false)));

@@ -76,10 +76,10 @@ export function dtype(tree: unknown, which: "highest" | "lowest" = "highest"): D
 export const cast = <P>(tree: P, dtype: DType): P => each((x) => castTo(x, dtype), tree);
 /** The leaves in the dtypes of `targets`' leaves. */
 export const castLike = <P>(tree: P, targets: unknown): P => each((x, y) => castTo(x, y!.dtype), tree, targets);
-/** Every element between `low` and `high`; NaN stays NaN. */
-export function clip<P>(tree: P, low: TensorLike, high: TensorLike): P {
-  const [least, most] = [scalar(low), scalar(high)];
-  return each((x) => clamp(x, least(x), most(x)), tree);
+/** Every element between `low` and `high`, of which null is no bound; NaN stays NaN. */
+export function clip<P>(tree: P, low: TensorLike | null = null, high: TensorLike | null = null): P {
+  const [least, most] = [low, high].map((bound) => (bound === null ? null : scalar(bound)));
+  return each((x) => clamp(x, least?.(x), most?.(x)), tree);
 }
 /** The leaves of `a` where the scalar `condition` is true, else those of `b`. */
 export const where = <P>(condition: TensorLike, a: P, b: P): P => each((x, y) => (x === y ? x : rows.select(condition, x, y!)), a, b);
@@ -88,10 +88,10 @@ const lerp = (decay: TensorLike): ((x: Tensor, average: Tensor) => Tensor) => {
   const [keep, take] = [scalar(decay), scalar(oneMinus(decay))];
   return (x, average) => rows.add(rows.mul(x, take(x)), rows.mul(average, keep(average)));
 };
-/** `(1 - decay) * updates ** order + decay * moments`, for order 1 and 2. */
-export function updateMoment<P>(updates: P, moments: unknown, decay: TensorLike, order: 1 | 2): P {
+/** `(1 - decay) * updates ** order + decay * moments`. */
+export function updateMoment<P>(updates: P, moments: unknown, decay: TensorLike, order: number): P {
   const blend = lerp(decay);
-  return each((g, m) => blend(order === 2 ? rows.square(g) : g, m!), updates, moments);
+  return each((g, m) => blend(order === 1 ? g : order === 2 ? rows.square(g) : rows.pow(g, order), m!), updates, moments);
 }
 /** `max(|updates| + eps, decay * moments)`. */
 export function updateInfinityMoment<P>(updates: P, moments: unknown, decay: TensorLike, eps: TensorLike): P {
