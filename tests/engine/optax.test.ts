@@ -428,4 +428,37 @@ test("tree.clip without a bound, and moments of other orders", () => {
   same(t.updateMoment(np.array([2, -1]), np.array([1, 1]), 0.5, 3), np.array([4.5, 0]), "order 3");
   near(t.updateMoment(np.array([2, 1]), np.array([1, 1]), 0.5, 0.5), np.array([(1 + Math.SQRT2) / 2, 1]), "order 1/2");
 });
+test("numbers and typed arrays are leaves", () => {
+  const plain = (x: number | readonly number[]): T => (typeof x === "number" ? x : Float32Array.from(x)) as unknown as T;
+  const { contrib } = optax;
+  const made: Record<string, Transformation> = Object.fromEntries(Object.entries({
+    adam: optax.adam(0.1), yogi: optax.yogi(0.1), radam: optax.radam(0.1), novograd: optax.novograd(0.1), lamb: optax.lamb(0.1), lars: optax.lars(0.1),
+    fromage: optax.fromage(0.1), sm3: optax.sm3(0.1), adafactor: optax.adafactor(0.1), rmsprop: optax.rmsprop(0.1, { centered: true }), lion: optax.lion(0.1),
+    rprop: optax.rprop(0.1), sgd: optax.sgd(optax.constantSchedule(0.1), { momentum: 0.9 }), noisySgd: optax.noisySgd(0.1), clip: optax.clipByGlobalNorm(0.1),
+    agc: optax.adaptiveGradClip(0.1), block: optax.clipByBlockRms(0.1), centralize: optax.centralize(), zeroNans: optax.zeroNans(), sign: optax.signSgd(0.1),
+    keep: optax.keepParamsNonnegative(), flat: optax.flatten(optax.adam(0.1)), masked: optax.masked(optax.adam(0.1), { a: true, b: false }),
+    finite: optax.applyIfFinite(optax.adam(0.1), 1), steps: new optax.MultiSteps(optax.adam(0.1), 2), inject: optax.injectHyperparams(optax.adam)(0.1),
+    lbfgs: optax.lbfgs(0.1), prodigy: contrib.prodigy(), dog: contrib.dog(), muon: contrib.muon(0.1), free: contrib.scheduleFreeSgd(0.1),
+    ademamix: contrib.ademamix(0.1), sam: contrib.sam(optax.sgd(0.1), optax.chain(contrib.normalize(), optax.sgd(0.1))),
+  })) as unknown as Record<string, Transformation>;
+  for (const [name, optimizer] of Object.entries(made)) {
+    const [tensors, others] = [(x: number | readonly number[]): T => np.array(x), plain].map((make) => {
+      let p = { a: make(0.5), b: make([1, 2]) };
+      let state = optimizer.init(p);
+      for (let t = 1; t < 4; t++) {
+        const [u, next] = optimizer.update({ a: make(0.25 * t), b: make([1, -2]) }, state, p);
+        [p, state] = [optax.applyUpdates(p, u), next];
+      }
+      return [p.a.dtype, p.b.dtype, p.a.item(), p.b.toArray()];
+    });
+    assert.equal(others, tensors, name);
+  }
+  const numbers = { a: plain(3), b: plain([4, 0]) };
+  assert.equal([optax.tree.norm(numbers).item(), optax.tree.size(numbers), optax.tree.sum(numbers).item()], [5, 3, 7]);
+  assert.equal(optax.tree.randomLike(pax.random.key(0), numbers).b.shape, [2]);
+});
+test("flatten takes a tree without leaves", () => {
+  const optimizer = optax.flatten(optax.adam(0.1));
+  assert.equal(optimizer.update({}, optimizer.init({}), {})[0], {});
+});
 test.run();

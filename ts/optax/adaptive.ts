@@ -5,7 +5,7 @@ import { castTo } from "../ops/halves.js";
 import { max, mean } from "../ops/reduce.js";
 import { expandDims } from "../ops/shape.js";
 import type { Shape, Tensor, TensorLike } from "../tensor.js";
-import { flatten, unflatten, zip, type TensorTree } from "../tree/index.js";
+import type { TensorTree } from "../tree/index.js";
 import { counter, each, needParams, oneMinus, safeIncrement, scalar, swept, tensors, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
@@ -92,18 +92,16 @@ export const scaleBySm3 = ({ b1 = 0.9, b2 = 1, eps = 1e-8 }: { readonly b1?: Ten
   }),
   update(updates, state) {
     const [more, keep, take] = [scalar(eps), scalar(b2), scalar(b2 === 1 ? 1 : 1 - b2)];
-    const [found, structure] = flatten(updates);
     const kept = tensors(state.mu);
     let at = 0;
-    const squares = (found as Tensor[]).map((g) => {
+    const squares = each((g) => {
       const parts = g.ndim < 2 ? [kept[at]!] : g.shape.map((n, axis) => rows.reshape(kept[at + axis]!, g.shape.map((_, d) => (d === axis ? n : 1))));
       at += Math.max(g.ndim, 1);
       const least = parts.reduce((a, b) => rows.minimum(a, b));
       return rows.add(rows.mul(rows.square(g), take(g)), rows.mul(least, keep(least)));
-    });
-    const scaled = unflatten(structure, (found as Tensor[]).map((g, i) => overRoot(g, squares[i]!, more(g))) as never);
-    const nu = tree.updateMoment(scaled, state.nu, b1, 1);
-    const mu = unflatten(structure, squares.map((s) => (s.ndim < 2 ? [s] : s.shape.map((_, axis) => max(s, otherAxes(s, [axis]))))) as never);
+    }, updates);
+    const nu = tree.updateMoment(each((g, s) => overRoot(g, s!, more(g)), updates, squares), state.nu, b1, 1);
+    const mu = each((s) => (s.ndim < 2 ? [s] : s.shape.map((_, axis) => max(s, otherAxes(s, [axis])))), squares);
     return [nu, { mu, nu }];
   },
 });
@@ -143,24 +141,26 @@ export const scaleByFactoredRms = (
       const t = rows.add(rows.sub(rows.cast(state.count, "float32", false), stepOffset), 1);
       const rate = rows.sub(1, rows.pow(t, typeof decayRate === "number" ? -decayRate : rows.neg(decayRate)));
       const [keep, take, more] = [scalar(rate), scalar(oneMinus(rate)), scalar(epsilon)];
-      const trees: unknown[] = [updates, needParams("scaleByFactoredRms", params), state.vRow, state.vCol, state.v];
-      const results = zip(...trees).map((at) => {
-        const [g, p, vRow, vCol, v] = at as Tensor[];
-        const average = (old: Tensor, now: Tensor): Tensor => castTo(rows.add(rows.mul(old, keep(old)), rows.mul(now, take(now))), p!.dtype);
-        const square = rows.add(rows.square(g!), more(g!));
-        const axes = axesOf(p!);
+      const step = (g: Tensor, p: Tensor, vRow: Tensor, vCol: Tensor, v: Tensor): readonly Tensor[] => {
+        const average = (old: Tensor, now: Tensor): Tensor => castTo(rows.add(rows.mul(old, keep(old)), rows.mul(now, take(now))), p.dtype);
+        const square = rows.add(rows.square(g), more(g));
+        const axes = axesOf(p);
         if (axes === null) {
-          const next = average(v!, square);
-          return [rows.mul(g!, rows.rsqrt(next)), vRow!, vCol!, next];
+          const next = average(v, square);
+          return [rows.mul(g, rows.rsqrt(next)), vRow, vCol, next];
         }
         const [d1, d0] = axes;
-        const row = average(vRow!, mean(square, d0));
-        const col = average(vCol!, mean(square, d1));
+        const row = average(vRow, mean(square, d0));
+        const col = average(vCol, mean(square, d1));
         const rowFactor = rows.rsqrt(rows.div(row, mean(row, axisOf(d1 > d0 ? d1 - 1 : d1, row.ndim), { keepdims: true })));
-        return [rows.mul(rows.mul(g!, expandDims(rowFactor, d0)), expandDims(rows.rsqrt(col), d1)), row, col, v!];
-      });
-      const structure = flatten(updates)[1];
-      const pick = (i: number): typeof updates => unflatten(structure, results.map((r) => r[i]) as never);
+        return [rows.mul(rows.mul(g, expandDims(rowFactor, d0)), expandDims(rows.rsqrt(col), d1)), row, col, v];
+      };
+      const results: (readonly Tensor[])[] = [];
+      each((...leaves) => results.push(step(...(leaves as Parameters<typeof step>))), updates, needParams("scaleByFactoredRms", params), state.vRow, state.vCol, state.v);
+      const pick = (i: number): typeof updates => {
+        let at = 0;
+        return each(() => results[at++]![i], updates);
+      };
       return [pick(0), { count: safeIncrement(state.count), vRow: pick(1), vCol: pick(2), v: pick(3) }];
     },
   };

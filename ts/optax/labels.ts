@@ -1,7 +1,7 @@
 /** Trees of labels beside a tree of parameters: masks and the groups of `partition`. */
 import { opError, PaxError } from "../errors.js";
 import { flattenNode, stepOf, type Node } from "../tree/flatten.js";
-import { flatten, leaves, unflatten, type TensorTree } from "../tree/index.js";
+import { leaves, map, type TensorTree } from "../tree/index.js";
 import { formatPath, MapKey, quotePath, type Step } from "../tree/path.js";
 import { customNode } from "../tree/register.js";
 import { leavesOf } from "../tree/structure.js";
@@ -62,13 +62,12 @@ export const labelsOf = (op: string, labels: unknown, tree: TensorTree): string[
 
 /** The tree with `null` where the flag is false. */
 export function hide<P extends TensorTree>(tree: P, flags: readonly boolean[]): P {
-  const [found, structure] = flatten(tree);
-  return unflatten(structure, (found as readonly unknown[]).map((x, i) => (flags[i] ? x : null)) as never);
+  let i = 0;
+  return map((x) => (flags[i++] ? x : null) as never, tree);
 }
 /** `old` with the leaves of `changed`, which `hide` made of it, where the flag is true. */
 export function reveal<P extends TensorTree>(old: P, changed: P, flags: readonly boolean[]): P {
-  const [found, structure] = flatten(old);
   const next: readonly unknown[] = leaves<unknown>(changed as unknown);
-  let at = 0;
-  return unflatten(structure, (found as readonly unknown[]).map((x, i) => (flags[i] ? next[at++] : x)) as never);
+  let [i, at] = [0, 0];
+  return map((x) => (flags[i++] ? next[at++] : x) as never, old);
 }

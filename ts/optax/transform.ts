@@ -4,7 +4,7 @@ import type { Module } from "../module/index.js";
 import * as rows from "../ops/generated/rows.js";
 import { castTo, wide } from "../ops/halves.js";
 import { sum } from "../ops/reduce.js";
-import { asTensor, isFloatDType, Tensor, type DType, type TensorLike } from "../tensor.js";
+import { array, asTensor, isFloatDType, Tensor, type ArrayData, type DType, type TensorLike } from "../tensor.js";
 import { compiled } from "../transforms/jit.js";
 import { leaves, map, type TensorTree } from "../tree/index.js";
 
@@ -38,14 +38,16 @@ export type MaskOrFn = boolean | object | ((params: Module) => boolean | object)
 
 /** Whether it is a function of the count. */
 export const isSchedule = (x: unknown): x is AnySchedule => typeof x === "function";
-/** `f` of the leaves at the same place; the result has the first tree's type. */
+/** Numbers and typed arrays are leaves, too. */
+const leaf = (x: unknown): Tensor => (x instanceof Tensor ? x : array(x as ArrayData));
+/** `f` of the leaves at the same place, as tensors; the result has the first tree's type. */
 export const each = <P>(f: (x: Tensor, ...rest: Tensor[]) => unknown, tree: P, ...rest: unknown[]): P =>
-  map(f as never, tree as never, ...(rest as never[])) as P;
+  map((...all: unknown[]) => f(...(all.map((x) => leaf(x)) as [Tensor])) as never, tree as never, ...(rest as never[])) as P;
 
 /** The sum of one tensor's squares; half floats in float32. */
 export const sumOfSquares = (x: Tensor): Tensor => sum(rows.square(wide(x)));
-/** The leaves of any tree; numbers as tensors. */
-export const tensors = (tree: unknown): Tensor[] => (leaves(tree) as TensorLike[]).map((x) => asTensor(x));
+/** The leaves of any tree, as tensors. */
+export const tensors = (tree: unknown): Tensor[] => (leaves(tree) as unknown[]).map((x) => leaf(x));
 /** What belongs to a leaf's dtype, made once a dtype and not once a leaf. */
 export function perDType(make: (dtype: DType) => Tensor): (leaf: Tensor) => Tensor {
   const made = new Map<DType, Tensor>();

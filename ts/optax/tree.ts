@@ -7,7 +7,6 @@ import { castTo, wide } from "../ops/halves.js";
 import * as reduce from "../ops/reduce.js";
 import * as random from "../random.js";
 import { asTensor, isFloatDType, Tensor, type DType, type Shape, type TensorLike } from "../tensor.js";
-import { flatten, unflatten } from "../tree/index.js";
 import { formatPath, MapKey, type Step } from "../tree/path.js";
 import { isPlainObject } from "../tree/statics.js";
 import { biasCorrectionFactor, each, oneMinus, perDType, scalar, sumOfSquares, tensors } from "./transform.js";
@@ -106,9 +105,9 @@ export function biasCorrection<P>(moment: P, decay: TensorLike, count: Tensor): 
 type Sampler = (key: Tensor, shape: Shape, options: { readonly dtype: DType }) => Tensor;
 /** Random tensors of the leaves' shapes and dtypes, each from a key of its own. */
 export function randomLike<P>(key: Tensor, tree: P, sampler: Sampler = random.normal): P {
-  const [found, structure] = flatten(tree);
-  const keys = found.length === 0 ? [] : random.split(key, found.length);
-  return unflatten(structure, (found as Tensor[]).map((x, i) => sampler(keys[i]!, x.shape, { dtype: x.dtype })) as never);
+  let keys: Tensor[] | undefined;
+  let at = 0;
+  return each((x) => sampler((keys ??= random.split(key, tensors(tree).length))[at++]!, x.shape, { dtype: x.dtype }), tree);
 }
 
 const stepOf = (key: unknown): Step => (typeof key === "string" ? key : new MapKey(key));
