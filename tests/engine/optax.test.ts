@@ -405,6 +405,7 @@ test("values of a state by name", () => {
   assert.is(t.get(state, "lr", 3), 3);
   const next = t.set(state, { rate: 0.25 });
   assert.is(t.get(next, "rate").item(), 0.25);
+  assert.is(t.getAllWithPath(t.set(state, { rate: null }), "rate")[0]![1], null);
   assert.is(t.get(state, "rate").item(), 0.5);
   throws("value", /nothing of the name `lr`/, () => t.set(state, { lr: 1 }));
 });

@@ -110,20 +110,24 @@ export function randomLike<P>(key: Tensor, tree: P, sampler: Sampler = random.no
   return each((x) => sampler((keys ??= random.split(key, tensors(tree).length))[at++]!, x.shape, { dtype: x.dtype }), tree);
 }
 
-const stepOf = (key: unknown): Step => (typeof key === "string" ? key : new MapKey(key));
-type Found = readonly [path: string, value: unknown];
-function search(tree: unknown, key: string, steps: readonly Step[], out: Found[]): Found[] {
-  const visit = (step: Step, value: unknown): void => {
-    if (step === key) out.push([formatPath([...steps, step]), value]);
-    search(value, key, [...steps, step], out);
+/** The tree's containers anew, with what `visit` gives in the places of their values; where that is undefined, what is below is visited. */
+function walk(tree: unknown, visit: (steps: readonly Step[], value: unknown) => unknown, steps: readonly Step[] = []): unknown {
+  const at = (step: Step, value: unknown): unknown => {
+    const found = visit([...steps, step], value);
+    return found === undefined ? walk(value, visit, [...steps, step]) : found;
   };
-  if (Array.isArray(tree)) tree.forEach((value, i) => visit(i, value));
-  else if (tree instanceof Map) for (const [k, value] of tree) visit(stepOf(k), value);
-  else if (typeof tree === "object" && tree !== null && isPlainObject(tree)) for (const k of Object.keys(tree)) visit(k, tree[k]);
+  if (Array.isArray(tree)) return tree.map((value, i) => at(i, value));
+  if (tree instanceof Map) return new Map([...tree].map(([k, value]: [unknown, unknown]) => [k, at(typeof k === "string" ? k : new MapKey(k), value)]));
+  if (typeof tree !== "object" || tree === null || !isPlainObject(tree)) return tree;
+  return Object.fromEntries(Object.keys(tree).map((k) => [k, at(k, tree[k])]));
+}
+type Found = readonly [path: string, value: unknown];
+/** Every value that an optimizer's state holds under a name, with its path. Modules in the state, as the moments of a network, are not searched. */
+export function getAllWithPath(state: unknown, key: string): Found[] {
+  const out: Found[] = [];
+  walk(state, (steps, value) => { if (steps.at(-1) === key) out.push([formatPath(steps), value]); });
   return out;
 }
-/** Every value that an optimizer's state holds under a name, with its path. Modules in the state, as the moments of a network, are not searched. */
-export const getAllWithPath = (state: unknown, key: string): Found[] => search(state, key, [], []);
 /** What stands under a name; tensors win over containers of the same name. */
 function named(state: unknown, key: string): Found[] {
   const found = getAllWithPath(state, key);
@@ -146,22 +150,11 @@ export function get<T = Tensor>(state: unknown, key: string, otherwise?: T): T {
  * @throws PaxError `value` if a name is nowhere
  */
 export function set<S>(state: S, values: { readonly [key: string]: unknown }): S {
-  const places = new Set<unknown>();
+  const places = new Map<string, unknown>();
   for (const key of Object.keys(values)) {
     const found = named(state, key);
     if (found.length === 0) throw opError("value", "set", `the state has nothing of the name \`${key}\``, { path: key });
-    for (const [path] of found) places.add(path);
+    for (const [path, old] of found) places.set(path, typeof values[key] === "number" && old instanceof Tensor ? rows.full(old.shape, old.dtype, values[key]) : values[key]);
   }
-  const put = (steps: readonly Step[], key: string, old: unknown): unknown => {
-    if (!Object.hasOwn(values, key) || !places.has(formatPath(steps))) return walk(steps, old);
-    const value = values[key];
-    return typeof value === "number" && old instanceof Tensor ? rows.full(old.shape, old.dtype, value) : value;
-  };
-  const walk = (steps: readonly Step[], tree: unknown): unknown => {
-    if (Array.isArray(tree)) return tree.map((value, i) => walk([...steps, i], value));
-    if (tree instanceof Map) return new Map([...tree].map(([k, value]) => [k, put([...steps, stepOf(k)], String(k), value)]));
-    if (typeof tree !== "object" || tree === null || !isPlainObject(tree)) return tree;
-    return Object.fromEntries(Object.keys(tree).map((k) => [k, put([...steps, k], k, tree[k])]));
-  };
-  return walk([], state) as S;
+  return walk(state, (steps) => places.get(formatPath(steps))) as S;
 }
