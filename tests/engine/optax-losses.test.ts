@@ -168,4 +168,10 @@ test("losses of half floats over one-hot labels are float32, as optax's", () => 
   near(perceptron, np.array([3.296875, 0]), "perceptron");
   near(ctc, np.array([0.82525]), "ctc", { rtol: 1e-2 });
 });
+test("losses of float64 lose no digits of their options", () => {
+  const wide = (x: readonly Row[]): T => np.array(x, { dtype: "float64" });
+  const [x, y] = [wide([[0.3, -1.2]]), wide([[1, 0]])];
+  near(optax.smoothLabels(y, 0.1), wide([[0.95, 0.05]]), "smoothLabels", { rtol: 1e-15, atol: 0 });
+  near(optax.sigmoidFocalLoss(x, y, { alpha: 0.1 }), wide([[0.010039327548859708, 0.012696190981896274]]), "sigmoidFocalLoss", { rtol: 1e-14, atol: 0 });
+});
 test.run();

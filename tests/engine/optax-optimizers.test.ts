@@ -364,4 +364,72 @@ test("an option that is undefined is as one that is not there", () => {
     assert.equal(given, plain, name);
   }
 });
+/** After six steps with x64, by optax 0.2.8. */
+const precise: Record<string, readonly [() => Transformation, readonly [number, number]]> = {
+  radam: [() => optax.radam(0.1, { b2: 0.9 }) as Transformation, [0.40476830948333026, -1.3606882841247807]],
+  clipByGlobalNorm: [() => optax.chain(optax.clipByGlobalNorm(0.1), optax.sgd(0.3)) as Transformation, [0.4814923818075577, -1.2186638619523147]],
+  injectHyperparams: [() => optax.injectHyperparams(optax.sgd)(0.1, { momentum: 0.9 }) as unknown as Transformation, [0.336759729714027, -1.490730293886165]],
+  optimisticGradientDescent: [() => optax.optimisticGradientDescent(0.1, { alpha: 0.7, beta: 0.1 }) as Transformation, [0.5159662872921043, -1.2224603260183615]],
+  polyakSgd: [() => optax.polyakSgd(0.3, { fMin: 0.1 }) as Transformation, [0.49362761106379716, -1.320059961407432]],
+  prodigy: [() => contrib.prodigy() as Transformation, [0.49999783703659484, -1.200001901611527]],
+  dog: [() => contrib.dog(0.3, { initStep: ["distance", 0.1] }) as Transformation, [0.4917146778951848, -1.2182521605840926]],
+};
+const wide = (x: readonly number[]): pax.Tensor => np.array(x, { dtype: "float64" });
+const gradientAt = (t: number): pax.Tensor => wide([Math.sin(0.4 + 2.3 * t), Math.cos(1.7 * t)]);
+for (const [name, [make, expected]] of Object.entries(precise)) {
+  test(`${name} of float64 loses no digits`, () => {
+    const optimizer = make();
+    let params = wide([0.5, -1.2]);
+    let state = optimizer.init(params);
+    for (let t = 0; t < 6; t++) {
+      const [u, next] = optimizer.update(gradientAt(t), state, params, { value: 0.3 + 0.1 * t });
+      [params, state] = [optax.applyUpdates(params, u), next];
+    }
+    assert.is(params.dtype, "float64");
+    near(params, wide(expected), name, { rtol: 1e-13, atol: 0 });
+  });
+}
+test("lookahead of float64 loses no digits", () => {
+  const optimizer = optax.lookahead(optax.sgd(0.1), 2, 0.3);
+  let params = optax.LookaheadParams.initSynced(wide([0.5, -1.2]));
+  let state = optimizer.init(params);
+  for (let t = 0; t < 6; t++) {
+    const [u, next] = optimizer.update(gradientAt(t), state, params);
+    [params, state] = [optax.applyUpdates(params, u), next];
+  }
+  near(params.slow, wide([0.5025245997485632, -1.2164916193050899]), "slow", { rtol: 1e-13, atol: 0 });
+});
+test("schedules of float64 parameters lose no digits, and stay float32 for others", () => {
+  const schedules: readonly (readonly [pax.optax.AnySchedule, number])[] = [
+    [optax.constantSchedule(0.1), 0.1], [() => 0.1, 0.1], [optax.linearSchedule(0.1, 0.02, 4), 0.08], [optax.joinSchedules([() => 0, () => 0.7], [1]), 0.7],
+    [optax.piecewiseConstantSchedule(0.1, { 1: 0.3 }), 0.03], [optax.exponentialDecay(0.1, 1, 0.7), 0.07],
+  ];
+  const ones = { a: wide([1]), b: np.ones([1]) };
+  for (const [i, [schedule, expected]] of schedules.entries()) {
+    const made: readonly Transformation[] = [
+      optax.sgd(schedule) as Transformation, optax.chain(optax.scaleBySchedule(schedule), optax.scale(-1)) as Transformation,
+      optax.injectHyperparams(optax.sgd)(schedule) as unknown as Transformation, optax.chain(optax.setToZero(), optax.addDecayedWeights(schedule), optax.scale(-1)) as Transformation,
+    ];
+    for (const optimizer of made) {
+      const [, state] = optimizer.update(ones, optimizer.init(ones), ones);
+      const [u] = optimizer.update(ones, state, ones);
+      near(u.a, wide([-expected]), `schedule ${i}`, { rtol: 1e-15, atol: 0 });
+      assert.is(u.b.dtype, "float32");
+    }
+  }
+  assert.is(optax.tree.get(optax.sgd(optax.constantSchedule(1)).init(ones.b), "learningRate").dtype, "float32");
+});
+test("numbers in a float64 state have all digits", () => {
+  const params = wide([0.5, -1.2]);
+  const free = contrib.scheduleFreeAdamw(0.1);
+  assert.is(free.update(gradientAt(0), free.init(params), params)[1].maxLr.item(), 0.1);
+  const plateau = contrib.reduceOnPlateau();
+  assert.is(plateau.update(gradientAt(0), plateau.init(params), params, { value: 0.3 })[1].bestValue.item(), 0.3);
+});
+test("noise of float64 has all digits of its deviation", () => {
+  const [a, b] = [0.01, 0.04].map((eta) => optax.addNoise(eta, 0.55, 3)).map((t) => t.update(wide([0, 0]), t.init(wide([0, 0])))[0]);
+  const key = pax.random.split(pax.random.key(3))[1]!;
+  near(a!, optax.tree.randomLike(key, wide([0, 0])).mul(0.1), "0.01", { rtol: 1e-14, atol: 0 });
+  near(b!, a!.mul(2), "0.04", { rtol: 1e-14, atol: 0 });
+});
 test.run();

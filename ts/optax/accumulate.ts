@@ -2,10 +2,9 @@
 import { opError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import { castTo } from "../ops/halves.js";
-import { sum } from "../ops/reduce.js";
 import type { DType, Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
-import { counter, each, oneMinus, safeIncrement, scalar, tensors, type ExtraArgs, type GradientTransformation } from "./transform.js";
+import { counter, each, like, negative, oneMinus, safeIncrement, type ExtraArgs, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** The count within the k updates (int32), and their sum so far. */
@@ -24,11 +23,11 @@ export const applyEvery = (k = 1): GradientTransformation<ApplyEveryState> => ({
 /** Whether to leave updates out, a bool scalar, and what the state keeps of the reason. */
 export type ShouldSkipUpdateFunction = (updates: TensorTree, gradientStep: Tensor, params: TensorTree | undefined) => readonly [skip: Tensor, state: TensorTree];
 /** Leaves updates out that have an element which is not finite. */
-export const skipNotFinite: ShouldSkipUpdateFunction = (updates) => {
-  const numNotFinite = tensors(updates).map((g) => sum(rows.logicalNot(rows.isfinite(g)))).reduce((a, b) => rows.add(a, b), rows.full([], "int32", 0));
+export function skipNotFinite(updates: TensorTree): ReturnType<ShouldSkipUpdateFunction> {
+  const numNotFinite = tree.sum(each((g) => rows.logicalNot(rows.isfinite(g)), updates));
   const shouldSkip = rows.greater(numNotFinite, 0);
   return [shouldSkip, { shouldSkip, numNotFinite }];
-};
+}
 /** Leaves updates out whose squared norm is not below `maxSquaredNorm`. */
 export const skipLargeUpdates = (maxSquaredNorm: TensorLike): ShouldSkipUpdateFunction => (updates) => {
   const normSquared = tree.norm(updates, { squared: true });
@@ -54,43 +53,38 @@ export type MultiStepsOptions = {
  * `opt` runs in every call and its result is chosen or not: nothing is read back.
  */
 export class MultiSteps<S> implements GradientTransformation<MultiStepsState<S>> {
-  private readonly useGradMean: boolean;
-  private readonly shouldSkip: ShouldSkipUpdateFunction | undefined;
-  private readonly accumulatorDtype: DType;
   constructor(
     readonly innerOpt: GradientTransformation<S>, private readonly everyKSchedule: number | ((gradientStep: Tensor) => TensorLike),
-    { useGradMean = true, shouldSkipUpdateFn, accumulatorDtype = "float32" }: MultiStepsOptions = {},
-  ) {
-    this.useGradMean = useGradMean;
-    this.shouldSkip = shouldSkipUpdateFn;
-    this.accumulatorDtype = accumulatorDtype;
-  }
+    private readonly options: MultiStepsOptions = {},
+  ) {}
 
   init<P extends TensorTree>(params: P): MultiStepsState<S> {
     const gradientStep = counter();
+    const { shouldSkipUpdateFn, accumulatorDtype: dtype = "float32" } = this.options;
     return {
-      miniStep: counter(), gradientStep, innerOptState: this.innerOpt.init(params), accGrads: tree.zerosLike(params, { dtype: this.accumulatorDtype }),
-      skipState: this.shouldSkip?.(tree.zerosLike(params), gradientStep, params)[1] ?? [],
+      miniStep: counter(), gradientStep, innerOptState: this.innerOpt.init(params), accGrads: tree.zerosLike(params, { dtype }),
+      skipState: shouldSkipUpdateFn?.(tree.zerosLike(params), gradientStep, params)[1] ?? [],
     };
   }
 
   update<P extends TensorTree>(updates: P, state: MultiStepsState<S>, params?: P, extra?: ExtraArgs): readonly [updates: P, state: MultiStepsState<S>] {
     const { miniStep, gradientStep } = state;
+    const { useGradMean = true, shouldSkipUpdateFn } = this.options;
     const k = typeof this.everyKSchedule === "number" ? this.everyKSchedule : rows.cast(this.everyKSchedule(gradientStep), "int32", false);
-    const share = scalar(rows.add(rows.cast(miniStep, "float32", false), 1));
-    const gathered = each((acc, g) => rows.add(acc, this.useGradMean ? rows.div(rows.sub(g!, acc), share(acc)) : g!), state.accGrads as P, updates);
+    const share = rows.add(rows.cast(miniStep, "float32", false), 1);
+    const gathered = each((acc, g) => rows.add(acc, useGradMean ? rows.div(rows.sub(g!, acc), like(share, acc)) : g!), state.accGrads as P, updates);
     const [changed, inner] = this.innerOpt.update(tree.castLike(gathered, updates), state.innerOptState, params, extra);
     const last = rows.equal(miniStep, typeof k === "number" ? k - 1 : rows.sub(k, 1));
     const done: MultiStepsState<S> = {
       miniStep: rows.remainder(safeIncrement(miniStep), k),
       gradientStep: rows.select(last, safeIncrement(gradientStep), gradientStep),
       innerOptState: tree.where(last, tree.castLike(inner, state.innerOptState), state.innerOptState),
-      accGrads: each((acc) => castTo(rows.select(last, 0, acc), this.accumulatorDtype), gathered),
+      accGrads: each((sum, acc) => castTo(rows.select(last, 0, sum), acc!.dtype), gathered, state.accGrads),
       skipState: [],
     };
     const zeros = tree.zerosLike(changed);
-    if (this.shouldSkip === undefined) return [tree.where(last, changed, zeros), done];
-    const [skip, skipState] = this.shouldSkip(updates, gradientStep, params);
+    if (shouldSkipUpdateFn === undefined) return [tree.where(last, changed, zeros), done];
+    const [skip, skipState] = shouldSkipUpdateFn(updates, gradientStep, params);
     const kept = tree.where(skip, { ...state, skipState: [] }, done);
     return [tree.where(rows.logicalAnd(last, rows.logicalNot(skip)), changed, zeros), { ...kept, skipState }];
   }
@@ -130,10 +124,9 @@ export function lookahead<S>(fastOptimizer: GradientTransformation<S>, syncPerio
     update(updates, { fastState, stepsSinceSync }, { fast, slow }) {
       const [u, next] = fastOptimizer.update(updates, fastState, fast);
       const sync = rows.equal(stepsSinceSync, syncPeriod - 1);
-      const [forth, back] = [slowStepSize, oneMinus(slowStepSize)].map((part) => scalar(rows.select(sync, part, 0)));
-      const ahead = each((f, step, s) => rows.sub(rows.add(f, step!), s!), fast, u, slow);
+      const ahead = each((f, step, s) => rows.select(sync, rows.sub(rows.add(f, step!), s!), 0), fast, u, slow);
       return [
-        { fast: each((step, d) => rows.sub(step, rows.mul(d!, back!(d!))), u, ahead), slow: each((d) => rows.mul(d, forth!(d)), ahead) },
+        { fast: tree.addScale(u, negative(oneMinus(slowStepSize)), ahead), slow: tree.scale(slowStepSize, ahead) },
         { fastState: resetState ? tree.where(sync, fastOptimizer.init(fast), next) : next, stepsSinceSync: rows.remainder(rows.add(stepsSinceSync, 1), syncPeriod) },
       ];
     },

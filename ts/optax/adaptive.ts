@@ -6,12 +6,12 @@ import { max, mean } from "../ops/reduce.js";
 import { expandDims } from "../ops/shape.js";
 import type { Shape, Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
-import { counter, each, needParams, oneMinus, safeIncrement, scalar, swept, tensors, type GradientTransformation } from "./transform.js";
+import { counter, each, needParams, negative, offset, oneMinus, safeIncrement, swept, tensors, times, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** `x / sqrt(square + eps)`, 0 where the square is 0. */
-const overRoot = (x: Tensor, square: Tensor, eps: Tensor): Tensor =>
-  rows.mul(x, rows.select(rows.greater(square, 0), rows.rsqrt(rows.add(square, eps)), 0));
+const overRoot = (x: Tensor, square: Tensor, eps: TensorLike): Tensor =>
+  rows.mul(x, rows.select(rows.greater(square, 0), rows.rsqrt(offset(square, eps)), 0));
 
 /** The sum of the squares of all updates so far. */
 export type ScaleByRssState = { readonly sumOfSquares: TensorTree };
@@ -19,9 +19,8 @@ export type ScaleByRssState = { readonly sumOfSquares: TensorTree };
 export const scaleByRss = ({ initialAccumulatorValue = 0.1, eps = 1e-7 }: { readonly initialAccumulatorValue?: TensorLike; readonly eps?: TensorLike } = {}): GradientTransformation<ScaleByRssState> => swept({
   init: (params) => ({ sumOfSquares: tree.fullLike(params, initialAccumulatorValue) }),
   update(updates, state) {
-    const more = scalar(eps);
     const sumOfSquares = each((total, g) => rows.add(rows.square(g!), total), state.sumOfSquares, updates);
-    return [each((g, s) => overRoot(g, s!, more(s!)), updates, sumOfSquares), { sumOfSquares }];
+    return [each((g, s) => overRoot(g, s!, eps), updates, sumOfSquares), { sumOfSquares }];
   },
 });
 
@@ -37,10 +36,8 @@ export type ScaleByRmsState = { readonly count?: Tensor; readonly nu: TensorTree
 export type ScaleByStddevState = ScaleByRmsState & { readonly mu: TensorTree };
 
 /** The factor of an update whose square is on average `square`. */
-function inverseRoot(eps: TensorLike, inside: boolean): (square: Tensor) => Tensor {
-  const more = scalar(eps);
-  return (square) => (inside ? rows.rsqrt(rows.add(square, more(square))) : rows.reciprocal(rows.add(rows.sqrt(square), more(square))));
-}
+const inverseRoot = (square: Tensor, eps: TensorLike, inside: boolean): Tensor =>
+  (inside ? rows.rsqrt(offset(square, eps)) : rows.reciprocal(offset(rows.sqrt(square), eps)));
 /** Updates over the root of the average of their squares (Hinton 2012). */
 export const scaleByRms = ({ decay = 0.9, eps = 1e-8, initialScale = 0, epsInSqrt = true, biasCorrection = false }: RmsOptions = {}): GradientTransformation<ScaleByRmsState> => swept({
   init: (params) => ({ nu: tree.fullLike(params, initialScale), ...(biasCorrection ? { count: counter() } : {}) }),
@@ -48,8 +45,7 @@ export const scaleByRms = ({ decay = 0.9, eps = 1e-8, initialScale = 0, epsInSqr
     const nu = tree.castLike(tree.updateMoment(updates, state.nu, decay, 2), state.nu);
     const count = state.count === undefined ? {} : { count: safeIncrement(state.count) };
     const average = count.count === undefined ? nu : tree.biasCorrection(nu, decay, count.count);
-    const factor = inverseRoot(eps, epsInSqrt);
-    return [each((g, v) => rows.mul(g, factor(v!)), updates, average), { nu, ...count }];
+    return [each((g, v) => rows.mul(g, inverseRoot(v!, eps, epsInSqrt)), updates, average), { nu, ...count }];
   },
 });
 /** Updates over their standard deviation: RMSProp centred (Graves 2013). */
@@ -60,8 +56,7 @@ export const scaleByStddev = ({ decay = 0.9, eps = 1e-8, initialScale = 0, epsIn
     const nu = tree.castLike(tree.updateMoment(updates, state.nu, decay, 2), state.nu);
     const count = state.count === undefined ? {} : { count: safeIncrement(state.count) };
     const hat = <P>(moment: P): P => (count.count === undefined ? moment : tree.biasCorrection(moment, decay, count.count));
-    const factor = inverseRoot(eps, epsInSqrt);
-    return [each((g, m, v) => rows.mul(g, factor(rows.sub(v!, rows.square(m!)))), updates, hat(mu), hat(nu)), { mu, nu, ...count }];
+    return [each((g, m, v) => rows.mul(g, inverseRoot(rows.sub(v!, rows.square(m!)), eps, epsInSqrt)), updates, hat(mu), hat(nu)), { mu, nu, ...count }];
   },
 });
 
@@ -71,8 +66,7 @@ export type ScaleByAdadeltaState = { readonly eG: TensorTree; readonly eX: Tenso
 export const scaleByAdadelta = ({ rho = 0.9, eps = 1e-6 }: { readonly rho?: TensorLike; readonly eps?: TensorLike } = {}): GradientTransformation<ScaleByAdadeltaState> => swept({
   init: (params) => ({ eG: tree.zerosLike(params), eX: tree.zerosLike(params) }),
   update(updates, state) {
-    const more = scalar(eps);
-    const root = (square: Tensor): Tensor => rows.sqrt(rows.add(square, more(square)));
+    const root = (square: Tensor): Tensor => rows.sqrt(offset(square, eps));
     const eG = tree.castLike(tree.updateMoment(updates, state.eG, rho, 2), state.eG);
     const out = each((g, now, before) => rows.mul(rows.div(root(before!), root(now!)), g), updates, eG, state.eX);
     return [out, { eG, eX: tree.castLike(tree.updateMoment(out, state.eX, rho, 2), state.eX) }];
@@ -91,16 +85,15 @@ export const scaleBySm3 = ({ b1 = 0.9, b2 = 1, eps = 1e-8 }: { readonly b1?: Ten
     nu: tree.zerosLike(params),
   }),
   update(updates, state) {
-    const [more, keep, take] = [scalar(eps), scalar(b2), scalar(b2 === 1 ? 1 : 1 - b2)];
     const kept = tensors(state.mu);
     let at = 0;
     const squares = each((g) => {
       const parts = g.ndim < 2 ? [kept[at]!] : g.shape.map((n, axis) => rows.reshape(kept[at + axis]!, g.shape.map((_, d) => (d === axis ? n : 1))));
       at += Math.max(g.ndim, 1);
-      const least = parts.reduce((a, b) => rows.minimum(a, b));
-      return rows.add(rows.mul(rows.square(g), take(g)), rows.mul(least, keep(least)));
+      const least = parts.reduce(rows.minimum);
+      return rows.add(times(rows.square(g), b2 === 1 ? 1 : 1 - b2), times(least, b2));
     }, updates);
-    const nu = tree.updateMoment(each((g, s) => overRoot(g, s!, more(g)), updates, squares), state.nu, b1, 1);
+    const nu = tree.updateMoment(each((g, s) => overRoot(g, s!, eps), updates, squares), state.nu, b1, 1);
     const mu = each((s) => (s.ndim < 2 ? [s] : s.shape.map((_, axis) => max(s, otherAxes(s, [axis])))), squares);
     return [nu, { mu, nu }];
   },
@@ -139,11 +132,11 @@ export const scaleByFactoredRms = (
     }),
     update(updates, state, params) {
       const t = rows.add(rows.sub(rows.cast(state.count, "float32", false), stepOffset), 1);
-      const rate = rows.sub(1, rows.pow(t, typeof decayRate === "number" ? -decayRate : rows.neg(decayRate)));
-      const [keep, take, more] = [scalar(rate), scalar(oneMinus(rate)), scalar(epsilon)];
+      const rate = rows.sub(1, rows.pow(t, negative(decayRate)));
+      const rest = oneMinus(rate);
       const step = (g: Tensor, p: Tensor, vRow: Tensor, vCol: Tensor, v: Tensor): readonly Tensor[] => {
-        const average = (old: Tensor, now: Tensor): Tensor => castTo(rows.add(rows.mul(old, keep(old)), rows.mul(now, take(now))), p.dtype);
-        const square = rows.add(rows.square(g), more(g));
+        const average = (old: Tensor, now: Tensor): Tensor => castTo(rows.add(times(old, rate), times(now, rest)), p.dtype);
+        const square = offset(rows.square(g), epsilon);
         const axes = axesOf(p);
         if (axes === null) {
           const next = average(v, square);

@@ -14,7 +14,10 @@ import {
   addDecayedWeights, addNoise, scale, scaleByLearningRate, scaleByOptimisticGradient, scaleByParamBlockRms, scaleBySign, scaleByTrustRatio,
   type TrustRatioOptions,
 } from "./scale.js";
-import { identity, isSchedule, needExtra, negative, type AnyTransformation, type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule } from "./transform.js";
+import {
+  identity, isSchedule, known, minus, needExtra, negative, plus, quotient,
+  type AnyTransformation, type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,
+} from "./transform.js";
 import * as tree from "./tree.js";
 
 /** The decay of weights is scaled by the learning rate, as in PyTorch; `mask` says which parameters have it. */
@@ -84,14 +87,11 @@ export const lars = (
 );
 /** Steps in proportion to each leaf's norm, which they do not let grow (Bernstein et al. 2020). */
 export function fromage(learningRate: ScalarOrSchedule, { minNorm = 1e-6 }: { readonly minNorm?: TensorLike } = {}) {
-  const shrink = (rate: TensorLike): TensorLike => (typeof rate === "number" ? 1 / Math.sqrt(1 + rate * rate) : rows.rsqrt(rows.add(rows.square(rate), 1)));
-  const by = (f: (rate: TensorLike, shrunk: TensorLike) => TensorLike): ScalarOrSchedule => {
-    const of = (rate: TensorLike): TensorLike => f(rate, shrink(rate));
-    return isSchedule(learningRate) ? (count) => of(learningRate(count)) : of(learningRate);
-  };
-  const product = (a: TensorLike, b: TensorLike): TensorLike => (typeof a === "number" && typeof b === "number" ? a * b : rows.mul(a, b));
-  const less = (a: TensorLike): TensorLike => (typeof a === "number" ? a - 1 : rows.sub(a, 1));
-  return chain(scaleByTrustRatio({ minNorm }), scaleByLearningRate(by(product)), addDecayedWeights(by((_, shrunk) => less(shrunk))));
+  const root = known((rate) => Math.sqrt(1 + rate * rate), (rate: TensorLike) => rows.sqrt(rows.add(rows.square(rate), 1)));
+  const by = (f: (rate: TensorLike) => TensorLike): ScalarOrSchedule => (isSchedule(learningRate) ? (count, dtype) => f(learningRate(count, dtype)) : f(learningRate));
+  return chain(
+    scaleByTrustRatio({ minNorm }), scaleByLearningRate(by((rate) => quotient(rate, root(rate)))), addDecayedWeights(by((rate) => plus(quotient(1, root(rate)), -1))),
+  );
 }
 /** Squares are kept per row of each axis (Anil et al. 2019). */
 export const sm3 = (learningRate: TensorLike, { momentum = 0.9 }: { readonly momentum?: TensorLike } = {}) => chain(scaleBySm3({ b1: momentum }), scale(negative(learningRate)));
@@ -148,9 +148,9 @@ export function scaleByPolyak({ fMin = 0, maxLearningRate = 1, eps = 0, variant 
     init: () => [],
     update(updates, state, _params, extra) {
       const square = rows.add(tree.norm(updates, { squared: true }), eps);
-      const gap = rows.sub(needExtra("scaleByPolyak", extra, "value"), fMin);
-      const step = rows.minimum(rows.div(variant === "sps+" ? rows.relu(gap) : gap, square), maxLearningRate);
-      return [tree.scale(rows.select(rows.lessEqual(square, 2 ** -52), 0, step), updates), state];
+      const step = rows.div(minus(needExtra("scaleByPolyak", extra, "value"), fMin), square);
+      const most = rows.minimum(variant === "sps+" ? rows.relu(step) : step, maxLearningRate);
+      return [tree.scale(rows.select(rows.lessEqual(square, 2 ** -52), 0, most), updates), state];
     },
   };
 }

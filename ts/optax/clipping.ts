@@ -4,12 +4,12 @@ import * as rows from "../ops/generated/rows.js";
 import { castTo, wide } from "../ops/halves.js";
 import { mean, sum } from "../ops/reduce.js";
 import type { Axis, Tensor, TensorLike } from "../tensor.js";
-import { each, needParams, scalar, stateless, statelessWithTreeMap, type EmptyState, type GradientTransformation } from "./transform.js";
+import { each, inDType, like, negative, stateless, statelessWithTreeMap, times, withParams, type EmptyState, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** Each element between `-maxDelta` and `maxDelta`. */
 export const clip = (maxDelta: TensorLike): GradientTransformation<EmptyState> =>
-  stateless((updates) => tree.clip(updates, typeof maxDelta === "number" ? -maxDelta : rows.neg(maxDelta), maxDelta));
+  stateless((updates) => tree.clip(updates, negative(maxDelta), maxDelta));
 
 /**
  * Unchanged if the norm of all updates together is below `maxNorm`, else scaled to it (Pascanu et al. 2012). A norm that is NaN makes all updates NaN,
@@ -19,10 +19,10 @@ export const clipByGlobalNorm = (maxNorm: TensorLike): GradientTransformation<Em
   const norm = tree.norm(updates);
   const below = rows.less(norm, maxNorm);
   // One choice a step and not one a leaf: x / 1 * 1 is x, bit for bit.
-  const [over, times] = [scalar(rows.select(below, 1, norm)), scalar(rows.select(below, 1, maxNorm))];
+  const [over, by] = [norm, inDType(maxNorm, norm.dtype)].map((x) => rows.select(below, 1, x));
   return each((g) => {
     const x = wide(g);
-    return castTo(rows.mul(rows.div(x, over(x)), times(x)), g.dtype);
+    return castTo(times(rows.div(x, like(over!, x)), by!), g.dtype);
   }, updates);
 });
 
@@ -47,13 +47,9 @@ function unitwiseNorm(x: Tensor, axis: Axis | undefined): Tensor {
  * @throws PaxError `shape` for a leaf of more than 5 axes without `axis`
  */
 export const adaptiveGradClip = (clipping: TensorLike, { eps = 1e-3, axis }: { readonly eps?: TensorLike; readonly axis?: Axis } = {}): GradientTransformation<EmptyState> =>
-  stateless((updates, params) => {
-    const [least, share] = [scalar(eps), scalar(clipping)];
-    return each((g, p) => {
-      const ofParam = unitwiseNorm(p!, axis);
-      const most = rows.mul(rows.maximum(ofParam, least(ofParam)), share(ofParam));
-      const norm = unitwiseNorm(g, axis);
-      const factor = rows.select(rows.less(norm, most), 1, rows.div(most, rows.maximum(norm, 1e-6)));
-      return rows.mul(g, castTo(factor, g.dtype));
-    }, updates, needParams("adaptiveGradClip", params));
+  withParams("adaptiveGradClip", (g, p) => {
+    const most = rows.mul(rows.maximum(unitwiseNorm(p, axis), eps), clipping);
+    const norm = unitwiseNorm(g, axis);
+    const factor = rows.select(rows.less(norm, most), 1, rows.div(most, rows.maximum(norm, 1e-6)));
+    return rows.mul(g, castTo(factor, g.dtype));
   });

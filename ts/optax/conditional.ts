@@ -1,9 +1,10 @@
 /** Transformations that act in some steps only, and guards against values that are not finite. */
 import * as rows from "../ops/generated/rows.js";
-import { all, any } from "../ops/reduce.js";
+import { any } from "../ops/reduce.js";
 import type { Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
-import { counter, each, needParams, safeIncrement, stateless, tensors, type EmptyState, type ExtraArgs, type GradientTransformation } from "./transform.js";
+import { skipNotFinite } from "./accumulate.js";
+import { counter, each, safeIncrement, withParams, type EmptyState, type ExtraArgs, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** Whether to act, by the count of updates before; the extra arguments are there with `forwardExtraArgs`. */
@@ -26,15 +27,13 @@ export const conditionallyTransform = conditional((updates) => updates);
 /** The inner transformation in the steps that `should` names; in others the updates are 0 and its state stays. */
 export const conditionallyMask = conditional((updates) => tree.zerosLike(updates));
 
-const finite = (updates: unknown): Tensor =>
-  tensors(updates).map((g) => all(rows.isfinite(g))).reduce((a, b) => rows.logicalAnd(a, b), rows.full([], "bool", 1));
 /** How many updates in a row were not finite, whether the last one was, and how many were not in all. */
 export type ApplyIfFiniteState<S> = { readonly notfiniteCount: Tensor; readonly lastFinite: Tensor; readonly totalNotfinite: Tensor; readonly innerState: S };
 /** The inner transformation; updates with an element that is not finite become 0 and change no state, unless more than `maxConsecutiveErrors` came in a row. */
 export const applyIfFinite = <S>(inner: GradientTransformation<S>, maxConsecutiveErrors: number): GradientTransformation<ApplyIfFiniteState<S>> => ({
   init: (params) => ({ notfiniteCount: counter(), lastFinite: rows.full([], "bool", 1), totalNotfinite: counter(), innerState: inner.init(params) }),
   update(updates, state, params, extra) {
-    const lastFinite = finite(updates);
+    const lastFinite = rows.logicalNot(skipNotFinite(updates)[0]);
     const notfiniteCount = rows.select(lastFinite, 0, safeIncrement(state.notfiniteCount));
     const go = rows.logicalOr(lastFinite, rows.greater(notfiniteCount, maxConsecutiveErrors));
     const [changed, next] = inner.update(updates, state.innerState, params, extra);
@@ -55,5 +54,5 @@ export const zeroNans = (): GradientTransformation<ZeroNansState> => ({
 });
 
 /** Updates that would make a parameter negative make it 0. */
-export const keepParamsNonnegative = (): GradientTransformation<EmptyState> => stateless((updates, params) =>
-  each((g, p) => rows.select(rows.less(rows.add(p!, g), 0), rows.neg(p!), g), updates, needParams("keepParamsNonnegative", params)));
+export const keepParamsNonnegative = (): GradientTransformation<EmptyState> =>
+  withParams("keepParamsNonnegative", (g, p) => rows.select(rows.less(rows.add(p, g), 0), rows.neg(p), g));

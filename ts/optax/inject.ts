@@ -1,25 +1,24 @@
 /** Hyperparameters in the state, where they can be read and changed. */
 import { opError } from "../errors.js";
-import * as rows from "../ops/generated/rows.js";
 import { Tensor, type DType, type TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
 import { isPlainObject } from "../tree/statics.js";
-import { counter, isSchedule, safeIncrement, type AnySchedule, type ExtraArgs, type GradientTransformation } from "./transform.js";
+import { counter, inDType, isSchedule, safeIncrement, type AnySchedule, type ExtraArgs, type GradientTransformation } from "./transform.js";
 import { dtype as dtypeOf } from "./tree.js";
 
 /** A schedule with a state of its own, which may depend on the extra arguments of the update. */
 export interface StatefulSchedule<S extends TensorTree = TensorTree> {
   init(): S;
   update(state: S, extra: ExtraArgs): S;
-  /** The hyperparameter, a scalar. */
-  value(state: S, extra: ExtraArgs): TensorLike;
+  /** The hyperparameter, a scalar; `dtype` is the one it gets. */
+  value(state: S, extra: ExtraArgs, dtype?: DType): TensorLike;
 }
 const isStateful = (x: unknown): x is StatefulSchedule => typeof x === "object" && x !== null && "init" in x && "update" in x && "value" in x;
 /** A schedule by the count of updates. */
 const wrapped = (schedule: AnySchedule): StatefulSchedule<{ readonly count: Tensor }> => ({
   init: () => ({ count: counter() }),
   update: ({ count }) => ({ count: safeIncrement(count) }),
-  value: ({ count }) => schedule(count),
+  value: ({ count }, _extra, dtype) => schedule(count, dtype),
 });
 
 /** The count of updates (int32), the hyperparameters, the states of their schedules and the inner state. */
@@ -75,15 +74,16 @@ export function injectHyperparams<A extends readonly unknown[], S, const N exten
       innerFactory(...(mapArgs(args, nameOf, (name, value) => hyperparams[name] ?? value) as unknown as A));
     const valuesOf = (states: { readonly [name: string]: TensorTree }, extra: ExtraArgs, dtypeOf: (name: string) => DType): { [name: string]: Tensor } =>
       Object.fromEntries([...schedules].map(([name, schedule]) => {
-        const value: unknown = schedule.value(states[name]!, extra);
-        if (typeof value === "number" || (value instanceof Tensor && value.ndim === 0)) return [name, rows.cast(value, dtypeOf(name), false)];
+        const dtype = dtypeOf(name);
+        const value: unknown = schedule.value(states[name]!, extra, dtype);
+        if (typeof value === "number" || (value instanceof Tensor && value.ndim === 0)) return [name, inDType(value, dtype)];
         throw opError("value", "injectHyperparams", `\`${name}\` is a function and so a schedule, but it did not give a scalar: put it into staticArgs if it is none`, { path: name });
       }));
     return {
       init(params) {
         const dtype = hyperparamDtype ?? dtypeOf(params);
         const hyperparamsStates = Object.fromEntries([...schedules].map(([name, schedule]) => [name, schedule.init()]));
-        const fixed = Object.fromEntries([...numbers].map(([name, x]) => [name, typeof x === "number" || x.weak ? rows.cast(x, dtype, false) : x]));
+        const fixed = Object.fromEntries([...numbers].map(([name, x]) => [name, x instanceof Tensor && !x.weak ? x : inDType(x, dtype)]));
         const hyperparams = { ...fixed, ...valuesOf(hyperparamsStates, {}, () => dtype) } as Hyperparams;
         return { count: counter(), hyperparams, hyperparamsStates, innerState: inner(hyperparams).init(params) };
       },

@@ -6,7 +6,7 @@ import type { Tensor } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
 import { chain } from "./combine.js";
 import { scale, scaleByLearningRate } from "./scale.js";
-import { counter, each, needParams, safeIncrement, type GradientTransformation, type ScalarOrSchedule } from "./transform.js";
+import { counter, each, needParams, realOf, safeIncrement, type GradientTransformation, type ScalarOrSchedule } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** `diffParamsMemory` and `diffUpdatesMemory` have the last differences along a new first axis, `weightsMemory` one over their products. */
@@ -29,7 +29,7 @@ export function scaleByLbfgs({ memorySize = 10, scaleInitPrecond = true }: Lbfgs
   return {
     init: (params) => ({
       count: counter(), params: tree.zerosLike(params), updates: tree.zerosLike(params),
-      diffParamsMemory: memory(params), diffUpdatesMemory: memory(params), weightsMemory: rows.full([memorySize], tree.dtype(params) === "float64" ? "float64" : "float32", 0),
+      diffParamsMemory: memory(params), diffUpdatesMemory: memory(params), weightsMemory: rows.full([memorySize], realOf(params), 0),
     }),
     update(updates, state, given) {
       const params = needParams("scaleByLbfgs", given);

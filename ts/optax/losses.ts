@@ -11,6 +11,7 @@ import { logSigmoid, logSoftmax, oneHot } from "../ops/nn.js";
 import { any, logsumexp, max, sum } from "../ops/reduce.js";
 import { expandDims, reshape, transpose } from "../ops/shape.js";
 import { asTensor, isFloatDType, type Axis, type Tensor, type TensorLike } from "../tensor.js";
+import { oneMinus, quotient } from "./transform.js";
 
 export { ctcLoss, ctcLossWithForwardProbs, type CtcOptions } from "./ctc.js";
 /** The axes that a loss sums over, and which places count. */
@@ -81,7 +82,7 @@ export function sigmoidFocalLoss(logits: TensorLike, labels: TensorLike, { alpha
   const most = rows.stopGradient(rows.maximum(p, q));
   const weighted = rows.add(rows.mul(no, rows.exp(rows.sub(p, most))), rows.mul(y, rows.exp(rows.sub(q, most))));
   const loss = rows.mul(sigmoidBinaryCrossEntropy(x, y), rows.exp(rows.mul(rows.add(rows.log(weighted), most), gamma)));
-  return alpha === undefined ? loss : rows.mul(rows.add(rows.mul(y, alpha), rows.mul(no, rows.sub(1, alpha))), loss);
+  return alpha === undefined ? loss : rows.mul(rows.add(rows.mul(y, alpha), rows.mul(no, oneMinus(alpha))), loss);
 }
 
 /** The logarithm of softmax over `axis`, of the places that count. */
@@ -164,7 +165,7 @@ export function multiclassPerceptronLoss(scores: Tensor, labels: TensorLike): Te
 export function smoothLabels(labels: TensorLike, alpha: TensorLike, { axis = -1, where }: Over = {}): Tensor {
   const y = floats("smoothLabels", "labels", labels);
   const categories: TensorLike = where === undefined ? axesOf(axis, y.ndim).reduce((n, d) => n * y.shape[d]!, 1) : sum(rows.cast(where, y.dtype, false), axis, { keepdims: true });
-  return rows.add(rows.mul(y, rows.sub(1, alpha)), rows.div(alpha, categories));
+  return rows.add(rows.mul(y, oneMinus(alpha)), quotient(alpha, categories));
 }
 
 /** The distance to the positive example less that to the negative one, plus `margin`; 0 at least (Schroff et al. 2015). */

@@ -3,7 +3,8 @@ import { opError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import type { DType, Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
-import { counter, each, safeIncrement, scalar, swept, type GradientTransformation } from "./transform.js";
+import { counted } from "./adam.js";
+import { each, inDType, like, swept, times, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** The dtype of an average in the state; without it the parameters'. */
@@ -15,8 +16,7 @@ export type TraceState = { readonly trace: TensorTree };
 export const trace = (decay: TensorLike, { nesterov = false, accumulatorDtype }: Accumulator & { readonly nesterov?: boolean } = {}): GradientTransformation<TraceState> => swept({
   init: (params) => ({ trace: tree.zerosLike(params, { dtype: accumulatorDtype }) }),
   update(updates, state) {
-    const by = scalar(decay);
-    const push = (old: unknown): typeof updates => each((g, t) => rows.add(g, rows.mul(t!, by(t!))), updates, old);
+    const push = (old: unknown): typeof updates => each((g, t) => rows.add(g, times(t!, decay)), updates, old);
     const next = push(state.trace);
     return [nesterov ? push(next) : next, { trace: tree.castLike(next, state.trace) }];
   },
@@ -25,14 +25,11 @@ export const trace = (decay: TensorLike, { nesterov = false, accumulatorDtype }:
 /** The count of updates (int32) and their average. */
 export type EmaState = { readonly count: Tensor; readonly ema: TensorTree };
 /** The exponential moving average of the updates, without its bias to 0 if `debias`. */
-export const ema = (decay: TensorLike, { debias = true, accumulatorDtype }: Accumulator & { readonly debias?: boolean } = {}): GradientTransformation<EmaState> => swept({
-  init: (params) => ({ count: counter(), ema: tree.zerosLike(params, { dtype: accumulatorDtype }) }),
-  update(updates, state) {
-    const next = tree.updateMoment(updates, state.ema, decay, 1);
-    const count = safeIncrement(state.count);
-    return [debias ? tree.biasCorrection(next, decay, count) : next, { count, ema: tree.castLike(next, state.ema) }];
-  },
-});
+export const ema = (decay: TensorLike, { debias = true, accumulatorDtype }: Accumulator & { readonly debias?: boolean } = {}): GradientTransformation<EmaState> =>
+  counted((params) => ({ ema: tree.zerosLike(params, { dtype: accumulatorDtype }) }), (updates, state, count) => {
+    const ema = tree.updateMoment(updates, state.ema, decay, 1);
+    return [debias ? tree.biasCorrection(ema, decay, count) : ema, { ema }];
+  });
 
 /** The count of updates (int32) and their average. */
 export type ScaleByLionState = { readonly count: Tensor; readonly mu: TensorTree };
@@ -45,19 +42,16 @@ export type LionOptions = {
 /** The sign of an average with rate `b1` of the gradient and an average with rate `b2` (Chen et al. 2023). @throws PaxError `value` for another `mode` */
 export function scaleByLion({ b1 = 0.9, b2 = 0.99, muDtype, mode = "hard", smoothBeta = 1 }: LionOptions = {}): GradientTransformation<ScaleByLionState> {
   const modes = {
-    hard: (x: Tensor): Tensor => rows.sign(x),
+    hard: rows.sign,
     smooth: (x: Tensor): Tensor => rows.tanh(rows.mul(x, smoothBeta)),
     refined: (x: Tensor): Tensor => rows.select(rows.less(rows.abs(x), 1), x, rows.sign(x)),
   };
   const shape = modes[mode];
   if (shape === undefined) throw opError("value", "scaleByLion", `mode is "hard", "smooth" or "refined", not ${String(mode)}`);
-  return swept({
-    init: (params) => ({ count: counter(), mu: tree.zerosLike(params, { dtype: muDtype }) }),
-    update: (updates, state) => [
-      each(shape, tree.updateMoment(updates, state.mu, b1, 1)),
-      { count: safeIncrement(state.count), mu: tree.castLike(tree.updateMoment(updates, state.mu, b2, 1), state.mu) },
-    ],
-  });
+  return counted(
+    (params) => ({ mu: tree.zerosLike(params, { dtype: muDtype }) }),
+    (updates, { mu }) => [each(shape, tree.updateMoment(updates, mu, b1, 1)), { mu: tree.updateMoment(updates, mu, b2, 1) }],
+  );
 }
 
 /** The size of each element's step, and the last step. */
@@ -71,11 +65,10 @@ export type RpropOptions = { readonly etaMinus?: TensorLike; readonly etaPlus?: 
 export const scaleByRprop = (learningRate: TensorLike, { etaMinus = 0.5, etaPlus = 1.2, minStepSize = 1e-6, maxStepSize = 50 }: RpropOptions = {}): GradientTransformation<ScaleByRpropState> => swept({
   init: (params) => ({ stepSizes: tree.fullLike(params, learningRate), prevUpdates: tree.zerosLike(params) }),
   update(updates, state) {
-    const [grow, shrink, least, most] = [scalar(etaPlus), scalar(etaMinus), scalar(minStepSize), scalar(maxStepSize)];
     const turn = each((g, before) => rows.mul(g, before!), updates, state.prevUpdates);
     const stepSizes = each((s, size) => {
-      const changed = rows.mul(size!, rows.select(rows.greater(s, 0), grow(s), shrink(s)));
-      return rows.select(rows.equal(s, 0), size!, rows.clamp(changed, least(s), most(s)));
+      const changed = rows.mul(size!, rows.select(rows.greater(s, 0), inDType(etaPlus, s.dtype), inDType(etaMinus, s.dtype)));
+      return rows.select(rows.equal(s, 0), size!, rows.clamp(changed, like(minStepSize, s), like(maxStepSize, s)));
     }, turn, state.stepSizes);
     const step = each((s, g, size) => rows.select(rows.less(s, 0), 0, rows.mul(size!, rows.sign(g!))), turn, updates, stepSizes);
     const out = each((s, before) => rows.select(rows.less(s, 0), 0, before!), turn, state.prevUpdates);

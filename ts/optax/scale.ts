@@ -3,11 +3,11 @@ import * as rows from "../ops/generated/rows.js";
 import { castTo, wide } from "../ops/halves.js";
 import { mean } from "../ops/reduce.js";
 import * as random from "../random.js";
-import type { Tensor, TensorLike } from "../tensor.js";
+import type { DType, Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
 import { masked, type MaskedState } from "./combine.js";
 import {
-  counter, each, identity, isSchedule, needParams, negative, safeIncrement, scalar, stateless, statelessWithTreeMap, sumOfSquares,
+  at, counter, each, identity, inDType, isSchedule, needParams, negative, plus, realOf, safeIncrement, stateless, statelessWithTreeMap, sumOfSquares, times, withParams,
   type AnySchedule, type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,
 } from "./transform.js";
 import * as tree from "./tree.js";
@@ -20,7 +20,7 @@ export type ScaleByScheduleState = { readonly count: Tensor };
 /** Updates times the schedule's value at the count of updates before this one. */
 export const scaleBySchedule = (stepSize: AnySchedule): GradientTransformation<ScaleByScheduleState> => ({
   init: () => ({ count: counter() }),
-  update: (updates, { count }) => [tree.scale(stepSize(count), updates), { count: safeIncrement(count) }],
+  update: (updates, { count }) => [tree.scale(stepSize(count, realOf(updates)), updates), { count: safeIncrement(count) }],
 });
 
 /** `learningRate` is that of the last update, before the first one that of count 0. */
@@ -29,14 +29,14 @@ export type LearningRateState = EmptyState | { readonly count: Tensor; readonly 
 export function scaleByLearningRate(learningRate: ScalarOrSchedule | null, { flipSign = true }: { readonly flipSign?: boolean } = {}): GradientTransformation<LearningRateState> {
   if (learningRate === null) return identity();
   if (!isSchedule(learningRate)) return scale(flipSign ? negative(learningRate) : learningRate);
-  const rateAt = (count: Tensor): Tensor => rows.cast(learningRate(count), "float32", false);
+  const rateAt = (count: Tensor, dtype: DType): Tensor => inDType(learningRate(count, dtype), dtype);
   const transformation: GradientTransformation<{ readonly count: Tensor; readonly learningRate: Tensor }> = {
-    init() {
+    init(params) {
       const count = counter();
-      return { count, learningRate: rateAt(count) };
+      return { count, learningRate: rateAt(count, realOf(params)) };
     },
-    update(updates, { count }) {
-      const rate = rateAt(count);
+    update(updates, { count, learningRate: { dtype } }) {
+      const rate = rateAt(count, dtype);
       return [tree.scale(flipSign ? rows.neg(rate) : rate, updates), { count: safeIncrement(count), learningRate: rate }];
     },
   };
@@ -50,7 +50,7 @@ export function addDecayedWeights(weightDecay: ScalarOrSchedule = 0, { mask = nu
   const op = "addDecayedWeights";
   const scheduled: GradientTransformation<ScaleByScheduleState> = {
     init: () => ({ count: counter() }),
-    update: (updates, { count }, params) => [tree.addScale(updates, (weightDecay as AnySchedule)(count), needParams(op, params)), { count: safeIncrement(count) }],
+    update: (updates, { count }, params) => [tree.addScale(updates, at(weightDecay, count, realOf(updates)), needParams(op, params)), { count: safeIncrement(count) }],
   };
   const fixed = stateless((updates, params) => (weightDecay === 0 ? updates : tree.addScale(updates, weightDecay as TensorLike, needParams(op, params))));
   const inner = (isSchedule(weightDecay) ? scheduled : fixed) as GradientTransformation<EmptyState | ScaleByScheduleState>;
@@ -64,7 +64,7 @@ export const addNoise = (eta: TensorLike, gamma: TensorLike, key: Tensor | numbe
   init: () => ({ count: counter(), rngKey: typeof key === "number" ? random.key(key) : key }),
   update(updates, state) {
     const count = safeIncrement(state.count);
-    const deviation = rows.sqrt(rows.div(eta, rows.pow(rows.cast(count, "float32", false), gamma)));
+    const deviation = rows.sqrt(rows.div(eta, rows.pow(rows.cast(count, realOf(updates), false), gamma)));
     const [rngKey, sample] = random.split(state.rngKey);
     return [tree.addScale(updates, deviation, tree.randomLike(sample!, updates)), { count, rngKey: rngKey! }];
   },
@@ -79,28 +79,27 @@ const safe = (square: Tensor, least: TensorLike): Tensor => {
 export const safeNorm = (x: Tensor, minNorm: TensorLike): Tensor => safe(sumOfSquares(x), minNorm);
 /** The root of the mean of the squares of all elements, at least `minRms`. */
 export const safeRootMeanSquares = (x: Tensor, minRms: TensorLike): Tensor => safe(mean(rows.square(wide(x))), minRms);
-const times = (x: Tensor, factor: Tensor): Tensor => rows.mul(x, castTo(factor, x.dtype));
 
+const byParams = (op: string, size: (p: Tensor, least: TensorLike) => Tensor) => (minScale: TensorLike = 1e-3): GradientTransformation<EmptyState> =>
+  withParams(op, (g, p) => times(g, size(p, minScale)));
 /** Each leaf of the updates times the norm of its parameters, which is taken as `minScale` at least. */
-export const scaleByParamBlockNorm = (minScale: TensorLike = 1e-3): GradientTransformation<EmptyState> =>
-  stateless((updates, params) => each((g, p) => times(g, safeNorm(p!, minScale)), updates, needParams("scaleByParamBlockNorm", params)));
+export const scaleByParamBlockNorm = /* @__PURE__ */ byParams("scaleByParamBlockNorm", safeNorm);
 /** Each leaf of the updates times the root mean square of its parameters, which is taken as `minScale` at least. */
-export const scaleByParamBlockRms = (minScale: TensorLike = 1e-3): GradientTransformation<EmptyState> =>
-  stateless((updates, params) => each((g, p) => times(g, safeRootMeanSquares(p!, minScale)), updates, needParams("scaleByParamBlockRms", params)));
+export const scaleByParamBlockRms = /* @__PURE__ */ byParams("scaleByParamBlockRms", safeRootMeanSquares);
 
 /** What `scaleByTrustRatio` may be told. */
 export type TrustRatioOptions = { readonly minNorm?: TensorLike; readonly trustCoefficient?: TensorLike; readonly eps?: TensorLike };
 /** Each leaf of the updates times `trustCoefficient` and the norm of its parameters over its own; times 1 where either is 0 (You et al. 2020). */
 export const scaleByTrustRatio = ({ minNorm = 0, trustCoefficient = 1, eps = 0 }: TrustRatioOptions = {}): GradientTransformation<EmptyState> =>
-  stateless((updates, params) => each((g, p) => {
-    const [ofParam, ofUpdate] = [safeNorm(p!, minNorm), safeNorm(g, minNorm)];
+  withParams("scaleByTrustRatio", (g, p) => {
+    const [ofParam, ofUpdate] = [safeNorm(p, minNorm), safeNorm(g, minNorm)];
     const ratio = rows.div(rows.mul(ofParam, trustCoefficient), rows.add(ofUpdate, eps));
     const none = rows.logicalOr(rows.equal(ofParam, 0), rows.equal(ofUpdate, 0));
     return times(g, rows.select(none, 1, ratio));
-  }, updates, needParams("scaleByTrustRatio", params)));
+  });
 
 /** The sign of each element. */
-export const scaleBySign = (): GradientTransformation<EmptyState> => statelessWithTreeMap((g) => rows.sign(g));
+export const scaleBySign = (): GradientTransformation<EmptyState> => statelessWithTreeMap(rows.sign);
 /** Leaves of two axes and more have the mean over all axes but the first taken off (Yong et al. 2020). */
 export const centralize = (): GradientTransformation<EmptyState> => statelessWithTreeMap((g) =>
   (g.ndim < 2 ? g : rows.sub(g, mean(g, Array.from({ length: g.ndim - 1 }, (_, i) => i + 1), { keepdims: true }))));
@@ -117,8 +116,8 @@ export type OptimisticGradientState = { readonly isInitialStep: Tensor; readonly
 export const scaleByOptimisticGradient = ({ alpha = 1, beta = 1 }: { readonly alpha?: TensorLike; readonly beta?: TensorLike } = {}): GradientTransformation<OptimisticGradientState> => ({
   init: (params) => ({ isInitialStep: rows.full([], "bool", 1), previousGradient: tree.zerosLike(params) }),
   update(updates, state) {
-    const [both, back] = [scalar(rows.add(alpha, beta)), scalar(beta)];
-    const out = each((g, before) => rows.sub(rows.mul(g, both(g)), rows.mul(rows.select(state.isInitialStep, g, before!), back(g))), updates, state.previousGradient);
+    const both = plus(alpha, beta);
+    const out = each((g, before) => rows.sub(times(g, both), times(rows.select(state.isInitialStep, g, before!), beta)), updates, state.previousGradient);
     return [out, { isInitialStep: rows.full([], "bool", 0), previousGradient: updates }];
   },
 });

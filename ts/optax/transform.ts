@@ -24,10 +24,10 @@ export interface AnyTransformation {
 export type StateOf<T extends AnyTransformation> = ReturnType<T["init"]>;
 /** The state of a transformation without any. */
 export type EmptyState = readonly [];
-/** The value at a count of steps, which begins at 0. */
-export type Schedule = (count: TensorLike) => Tensor;
-/** A schedule as users write it. */
-export type AnySchedule = (count: Tensor) => TensorLike;
+/** The value at a count of steps, which begins at 0; computed in float32 unless `dtype` is float64. */
+export type Schedule = (count: TensorLike, dtype?: DType) => Tensor;
+/** A schedule as users write it. `dtype` is float64 where the parameters are. */
+export type AnySchedule = (count: Tensor, dtype?: DType) => TensorLike;
 /** A number, a scalar tensor or a schedule. */
 export type ScalarOrSchedule = TensorLike | AnySchedule;
 /**
@@ -38,6 +38,8 @@ export type MaskOrFn = boolean | object | ((params: Module) => boolean | object)
 
 /** Whether it is a function of the count. */
 export const isSchedule = (x: unknown): x is AnySchedule => typeof x === "function";
+/** The value of what may be a schedule. */
+export const at = (x: ScalarOrSchedule, count: Tensor, dtype: DType): TensorLike => (isSchedule(x) ? x(count, dtype) : x);
 /** Numbers and typed arrays are leaves, too. */
 const leaf = (x: unknown): Tensor => (x instanceof Tensor ? x : array(x as ArrayData));
 /** `f` of the leaves at the same place, as tensors; the result has the first tree's type. */
@@ -48,32 +50,42 @@ export const each = <P>(f: (x: Tensor, ...rest: Tensor[]) => unknown, tree: P, .
 export const sumOfSquares = (x: Tensor): Tensor => sum(rows.square(wide(x)));
 /** The leaves of any tree, as tensors. */
 export const tensors = (tree: unknown): Tensor[] => (leaves(tree) as unknown[]).map((x) => leaf(x));
-/** What belongs to a leaf's dtype, made once a dtype and not once a leaf. */
-export function perDType(make: (dtype: DType) => Tensor): (leaf: Tensor) => Tensor {
-  const made = new Map<DType, Tensor>();
-  return ({ dtype }) => {
-    let found = made.get(dtype);
-    if (found === undefined) made.set(dtype, (found = make(dtype)));
-    return found;
-  };
-}
-/** A scalar in the dtype of the float leaf that it meets. */
-export const scalar = (x: TensorLike): ((leaf: Tensor) => Tensor) => perDType((dtype) => {
+/** The dtype in which scalars for leaves of a dtype are computed. */
+export const real = (dtype: DType): DType => (dtype === "float64" ? dtype : "float32");
+/** The dtype in which scalars for all leaves are computed. */
+export const realOf = (tree: unknown): DType => (tensors(tree).some((x) => x.dtype === "float64") ? "float64" : "float32");
+/** A scalar in a dtype; of a number all digits that the dtype has. */
+export const inDType = (x: TensorLike, dtype: DType): Tensor => (typeof x === "number" ? rows.full([], dtype, x) : castTo(asTensor(x), dtype));
+/** A scalar for a leaf: in its dtype, if that is one of floats. */
+export const like = (x: TensorLike, { dtype }: Tensor): TensorLike => {
   if (!isFloatDType(dtype)) return asTensor(x);
-  return typeof x === "number" ? rows.full([], dtype, x) : castTo(asTensor(x), dtype);
-});
-/** `1 - x`, of a number in float64. */
-export const oneMinus = (x: TensorLike): TensorLike => (typeof x === "number" ? 1 - x : rows.sub(1, x));
+  return typeof x === "number" ? x : inDType(x, dtype);
+};
+/** A leaf times a scalar, in the leaf's dtype. */
+export const times = (leaf: Tensor, x: TensorLike): Tensor => rows.mul(leaf, like(x, leaf));
+/** A leaf plus a scalar, in the leaf's dtype. */
+export const offset = (leaf: Tensor, x: TensorLike): Tensor => rows.add(leaf, like(x, leaf));
+/** `f` of numbers, in float64; `g` where one is a tensor. */
+export const known = <A extends readonly TensorLike[]>(f: (...x: { readonly [K in keyof A]: number }) => number, g: (...x: A) => Tensor) => (...x: A): TensorLike =>
+  (x.every((v) => typeof v === "number") ? f(...(x as never)) : g(...x));
+/** `a - b`. */
+export const minus = /* @__PURE__ */ known((a, b) => a - b, rows.sub);
+/** `1 - x`. */
+export const oneMinus = (x: TensorLike): TensorLike => minus(1, x);
 /** `-x`. */
-export const negative = (x: TensorLike): TensorLike => (typeof x === "number" ? -x : rows.neg(x));
+export const negative = /* @__PURE__ */ known((x) => -x, rows.neg);
+/** `a + b`. */
+export const plus = /* @__PURE__ */ known((a, b) => a + b, rows.add);
+/** `a / b`. */
+export const quotient = /* @__PURE__ */ known((a, b) => a / b, rows.div);
 
 /** A counter of steps at 0: int32. */
 export const counter = (): Tensor => rows.full([], "int32", 0);
 /** A counter plus 1; it stays at the greatest number of its dtype, as the sum wraps there. */
 export const safeIncrement = (count: Tensor): Tensor => rows.maximum(count, rows.add(count, 1));
 /** `1 - decay ** count`: what an average that began at 0 is divided by. */
-export const biasCorrectionFactor = (decay: TensorLike, count: Tensor, dtype: DType = "float32"): Tensor =>
-  rows.sub(1, rows.pow(decay, rows.cast(count, dtype, false)));
+export const biasCorrectionFactor = (decay: TensorLike, count: Tensor, dtype: DType): Tensor =>
+  rows.sub(1, rows.pow(decay, rows.cast(count, real(dtype), false)));
 
 /** The parameters. @throws PaxError `value` if `update` was called without them. */
 export function needParams<P>(op: string, params: P | undefined): P {
@@ -101,6 +113,9 @@ export const stateless = (f: <P extends TensorTree>(updates: P, params: P | unde
 /** As `stateless`, for each leaf; the parameter is `null` where `update` has none. */
 export const statelessWithTreeMap = (f: (update: Tensor, param: Tensor | null) => Tensor): GradientTransformation<EmptyState> =>
   stateless((updates, params) => (params === undefined ? each((g) => f(g, null), updates) : each((g, p) => f(g, p!), updates, params)));
+/** As `statelessWithTreeMap`, where the parameters must be given. */
+export const withParams = (op: string, f: (update: Tensor, param: Tensor) => Tensor): GradientTransformation<EmptyState> =>
+  stateless((updates, params) => each((g, p) => f(g, p!), updates, needParams(op, params)));
 /** The updates as they are. */
 export const identity = (): GradientTransformation<EmptyState> => stateless((updates) => updates);
 /** Zeros: the parameters stay. */

@@ -9,36 +9,30 @@ import * as random from "../random.js";
 import { asTensor, isFloatDType, Tensor, type DType, type Shape, type TensorLike } from "../tensor.js";
 import { formatPath, MapKey, type Step } from "../tree/path.js";
 import { isPlainObject } from "../tree/statics.js";
-import { biasCorrectionFactor, each, oneMinus, perDType, scalar, sumOfSquares, tensors } from "./transform.js";
+import { biasCorrectionFactor, each, like, offset, oneMinus, realOf, sumOfSquares, tensors, times } from "./transform.js";
 
-const total = (parts: readonly Tensor[]): Tensor => (parts.length === 0 ? rows.full([], "float32", 0) : parts.reduce((a, b) => rows.add(a, b)));
+const total = (parts: readonly Tensor[]): Tensor => (parts.length === 0 ? rows.full([], "float32", 0) : parts.reduce(rows.add));
 
 /** The sum of trees, leaf by leaf. */
-export const add = <P>(a: P, ...rest: unknown[]): P => each((x, ...more) => more.reduce((u, v) => rows.add(u, v), x), a, ...rest);
+export const add = <P>(a: P, ...rest: unknown[]): P => each((x, ...more) => more.reduce(rows.add, x), a, ...rest);
 /** `a - b`, leaf by leaf. */
-export const sub = <P>(a: P, b: unknown): P => each((x, y) => rows.sub(x, y!), a, b);
+export const sub = <P>(a: P, b: unknown): P => each(rows.sub, a, b);
 /** `a * b`, leaf by leaf. */
-export const mul = <P>(a: P, b: unknown): P => each((x, y) => rows.mul(x, y!), a, b);
+export const mul = <P>(a: P, b: unknown): P => each(rows.mul, a, b);
 /** `a / b`, leaf by leaf. */
-export const div = <P>(a: P, b: unknown): P => each((x, y) => rows.div(x, y!), a, b);
+export const div = <P>(a: P, b: unknown): P => each(rows.div, a, b);
 /** Every leaf times a scalar. */
-export function scale<P>(factor: TensorLike, tree: P): P {
-  const by = scalar(factor);
-  return each((x) => rows.mul(x, by(x)), tree);
-}
+export const scale = <P>(factor: TensorLike, tree: P): P => each((x) => times(x, factor), tree);
 /** `a + factor * b`. */
-export function addScale<P>(a: P, factor: TensorLike, b: unknown): P {
-  const by = scalar(factor);
-  return each((x, y) => rows.add(x, rows.mul(y!, by(y!))), a, b);
-}
+export const addScale = <P>(a: P, factor: TensorLike, b: unknown): P => each((x, y) => rows.add(x, times(y!, factor)), a, b);
 /** The sum of the products of all elements. */
 export const vdot = (a: unknown, b: unknown): Tensor => total(tensors(each((x, y) => reduce.sum(rows.mul(wide(x), wide(y!))), a, b)));
 /** The sum of all elements. */
 export const sum = (tree: unknown): Tensor => total(tensors(tree).map((x) => reduce.sum(x)));
 /** The greatest of all elements; minus infinity if there are none. */
-export const max = (tree: unknown): Tensor => tensors(tree).filter((x) => x.size > 0).map((x) => reduce.max(x)).reduce((a, b) => rows.maximum(a, b), asTensor(-Infinity));
+export const max = (tree: unknown): Tensor => tensors(tree).filter((x) => x.size > 0).map((x) => reduce.max(x)).reduce(rows.maximum, asTensor(-Infinity));
 /** The least of all elements; infinity if there are none. */
-export const min = (tree: unknown): Tensor => tensors(tree).filter((x) => x.size > 0).map((x) => reduce.min(x)).reduce((a, b) => rows.minimum(a, b), asTensor(Infinity));
+export const min = (tree: unknown): Tensor => tensors(tree).filter((x) => x.size > 0).map((x) => reduce.min(x)).reduce(rows.minimum, asTensor(Infinity));
 /** The number of elements. */
 export const size = (tree: unknown): number => tensors(tree).reduce((n, x) => n + x.size, 0);
 /**
@@ -76,31 +70,23 @@ export const cast = <P>(tree: P, dtype: DType): P => each((x) => castTo(x, dtype
 /** The leaves in the dtypes of `targets`' leaves. */
 export const castLike = <P>(tree: P, targets: unknown): P => each((x, y) => castTo(x, y!.dtype), tree, targets);
 /** Every element between `low` and `high`, of which null is no bound; NaN stays NaN. */
-export function clip<P>(tree: P, low: TensorLike | null = null, high: TensorLike | null = null): P {
-  const [least, most] = [low, high].map((bound) => (bound === null ? null : scalar(bound)));
-  return each((x) => clamp(x, least?.(x), most?.(x)), tree);
-}
+export const clip = <P>(tree: P, low: TensorLike | null = null, high: TensorLike | null = null): P =>
+  each((x) => clamp(x, low === null ? null : like(low, x), high === null ? null : like(high, x)), tree);
 /** The leaves of `a` where the scalar `condition` is true, else those of `b`. */
 export const where = <P>(condition: TensorLike, a: P, b: P): P => each((x, y) => (x === y ? x : rows.select(condition, x, y!)), a, b);
 
-const lerp = (decay: TensorLike): ((x: Tensor, average: Tensor) => Tensor) => {
-  const [keep, take] = [scalar(decay), scalar(oneMinus(decay))];
-  return (x, average) => rows.add(rows.mul(x, take(x)), rows.mul(average, keep(average)));
-};
 /** `(1 - decay) * updates ** order + decay * moments`. */
 export function updateMoment<P>(updates: P, moments: unknown, decay: TensorLike, order: number): P {
-  const blend = lerp(decay);
-  return each((g, m) => blend(order === 1 ? g : order === 2 ? rows.square(g) : rows.pow(g, order), m!), updates, moments);
+  const take = oneMinus(decay);
+  return each((g, m) => rows.add(times(order === 1 ? g : order === 2 ? rows.square(g) : rows.pow(g, order), take), times(m!, decay)), updates, moments);
 }
 /** `max(|updates| + eps, decay * moments)`. */
-export function updateInfinityMoment<P>(updates: P, moments: unknown, decay: TensorLike, eps: TensorLike): P {
-  const [keep, more] = [scalar(decay), scalar(eps)];
-  return each((g, m) => rows.maximum(rows.add(rows.abs(g), more(g)), rows.mul(m!, keep(m!))), updates, moments);
-}
+export const updateInfinityMoment = <P>(updates: P, moments: unknown, decay: TensorLike, eps: TensorLike): P =>
+  each((g, m) => rows.maximum(offset(rows.abs(g), eps), times(m!, decay)), updates, moments);
 /** `moment / (1 - decay ** count)` (Kingma and Ba 2014). */
 export function biasCorrection<P>(moment: P, decay: TensorLike, count: Tensor): P {
-  const factor = perDType((dtype) => castTo(biasCorrectionFactor(decay, count, dtype === "float64" ? dtype : "float32"), dtype));
-  return each((m) => rows.div(m, factor(m)), moment);
+  const factor = biasCorrectionFactor(decay, count, realOf(moment));
+  return each((m) => rows.div(m, like(factor, m)), moment);
 }
 type Sampler = (key: Tensor, shape: Shape, options: { readonly dtype: DType }) => Tensor;
 /** Random tensors of the leaves' shapes and dtypes, each from a key of its own. */

@@ -2,7 +2,7 @@
 import { opError } from "../../errors.js";
 import * as rows from "../../ops/generated/rows.js";
 import { castTo } from "../../ops/halves.js";
-import type { DType, Tensor, TensorLike } from "../../tensor.js";
+import type { DType, Tensor } from "../../tensor.js";
 import type { TensorTree } from "../../tree/index.js";
 import { scaleByRms } from "../adaptive.js";
 import { sgd } from "../aliases.js";
@@ -10,12 +10,10 @@ import { chain } from "../combine.js";
 import { addDecayedWeights, scaleByLearningRate } from "../scale.js";
 import { warmupConstantSchedule } from "../schedules.js";
 import {
-  biasCorrectionFactor, counter, each, identity, isSchedule, needParams, oneMinus, safeIncrement, scalar,
+  at, biasCorrectionFactor, counter, each, identity, inDType, like, offset, needParams, oneMinus, safeIncrement, times,
   type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,
 } from "../transform.js";
 import * as tree from "../tree.js";
-
-const inDType = (x: TensorLike, dtype: DType): Tensor => rows.cast(x, dtype, false);
 
 /** `z` is the base optimizer's point; `weightSum` and `maxLr` make the weights of the average. */
 export type ScheduleFreeState<S> = {
@@ -23,8 +21,8 @@ export type ScheduleFreeState<S> = {
 };
 /** The parameters to test with: `(params - (1 - b1) * z) / b1`, the average. */
 export function scheduleFreeEvalParams<P extends TensorTree>(state: ScheduleFreeState<unknown>, params: P): P {
-  const [b1, rest] = [scalar(state.b1), scalar(oneMinus(state.b1))];
-  return each((y, z) => rows.div(rows.sub(y, rows.mul(z!, rest(z!))), b1(y)), params, state.z);
+  const rest = oneMinus(state.b1);
+  return each((y, z) => rows.div(rows.sub(y, times(z!, rest)), like(state.b1, y)), params, state.z);
 }
 /** Gradients are taken at `b1` times the average plus `1 - b1` times z; steps weigh by their greatest rate to the power `weightLrPower`. */
 export type ScheduleFreeOptions = { readonly b1?: number; readonly weightLrPower?: number; readonly stateDtype?: DType };
@@ -41,7 +39,8 @@ export const scheduleFree = <S>(
   },
   update(grads, state, given, extra) {
     const params = needParams("scheduleFree", given);
-    const rate = inDType(isSchedule(learningRate) ? learningRate(state.stepCount) : learningRate, state.maxLr.dtype);
+    const { dtype } = state.maxLr;
+    const rate = inDType(at(learningRate, state.stepCount, dtype), dtype);
     const maxLr = rows.maximum(state.maxLr, rate);
     const weight = rows.pow(maxLr, weightLrPower);
     const weightSum = rows.add(state.weightSum, weight);
@@ -49,10 +48,10 @@ export const scheduleFree = <S>(
     const share = rows.select(rows.equal(weightSum, 0), 0, rows.div(weight, weightSum));
     const [steps, baseOptimizerState] = baseOptimizer.update(grads, state.baseOptimizerState, params, extra);
     const z = each((old, u) => castTo(rows.add(old, u!), old.dtype), state.z as typeof params, steps);
-    const [take, keep] = [scalar(share), scalar(rows.sub(1, share))];
+    const keep = oneMinus(share);
     const updates = each((y, before, now) => {
       const average = rows.div(rows.sub(y, rows.mul(before!, 1 - b1)), b1);
-      const x = rows.add(rows.mul(average, keep(average)), rows.mul(now!, take(now!)));
+      const x = rows.add(times(average, keep), times(now!, share));
       return rows.sub(rows.add(rows.mul(x, b1), rows.mul(now!, 1 - b1)), y);
     }, params, state.z, z);
     return [updates, { b1: state.b1, weightSum, stepCount: safeIncrement(state.stepCount), maxLr, baseOptimizerState, z }];
@@ -103,9 +102,10 @@ export const prodigy = (learningRate: ScalarOrSchedule = 1, {
   update(updates, state, given) {
     const params = needParams("prodigy", given);
     const count = safeIncrement(state.count);
-    const rate = isSchedule(learningRate) ? learningRate(state.count) : learningRate;
-    const correction = rows.div(rows.sqrt(biasCorrectionFactor(beta2, count)), biasCorrectionFactor(beta1, count));
-    const step = inDType(rows.mul(rows.mul(state.estimLr, rate), correction), state.estimLr.dtype);
+    const { dtype } = state.estimLr;
+    const rate = at(learningRate, state.count, dtype);
+    const correction = rows.div(rows.sqrt(biasCorrectionFactor(beta2, count, dtype)), biasCorrectionFactor(beta1, count, dtype));
+    const step = inDType(rows.mul(rows.mul(state.estimLr, rate), correction), dtype);
     const dg = tree.scale(state.estimLr, updates);
     const moved = tree.vdot(updates, tree.sub(state.params0 as typeof params, params));
     const expAvg = tree.updateMoment(dg, state.expAvg, beta1, 1);
@@ -113,12 +113,12 @@ export const prodigy = (learningRate: ScalarOrSchedule = 1, {
     const weight = rows.div(safeguardWarmup ? state.estimLr : step, estimLr0);
     const gradSum = tree.addScale(tree.scale(beta3, state.gradSum as typeof updates), weight, dg);
     const numeratorWeighted = inDType(
-      rows.add(rows.mul(state.numeratorWeighted, beta3), rows.mul(rows.mul(rows.div(state.estimLr, estimLr0), step), moved)), state.numeratorWeighted.dtype,
+      rows.add(rows.mul(state.numeratorWeighted, beta3), rows.mul(rows.mul(rows.div(state.estimLr, estimLr0), step), moved)), dtype,
     );
     const guess = rows.div(rows.mul(numeratorWeighted, estimLrCoef), tree.norm(gradSum, { ord: 1 }));
-    const estimLr = inDType(rows.maximum(state.estimLr, guess), state.estimLr.dtype);
-    const [by, decay, more] = [scalar(step), scalar(rows.mul(step, weightDecay)), scalar(rows.mul(estimLr, eps))];
-    const out = each((m, v, p) => rows.neg(rows.add(rows.mul(p!, decay(p!)), rows.div(rows.mul(m, by(m)), rows.add(rows.sqrt(v!), more(v!))))), expAvg, expAvgSq, params);
+    const estimLr = inDType(rows.maximum(state.estimLr, guess), dtype);
+    const [decay, least] = [rows.mul(step, weightDecay), rows.mul(estimLr, eps)];
+    const out = each((m, v, p) => rows.neg(rows.add(times(p!, decay), rows.div(times(m, step), offset(rows.sqrt(v!), least)))), expAvg, expAvgSq, params);
     return [out as typeof updates, { expAvg, expAvgSq, gradSum, params0: state.params0, estimLr, numeratorWeighted, count }];
   },
 });

@@ -4,11 +4,12 @@ import * as rows from "../../ops/generated/rows.js";
 import { sum } from "../../ops/reduce.js";
 import type { DType, Tensor, TensorLike } from "../../tensor.js";
 import type { TensorTree } from "../../tree/index.js";
+import { counted, firstMoment } from "../adam.js";
 import { adamw } from "../aliases.js";
 import { chain, partition } from "../combine.js";
 import { addDecayedWeights, scaleByLearningRate } from "../scale.js";
 import {
-  counter, each, safeIncrement, scalar, statelessWithTreeMap, sumOfSquares, swept,
+  each, like, statelessWithTreeMap, sumOfSquares,
   type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,
 } from "../transform.js";
 import * as tree from "../tree.js";
@@ -39,8 +40,7 @@ export function orthogonalizeViaNewtonSchulz(x: Tensor, { nsCoeffs = "standard",
   if (steps.length < nsSteps) throw opError("value", op, `${given.length} coefficients for ${nsSteps} steps`);
   const tall = x.shape[0]! > x.shape[1]!;
   const flip = (y: Tensor): Tensor => (tall ? rows.transpose(y, [1, 0]) : y);
-  const norm = scalar(rows.add(rows.sqrt(sumOfSquares(x)), eps));
-  let y = rows.div(flip(x), norm(x));
+  let y = rows.div(flip(x), like(rows.add(rows.sqrt(sumOfSquares(x)), eps), x));
   for (const [a, b, c] of steps) {
     const gram = rows.dot(y, y, [], [], [1], [1]);
     const poly = rows.add(rows.mul(gram, b), rows.mul(rows.matmul(gram, gram), c));
@@ -58,21 +58,15 @@ export type MuonOptions = OrthogonalizeOptions & {
   readonly adaptive?: boolean;
 };
 /** Momentum of matrices, made orthogonal (Jordan et al. 2024). @throws PaxError `shape` for a leaf that is no matrix */
-export const scaleByMuon = ({ beta = 0.95, muDtype, nesterov = true, adaptive = false, ...options }: MuonOptions = {}): GradientTransformation<ScaleByMuonState> => swept({
-  init: (params) => ({ count: counter(), mu: tree.zerosLike(params, { dtype: muDtype }) }),
-  update(updates, state) {
+export const scaleByMuon = ({ beta = 0.95, muDtype, nesterov = true, adaptive = false, ...options }: MuonOptions = {}): GradientTransformation<ScaleByMuonState> =>
+  counted((params) => ({ mu: tree.zerosLike(params, { dtype: muDtype }) }), (updates, state, count) => {
     const mu = tree.updateMoment(updates, state.mu, beta, 1);
-    const count = safeIncrement(state.count);
-    const hat = nesterov
-      ? tree.updateMoment(tree.biasCorrection(updates, beta, count), tree.biasCorrection(mu, beta, safeIncrement(count)), beta, 1)
-      : tree.biasCorrection(mu, beta, count);
     const out = each((m) => {
       const y = orthogonalizeViaNewtonSchulz(m, options);
       return adaptive ? rows.mul(sum(rows.mul(m, y)), y) : y;
-    }, hat);
-    return [out, { count, mu: tree.castLike(mu, state.mu) }];
-  },
-});
+    }, firstMoment(updates, mu, beta, count, nesterov));
+    return [out, { mu }];
+  });
 /** Matrices times the root of outputs by inputs, 1 at least; with `consistentRms`, times it and the root of the longer side. */
 export const scaleByShape = ({ consistentRms = null }: { readonly consistentRms?: number | null } = {}): GradientTransformation<EmptyState> =>
   statelessWithTreeMap((g) => {

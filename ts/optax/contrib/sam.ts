@@ -1,18 +1,15 @@
 /** Sharpness-aware minimization, and a learning rate that falls where the loss does not. */
 import { opError } from "../../errors.js";
 import * as rows from "../../ops/generated/rows.js";
-import { castTo, wide } from "../../ops/halves.js";
 import type { Tensor } from "../../tensor.js";
 import type { TensorTree } from "../../tree/index.js";
-import { counter, each, needExtra, needParams, safeIncrement, stateless, type EmptyState, type GradientTransformation } from "../transform.js";
+import { normalizeByUpdateNorm } from "../scale.js";
+import { counter, each, inDType, needExtra, needParams, safeIncrement, type EmptyState, type GradientTransformation } from "../transform.js";
 import * as tree from "../tree.js";
 import { applyUpdates } from "../update.js";
 
 /** Updates over their global norm. */
-export const normalize = (): GradientTransformation<EmptyState> => stateless((updates) => {
-  const norm = tree.norm(updates);
-  return each((g) => castTo(rows.div(wide(g), norm), g.dtype), updates);
-});
+export const normalize = (): GradientTransformation<EmptyState> => normalizeByUpdateNorm({ eps: 0 });
 
 /** The count within the period (int32), both optimizers' states, and the parameters where the period began. */
 export type SamState<S, A> = { readonly stepsSinceSync: Tensor; readonly optState: S; readonly advState: A; readonly cache: TensorTree };
@@ -44,7 +41,7 @@ export function sam<S, A>(
         let { advState } = state;
         for (let i = 0; i < syncPeriod - 1; i++) {
           const [up, next] = advOptimizer.update(grads, advState, at);
-          at = applyUpdates(at, each((u) => rows.neg(u), up));
+          at = applyUpdates(at, each(rows.neg, up));
           [grads, advState] = [(gradFn as (params: TensorTree, i: number) => TensorTree)(at, i) as typeof updates, next];
         }
         const [down, optState] = optimizer.update(grads, state.optState, params);
@@ -100,7 +97,7 @@ export function reduceOnPlateau(
     update(updates, state, _params, extra) {
       const { dtype } = state.avgValue;
       const count = safeIncrement(state.count);
-      const sum = rows.add(rows.mul(state.avgValue, rows.cast(state.count, dtype, false)), rows.cast(needExtra(op, extra, "value"), dtype, false));
+      const sum = rows.add(rows.mul(state.avgValue, rows.cast(state.count, dtype, false)), inDType(needExtra(op, extra, "value"), dtype));
       const avgValue = rows.div(sum, rows.cast(count, dtype, false));
       const better = rows.less(avgValue, rows.sub(rows.mul(state.bestValue, 1 - rtol), atol));
       const since = rows.select(better, 0, safeIncrement(state.plateauCount));
