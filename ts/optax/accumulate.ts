@@ -4,7 +4,7 @@ import * as rows from "../ops/generated/rows.js";
 import { castTo } from "../ops/halves.js";
 import type { DType, Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
-import { counter, each, like, negative, oneMinus, safeIncrement, type ExtraArgs, type GradientTransformation } from "./transform.js";
+import { counter, each, like, minus, negative, oneMinus, safeIncrement, type ExtraArgs, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** The count within the k updates (int32), and their sum so far. */
@@ -74,7 +74,7 @@ export class MultiSteps<S> implements GradientTransformation<MultiStepsState<S>>
     const share = rows.add(rows.cast(miniStep, "float32", false), 1);
     const gathered = each((acc, g) => rows.add(acc, useGradMean ? rows.div(rows.sub(g!, acc), like(share, acc)) : g!), state.accGrads as P, updates);
     const [changed, inner] = this.innerOpt.update(tree.castLike(gathered, updates), state.innerOptState, params, extra);
-    const last = rows.equal(miniStep, typeof k === "number" ? k - 1 : rows.sub(k, 1));
+    const last = rows.equal(miniStep, minus(k, 1));
     const done: MultiStepsState<S> = {
       miniStep: rows.remainder(safeIncrement(miniStep), k),
       gradientStep: rows.select(last, safeIncrement(gradientStep), gradientStep),
@@ -95,7 +95,7 @@ export class MultiSteps<S> implements GradientTransformation<MultiStepsState<S>>
   }
   /** The pair alone. */
   gradientTransformation(): GradientTransformation<MultiStepsState<S>> {
-    return { init: (params) => this.init(params), update: (updates, state, params, extra) => this.update(updates, state, params, extra) };
+    return { init: this.init.bind(this), update: this.update.bind(this) };
   }
 }
 

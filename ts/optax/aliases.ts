@@ -1,4 +1,4 @@
-/** The optimizers: chains of transformations. A learning rate is a number, a scalar tensor or a schedule. */
+/** The optimizers: chains of transformations, whose defaults hold unless others stand here. A learning rate is a number, a scalar tensor or a schedule. */
 import { opError } from "../errors.js";
 import * as rows from "../ops/generated/rows.js";
 import type { DType, Tensor, TensorLike } from "../tensor.js";
@@ -25,23 +25,23 @@ type Decay = { readonly weightDecay?: ScalarOrSchedule; readonly mask?: MaskOrFn
 type Momentum = { readonly momentum?: TensorLike | null; readonly nesterov?: boolean };
 
 /** Stochastic gradient descent, with momentum if asked (Sutskever et al. 2013). */
-export const sgd = (learningRate: ScalarOrSchedule, { momentum = null, nesterov = false, accumulatorDtype }: Momentum & { readonly accumulatorDtype?: DType } = {}) =>
+export const sgd = (learningRate: ScalarOrSchedule, { momentum = null, nesterov, accumulatorDtype }: Momentum & { readonly accumulatorDtype?: DType } = {}) =>
   chain(momentum === null ? identity() : trace(momentum, { nesterov, accumulatorDtype }), scaleByLearningRate(learningRate));
 /** Adam (Kingma and Ba 2014). */
 export const adam = (learningRate: ScalarOrSchedule, options: AdamOptions = {}) => chain(scaleByAdam(options), scaleByLearningRate(learningRate));
 /** Adam with Nesterov's momentum (Dozat 2016). */
 export const nadam = (learningRate: ScalarOrSchedule, { nesterov = true, ...options }: AdamOptions = {}) => adam(learningRate, { nesterov, ...options });
 /** Adam with weight decay that does not go through the moments (Loshchilov and Hutter 2019). */
-export const adamw = (learningRate: ScalarOrSchedule, { weightDecay = 1e-4, mask = null, ...options }: AdamOptions & Decay = {}) =>
+export const adamw = (learningRate: ScalarOrSchedule, { weightDecay = 1e-4, mask, ...options }: AdamOptions & Decay = {}) =>
   chain(scaleByAdam(options), addDecayedWeights(weightDecay, { mask }), scaleByLearningRate(learningRate));
 /** `adamw` with Nesterov's momentum. */
 export const nadamw = (learningRate: ScalarOrSchedule, { nesterov = true, ...options }: AdamOptions & Decay = {}) => adamw(learningRate, { nesterov, ...options });
 /** The sign of an average, with weight decay (Chen et al. 2023). */
-export const lion = (learningRate: ScalarOrSchedule, { weightDecay = 1e-3, mask = null, ...options }: LionOptions & Decay = {}) =>
+export const lion = (learningRate: ScalarOrSchedule, { weightDecay = 1e-3, mask, ...options }: LionOptions & Decay = {}) =>
   chain(scaleByLion(options), addDecayedWeights(weightDecay, { mask }), scaleByLearningRate(learningRate));
 /** Updates over the root of the average of their squares (Hinton 2012), centred as Graves (2013) does if asked. */
 export const rmsprop = (
-  learningRate: ScalarOrSchedule, { centered = false, momentum = null, nesterov = false, ...options }: RmsOptions & Momentum & { readonly centered?: boolean } = {},
+  learningRate: ScalarOrSchedule, { centered = false, momentum = null, nesterov, ...options }: RmsOptions & Momentum & { readonly centered?: boolean } = {},
 ) => chain(centered ? scaleByStddev(options) : scaleByRms(options), scaleByLearningRate(learningRate), momentum === null ? identity() : trace(momentum, { nesterov }));
 /** Updates over the root of the sum of their squares (Duchi et al. 2011). */
 export const adagrad = (learningRate: ScalarOrSchedule, options: { readonly initialAccumulatorValue?: TensorLike; readonly eps?: TensorLike } = {}) =>
@@ -49,12 +49,12 @@ export const adagrad = (learningRate: ScalarOrSchedule, options: { readonly init
 /** Adadelta (Zeiler 2012). */
 export const adadelta = (
   learningRate: ScalarOrSchedule | null = null,
-  { weightDecay = 0, weightDecayMask = null, ...options }: { readonly rho?: TensorLike; readonly eps?: TensorLike; readonly weightDecay?: ScalarOrSchedule; readonly weightDecayMask?: MaskOrFn | null } = {},
+  { weightDecay, weightDecayMask, ...options }: { readonly rho?: TensorLike; readonly eps?: TensorLike; readonly weightDecay?: ScalarOrSchedule; readonly weightDecayMask?: MaskOrFn | null } = {},
 ) => chain(addDecayedWeights(weightDecay, { mask: weightDecayMask }), scaleByAdadelta(options), scaleByLearningRate(learningRate));
 /** Adam with a decaying maximum in the place of the second moment (Kingma and Ba 2014). */
 export const adamax = (learningRate: ScalarOrSchedule, options: AdamaxOptions = {}) => chain(scaleByAdamax(options), scaleByLearningRate(learningRate));
 /** `adamax` with weight decay as `adamw`'s. */
-export const adamaxw = (learningRate: ScalarOrSchedule, { weightDecay = 1e-4, mask = null, ...options }: AdamaxOptions & Decay = {}) =>
+export const adamaxw = (learningRate: ScalarOrSchedule, { weightDecay = 1e-4, mask, ...options }: AdamaxOptions & Decay = {}) =>
   chain(scaleByAdamax(options), addDecayedWeights(weightDecay, { mask }), scaleByLearningRate(learningRate));
 /** Adam with the greatest second moment so far (Reddi et al. 2018). */
 export const amsgrad = (learningRate: ScalarOrSchedule, options: AmsgradOptions = {}) => chain(scaleByAmsgrad(options), scaleByLearningRate(learningRate));
@@ -67,10 +67,10 @@ export const yogi = (learningRate: ScalarOrSchedule, options: Pick<YogiOptions, 
 /** Steps by the belief in the gradient (Zhuang et al. 2020). */
 export const adabelief = (learningRate: ScalarOrSchedule, options: BeliefOptions = {}) => chain(scaleByBelief(options), scaleByLearningRate(learningRate));
 /** Adaptive Nesterov momentum (Xie et al. 2022). */
-export const adan = (learningRate: ScalarOrSchedule, { weightDecay = 0, mask = null, epsRoot = 1e-8, ...options }: AdanOptions & Decay = {}) =>
+export const adan = (learningRate: ScalarOrSchedule, { weightDecay, mask, epsRoot = 1e-8, ...options }: AdanOptions & Decay = {}) =>
   chain(scaleByAdan({ epsRoot, ...options }), addDecayedWeights(weightDecay, { mask }), scaleByLearningRate(learningRate));
 /** Adam with a trust ratio for each leaf, for large batches (You et al. 2020). */
-export const lamb = (learningRate: ScalarOrSchedule, { weightDecay = 0, mask = null, eps = 1e-6, ...options }: Pick<AdamOptions, "b1" | "b2" | "eps" | "epsRoot"> & Decay = {}) =>
+export const lamb = (learningRate: ScalarOrSchedule, { weightDecay, mask, eps = 1e-6, ...options }: Pick<AdamOptions, "b1" | "b2" | "eps" | "epsRoot"> & Decay = {}) =>
   chain(scaleByAdam({ eps, ...options }), addDecayedWeights(weightDecay, { mask }), scaleByTrustRatio(), scaleByLearningRate(learningRate));
 /** What `lars` may be told. */
 export type LarsOptions = Pick<TrustRatioOptions, "trustCoefficient" | "eps"> & {
@@ -80,7 +80,7 @@ export type LarsOptions = Pick<TrustRatioOptions, "trustCoefficient" | "eps"> & 
 /** Momentum with a trust ratio for each leaf, for large batches (You et al. 2017). */
 export const lars = (
   learningRate: ScalarOrSchedule,
-  { weightDecay = 0, weightDecayMask = true, trustCoefficient = 1e-3, eps = 0, trustRatioMask = true, momentum = 0.9, nesterov = false }: LarsOptions = {},
+  { weightDecay, weightDecayMask = true, trustCoefficient = 1e-3, eps, trustRatioMask = true, momentum = 0.9, nesterov }: LarsOptions = {},
 ) => chain(
   addDecayedWeights(weightDecay, { mask: weightDecayMask }), masked(scaleByTrustRatio({ trustCoefficient, eps }), trustRatioMask),
   scaleByLearningRate(learningRate), trace(momentum, { nesterov }),
@@ -109,7 +109,7 @@ export const rprop = (learningRate: TensorLike, options: RpropOptions = {}) => c
 export const optimisticGradientDescent = (learningRate: ScalarOrSchedule, options: { readonly alpha?: TensorLike; readonly beta?: TensorLike } = {}) =>
   chain(scaleByOptimisticGradient(options), scaleByLearningRate(learningRate));
 /** Adam with the look ahead of `optimisticGradientDescent` (Daskalakis et al. 2018). */
-export const optimisticAdamV2 = (learningRate: ScalarOrSchedule, { alpha = 1, beta = 1, nesterov = true, ...options }: AdamOptions & { readonly alpha?: TensorLike; readonly beta?: TensorLike } = {}) =>
+export const optimisticAdamV2 = (learningRate: ScalarOrSchedule, { alpha, beta, nesterov = true, ...options }: AdamOptions & { readonly alpha?: TensorLike; readonly beta?: TensorLike } = {}) =>
   chain(scaleByAdam({ nesterov, ...options }), scaleByOptimisticGradient({ alpha, beta }), scaleByLearningRate(learningRate));
 
 /** What `adafactor` may be told. */
@@ -124,10 +124,10 @@ export type AdafactorOptions = Pick<FactoredOptions, "factored" | "decayRate" | 
 };
 /** Adam with squares kept per row and column, and little other memory (Shazeer and Stern 2018). Decay of weights is not scaled by the learning rate. */
 export function adafactor(learningRate: ScalarOrSchedule | null = null, {
-  minDimSizeToFactor = 128, decayRate = 0.8, decayOffset = 0, multiplyByParameterScale = true, clippingThreshold = 1, momentum = null, dtypeMomentum = "float32",
-  weightDecayRate = null, eps = 1e-30, factored = true, weightDecayMask = null,
+  decayOffset: stepOffset, eps: epsilon, multiplyByParameterScale = true, clippingThreshold = 1, momentum = null, dtypeMomentum = "float32",
+  weightDecayRate = null, weightDecayMask, ...options
 }: AdafactorOptions = {}): GradientTransformation {
-  const parts: AnyTransformation[] = [scaleByFactoredRms({ factored, decayRate, stepOffset: decayOffset, minDimSizeToFactor, epsilon: eps })];
+  const parts: AnyTransformation[] = [scaleByFactoredRms({ ...options, stepOffset, epsilon })];
   if (clippingThreshold !== null) parts.push(clipByBlockRms(clippingThreshold));
   if (learningRate !== null) parts.push(scaleByLearningRate(learningRate, { flipSign: false }));
   if (multiplyByParameterScale) parts.push(scaleByParamBlockRms());

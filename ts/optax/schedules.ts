@@ -8,6 +8,8 @@ import { asTensor, type DType, type Tensor, type TensorLike } from "../tensor.js
 import { inDType, real, type AnySchedule, type Schedule } from "./transform.js";
 
 const float = (x: TensorLike, dtype: DType = "float32"): Tensor => inDType(x, real(dtype));
+/** How many steps have passed since `begin`. */
+const since = (count: TensorLike, dtype: DType | undefined, begin: number): Tensor => rows.sub(float(count, dtype), Math.max(begin, 0));
 const positive = (op: string, name: string, value: number): void => {
   if (!(value > 0)) throw opError("value", op, `${name} is ${value}, it must be positive`);
 };
@@ -19,10 +21,8 @@ type Begin = { readonly transitionBegin?: number };
 /** From `initValue` to `endValue` in `transitionSteps`, as `(1 - t) ** power`; constant if there are no steps. */
 export function polynomialSchedule(initValue: number, endValue: number, power: number, transitionSteps: number, { transitionBegin = 0 }: Begin = {}): Schedule {
   if (transitionSteps <= 0) return constantSchedule(initValue);
-  const begin = Math.max(transitionBegin, 0);
   return (count, dtype) => {
-    const t = float(count, dtype);
-    const passed = rows.clamp(begin === 0 ? t : rows.sub(t, begin), 0, transitionSteps);
+    const passed = rows.clamp(since(count, dtype, transitionBegin), 0, transitionSteps);
     const left = rows.sub(1, rows.div(passed, transitionSteps));
     return rows.add(rows.mul(power === 1 ? left : rows.pow(left, power), initValue - endValue), endValue);
   };
@@ -38,10 +38,8 @@ export function exponentialDecay(
   initValue: number, transitionSteps: number, decayRate: number, { transitionBegin = 0, staircase = false, endValue }: ExponentialDecayOptions = {},
 ): Schedule {
   if (transitionSteps <= 0 || decayRate === 0) return constantSchedule(initValue);
-  const begin = Math.max(transitionBegin, 0);
   return (count, dtype) => {
-    const t = float(count, dtype);
-    const passed = begin === 0 ? t : rows.sub(t, begin);
+    const passed = since(count, dtype, transitionBegin);
     const p = rows.div(passed, transitionSteps);
     const decayed = rows.select(rows.lessEqual(passed, 0), initValue, rows.mul(rows.pow(decayRate, staircase ? rows.floor(p) : p), initValue));
     if (endValue === undefined) return decayed;

@@ -8,7 +8,7 @@ import { at, counter, realOf, safeIncrement, type GradientTransformation, type M
 import * as tree from "../tree.js";
 
 type Decay = { readonly weightDecay?: ScalarOrSchedule; readonly mask?: MaskOrFn | null };
-const decayed = ({ weightDecay = 0, mask = null }: Decay, learningRate: ScalarOrSchedule) =>
+const decayed = ({ weightDecay, mask }: Decay, learningRate: ScalarOrSchedule) =>
   [addDecayedWeights(weightDecay, { mask }), scaleByLearningRate(learningRate)] as const;
 
 /** Counts of steps (int32), the fast and the slow average of updates, and that of their squares. */

@@ -68,7 +68,7 @@ export function scheduleFreeSgd(learningRate = 1, { warmupSteps, weightDecay = n
 /** Schedule-free Adam with weight decay (Defazio et al. 2024). */
 export function scheduleFreeAdamw(
   learningRate = 2.5e-3,
-  { warmupSteps, b2 = 0.999, eps = 1e-8, weightDecay = 0, ...options }: ScheduleFreeOptions & Warmup & { readonly b2?: number; readonly eps?: number; readonly weightDecay?: ScalarOrSchedule } = {},
+  { warmupSteps, b2 = 0.999, eps, weightDecay, ...options }: ScheduleFreeOptions & Warmup & { readonly b2?: number; readonly eps?: number; readonly weightDecay?: ScalarOrSchedule } = {},
 ) {
   const rate = warm(learningRate, warmupSteps);
   const base = chain(scaleByRms({ decay: b2, eps, epsInSqrt: false, biasCorrection: true }), addDecayedWeights(weightDecay), scaleByLearningRate(rate));
@@ -149,9 +149,9 @@ export function scaleByDog([kind, value]: DogInitStep, { eps = 1e-8 }: { readonl
   };
 }
 type FreeDecay = { readonly weightDecay?: ScalarOrSchedule | null; readonly mask?: MaskOrFn | null };
-const decayed = ({ weightDecay = null, mask = null }: FreeDecay) => (weightDecay === null ? identity() : addDecayedWeights(weightDecay, { mask }));
+const decayed = ({ weightDecay = null, mask }: FreeDecay) => (weightDecay === null ? identity() : addDecayedWeights(weightDecay, { mask }));
 /** Distance over gradients: gradient descent without a learning rate to tune; test with an average of the parameters (Ivgi et al. 2023). */
-export const dog = (learningRate: ScalarOrSchedule = 1, { initStep = ["heuristic", 1e-6], eps = 1e-8, ...decay }: FreeDecay & { readonly initStep?: DogInitStep; readonly eps?: number } = {}) =>
+export const dog = (learningRate: ScalarOrSchedule = 1, { initStep = ["heuristic", 1e-6], eps, ...decay }: FreeDecay & { readonly initStep?: DogInitStep; readonly eps?: number } = {}) =>
   chain(decayed(decay), scaleByDog(initStep, { eps }), scaleByLearningRate(learningRate));
 
 /** The parameters at the start, the greatest squared distance from there, and the sum of squared norms weighted by it. */
@@ -174,5 +174,5 @@ export const scaleByDowg = ({ eps = 1e-4, initEstimSqDist = eps }: DowgOptions =
   },
 });
 /** Distance over weighted gradients (Khaled et al. 2023). */
-export const dowg = (learningRate: ScalarOrSchedule = 1, { weightDecay = null, mask = null, ...options }: DowgOptions & FreeDecay = {}) =>
+export const dowg = (learningRate: ScalarOrSchedule = 1, { weightDecay, mask, ...options }: DowgOptions & FreeDecay = {}) =>
   chain(decayed({ weightDecay, mask }), scaleByDowg(options), scaleByLearningRate(learningRate));

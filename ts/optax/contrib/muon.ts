@@ -83,13 +83,13 @@ export type MuonAliasOptions = MuonOptions & {
 };
 /** Muon for leaves of two axes [inputs, outputs], Adam with weight decay for the others (Jordan et al. 2024). */
 export const muon = (learningRate: ScalarOrSchedule, {
-  weightDecay = 0, weightDecayMask = null, consistentRms = null, adamB1 = 0.9, adamB2 = 0.999, adamEpsRoot = 0, adamWeightDecay = 0, adamLearningRate = learningRate, ...options
+  weightDecay, weightDecayMask, consistentRms, adamB1: b1, adamB2: b2, adamEpsRoot: epsRoot, adamWeightDecay = 0, adamLearningRate = learningRate, ...options
 }: MuonAliasOptions = {}) => {
-  const { eps = 1e-8, nesterov = true, muDtype } = options;
+  const { eps, nesterov = true, muDtype } = options;
   return partition({
     muon: chain(scaleByMuon(options), scaleByShape({ consistentRms }), addDecayedWeights(weightDecay, { mask: weightDecayMask }), scaleByLearningRate(learningRate)),
     adam: adamw(adamLearningRate, {
-      b1: adamB1, b2: adamB2, eps, epsRoot: adamEpsRoot, weightDecay: adamWeightDecay, nesterov, muDtype,
+      b1, b2, eps, epsRoot, weightDecay: adamWeightDecay, nesterov, muDtype,
     }),
   }, (params) => each((p) => (p.ndim === 2 ? "muon" : "adam"), params));
 };
