@@ -9,7 +9,7 @@ import * as random from "../random.js";
 import { asTensor, isFloatDType, Tensor, type DType, type Shape, type TensorLike } from "../tensor.js";
 import { formatPath, MapKey, type Step } from "../tree/path.js";
 import { isPlainObject } from "../tree/statics.js";
-import { biasCorrectionFactor, each, like, offset, oneMinus, realOf, sumOfSquares, tensors, times } from "./transform.js";
+import { biasCorrectionFactor, each, like, offset, oneMinus, real, realOf, sumOfSquares, tensors, times } from "./transform.js";
 
 const total = (parts: readonly Tensor[]): Tensor => (parts.length === 0 ? rows.full([], "float32", 0) : parts.reduce(rows.add));
 
@@ -29,10 +29,12 @@ export const addScale = <P>(a: P, factor: TensorLike, b: unknown): P => each((x,
 export const vdot = (a: unknown, b: unknown): Tensor => total(tensors(each((x, y) => reduce.sum(rows.mul(wide(x), wide(y!))), a, b)));
 /** The sum of all elements. */
 export const sum = (tree: unknown): Tensor => total(tensors(tree).map((x) => reduce.sum(x)));
+const extreme = (tree: unknown, of: (x: Tensor) => Tensor, join: (a: TensorLike, b: TensorLike) => Tensor, start: number): Tensor =>
+  tensors(tree).filter((x) => x.size > 0).map((x) => of(x)).reduce(join, asTensor(start));
 /** The greatest of all elements; minus infinity if there are none. */
-export const max = (tree: unknown): Tensor => tensors(tree).filter((x) => x.size > 0).map((x) => reduce.max(x)).reduce(rows.maximum, asTensor(-Infinity));
+export const max = (tree: unknown): Tensor => extreme(tree, reduce.max, rows.maximum, -Infinity);
 /** The least of all elements; infinity if there are none. */
-export const min = (tree: unknown): Tensor => tensors(tree).filter((x) => x.size > 0).map((x) => reduce.min(x)).reduce(rows.minimum, asTensor(Infinity));
+export const min = (tree: unknown): Tensor => extreme(tree, reduce.min, rows.minimum, Infinity);
 /** The number of elements. */
 export const size = (tree: unknown): number => tensors(tree).reduce((n, x) => n + x.size, 0);
 /**
@@ -60,10 +62,10 @@ export const zerosLike = <P>(tree: P, options: { readonly dtype?: DType } = {}):
 export const onesLike = <P>(tree: P, options: { readonly dtype?: DType } = {}): P => each((x) => rows.full(x.shape, options.dtype ?? x.dtype, 1), tree);
 /** The widest or the narrowest float dtype of the leaves; float16 and bfloat16 together are float32 at the widest. */
 export function dtype(tree: unknown, which: "highest" | "lowest" = "highest"): DType {
-  const found = [...new Set(tensors(tree).map((x) => x.dtype).filter(isFloatDType))];
-  const half = found.find((d) => d !== "float32" && d !== "float64");
-  if (which === "lowest") return half ?? (found.includes("float32") || found.length === 0 ? "float32" : "float64");
-  return found.includes("float64") ? "float64" : found.length === 1 ? found[0]! : "float32";
+  const found = new Set(tensors(tree).map((x) => x.dtype).filter(isFloatDType));
+  const half = [...found].find((d) => real(d) !== d);
+  if (half !== undefined && (which === "lowest" || found.size === 1)) return half;
+  return found.has("float64") && (which === "highest" || found.size === 1) ? "float64" : "float32";
 }
 /** The leaves in another dtype. */
 export const cast = <P>(tree: P, dtype: DType): P => each((x) => castTo(x, dtype), tree);
