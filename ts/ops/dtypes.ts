@@ -1,6 +1,7 @@
 /** Dtypes of floats, and the option that asks for a dtype. */
 import { asTensor, Tensor, type DType, type TensorLike } from "../tensor.js";
 import * as rows from "./generated/rows.js";
+import { castTo } from "./halves.js";
 
 /** The options of functions that make a tensor. */
 export type WithDType = { readonly dtype?: DType };
@@ -17,7 +18,7 @@ const FLOATS: { readonly [K in DType]?: FloatFormat } = {
 export const floatFormat = (dtype: DType): FloatFormat | undefined => FLOATS[dtype];
 
 /** A scalar in a dtype: a number keeps its digits, and arithmetic rounds as JAX's. */
-export const inDType = (x: TensorLike, dtype: DType): Tensor => (typeof x === "number" ? rows.full([], dtype, x) : rows.cast(x, dtype, false));
+export const inDType = (x: TensorLike, dtype: DType): Tensor => (typeof x === "number" ? rows.full([], dtype, x) : castTo(asTensor(x), dtype));
 /** A number in the dtype that it takes beside `other`. */
 export const beside = (x: TensorLike, other: TensorLike | undefined): TensorLike => (typeof x === "number" && other instanceof Tensor ? rows.select(true, x, rows.full([], other.dtype, 0)) : x);
 

@@ -1,10 +1,11 @@
 /** Bounds on updates. */
 import { opError, shown } from "../errors.js";
+import { inDType } from "../ops/dtypes.js";
 import * as rows from "../ops/generated/rows.js";
 import { castTo, wide } from "../ops/halves.js";
 import { mean, sum } from "../ops/reduce.js";
 import type { Axis, Tensor, TensorLike } from "../tensor.js";
-import { each, inDType, like, negative, stateless, statelessWithTreeMap, times, withParams, type EmptyState, type GradientTransformation } from "./transform.js";
+import { each, like, negative, stateless, statelessWithTreeMap, times, withParams, type EmptyState, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** Each element between `-maxDelta` and `maxDelta`. */

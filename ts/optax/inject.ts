@@ -1,9 +1,10 @@
+import { inDType } from "../ops/dtypes.js";
 /** Hyperparameters in the state, where they can be read and changed. */
 import { opError } from "../errors.js";
 import { Tensor, type DType, type TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
 import { isPlainObject } from "../tree/statics.js";
-import { counter, inDType, isSchedule, safeIncrement, type AnySchedule, type ExtraArgs, type GradientTransformation } from "./transform.js";
+import { counter, isSchedule, safeIncrement, type AnySchedule, type ExtraArgs, type GradientTransformation } from "./transform.js";
 import { dtype as dtypeOf } from "./tree.js";
 
 /** A schedule with a state of its own, which may depend on the extra arguments of the update. */

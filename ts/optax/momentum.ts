@@ -1,10 +1,11 @@
 /** Momentum: averages of updates, and what is made of one average alone. */
 import { opError } from "../errors.js";
+import { inDType } from "../ops/dtypes.js";
 import * as rows from "../ops/generated/rows.js";
 import type { DType, Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
 import { counted } from "./adam.js";
-import { each, inDType, like, swept, times, type GradientTransformation } from "./transform.js";
+import { each, like, swept, times, type GradientTransformation } from "./transform.js";
 import * as tree from "./tree.js";
 
 /** The dtype of an average in the state; without it the parameters'. */

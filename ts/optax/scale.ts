@@ -1,4 +1,5 @@
 /** Transformations that scale updates or add to them. */
+import { inDType } from "../ops/dtypes.js";
 import * as rows from "../ops/generated/rows.js";
 import { castTo, wide } from "../ops/halves.js";
 import { mean } from "../ops/reduce.js";
@@ -7,7 +8,7 @@ import type { DType, Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
 import { masked, type MaskedState } from "./combine.js";
 import {
-  at, counter, each, identity, inDType, isSchedule, needParams, negative, plus, realOf, safeIncrement, stateless, statelessWithTreeMap, sumOfSquares, times, withParams,
+  at, counter, each, identity, isSchedule, needParams, negative, plus, realOf, safeIncrement, stateless, statelessWithTreeMap, sumOfSquares, times, withParams,
   type AnySchedule, type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,
 } from "./transform.js";
 import * as tree from "./tree.js";

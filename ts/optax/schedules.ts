@@ -3,9 +3,10 @@
  * and read no value, so they run under `jit`.
  */
 import { opError } from "../errors.js";
+import { inDType } from "../ops/dtypes.js";
 import * as rows from "../ops/generated/rows.js";
 import { asTensor, type DType, type Tensor, type TensorLike } from "../tensor.js";
-import { inDType, real, type AnySchedule, type Schedule } from "./transform.js";
+import { real, type AnySchedule, type Schedule } from "./transform.js";
 
 const float = (x: TensorLike, dtype: DType = "float32"): Tensor => inDType(x, real(dtype));
 /** How many steps have passed since `begin`. */

@@ -1,8 +1,9 @@
 /** What a transformation is, and what the families share. */
 import { PaxError } from "../errors.js";
 import type { Module } from "../module/index.js";
+import { inDType } from "../ops/dtypes.js";
 import * as rows from "../ops/generated/rows.js";
-import { castTo, wide } from "../ops/halves.js";
+import { wide } from "../ops/halves.js";
 import { sum } from "../ops/reduce.js";
 import { array, asTensor, isFloatDType, Tensor, type ArrayData, type DType, type TensorLike } from "../tensor.js";
 import { compiled } from "../transforms/jit.js";
@@ -54,8 +55,6 @@ export const tensors = (tree: unknown): Tensor[] => (leaves(tree) as unknown[]).
 export const real = (dtype: DType): DType => (dtype === "float64" ? dtype : "float32");
 /** The dtype in which scalars for all leaves are computed. */
 export const realOf = (tree: unknown): DType => (tensors(tree).some((x) => x.dtype === "float64") ? "float64" : "float32");
-/** A scalar in a dtype; of a number all digits that the dtype has. */
-export const inDType = (x: TensorLike, dtype: DType): Tensor => (typeof x === "number" ? rows.full([], dtype, x) : castTo(asTensor(x), dtype));
 /** A scalar for a leaf: in its dtype, if that is one of floats. */
 export const like = (x: TensorLike, { dtype }: Tensor): TensorLike => {
   if (!isFloatDType(dtype)) return asTensor(x);

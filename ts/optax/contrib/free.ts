@@ -1,5 +1,6 @@
 /** Optimizers that need no schedule or no learning rate: schedule-free averaging, Prodigy, DoG and DoWG. */
 import { opError } from "../../errors.js";
+import { inDType } from "../../ops/dtypes.js";
 import * as rows from "../../ops/generated/rows.js";
 import { castTo } from "../../ops/halves.js";
 import type { DType, Tensor } from "../../tensor.js";
@@ -10,7 +11,7 @@ import { chain } from "../combine.js";
 import { addDecayedWeights, scaleByLearningRate } from "../scale.js";
 import { warmupConstantSchedule } from "../schedules.js";
 import {
-  at, biasCorrectionFactor, counter, each, identity, inDType, like, offset, needParams, oneMinus, safeIncrement, times,
+  at, biasCorrectionFactor, counter, each, identity, like, offset, needParams, oneMinus, safeIncrement, times,
   type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,
 } from "../transform.js";
 import * as tree from "../tree.js";

@@ -1,10 +1,11 @@
 /** Sharpness-aware minimization, and a learning rate that falls where the loss does not. */
 import { opError } from "../../errors.js";
+import { inDType } from "../../ops/dtypes.js";
 import * as rows from "../../ops/generated/rows.js";
 import type { Tensor } from "../../tensor.js";
 import type { TensorTree } from "../../tree/index.js";
 import { normalizeByUpdateNorm } from "../scale.js";
-import { counter, each, inDType, needExtra, needParams, safeIncrement, type EmptyState, type GradientTransformation } from "../transform.js";
+import { counter, each, needExtra, needParams, safeIncrement, type EmptyState, type GradientTransformation } from "../transform.js";
 import * as tree from "../tree.js";
 import { applyUpdates } from "../update.js";
 
