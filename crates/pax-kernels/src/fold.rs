@@ -75,12 +75,20 @@ impl<T: Accumulate> Pairwise<T> {
     }
 
     /// All of them, behind `first`.
+    #[inline(always)]
     pub fn behind(&self, first: T) -> T {
-        let rest = (0..64).filter(|i| self.count >> i & 1 == 1).map(|i| self.part(i)).reduce(|x, part| T::join(self.fold, part, x));
-        rest.map_or(first, |x| T::join(self.fold, first, x))
+        if self.count == 0 { return first; }
+        let mut rest = self.count;
+        let mut x = self.part(rest.trailing_zeros() as usize);
+        loop {
+            rest &= rest - 1;
+            if rest == 0 { return T::join(self.fold, first, x); }
+            x = T::join(self.fold, self.part(rest.trailing_zeros() as usize), x);
+        }
     }
 
     // SAFETY: what has a bit in the count has been written.
+    #[inline(always)]
     fn part(&self, i: usize) -> T { unsafe { self.parts[i].assume_init() } }
 }
 

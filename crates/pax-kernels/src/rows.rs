@@ -58,13 +58,17 @@ fn fold_lanes<T: Accumulate, const K: u8, const L: usize>(xs: &[T]) -> T {
     acc[0]
 }
 
+/// Few lanes for few elements; many hide how long an operation takes. Integers have no order, and the compiler makes vectors itself.
+#[inline(always)]
+fn fold_block<T: Accumulate, const K: u8>(xs: &[T]) -> T {
+    if !T::DTYPE.is_float() { fold_lanes::<T, K, 1>(xs) } else if xs.len() < 256 { fold_lanes::<T, K, 16>(xs) } else { fold_lanes::<T, K, 64>(xs) }
+}
+
 #[inline(always)]
 fn fold_row<T: Accumulate, const K: u8>(xs: &[T]) -> T {
-    // Few lanes for few elements; many hide how long an operation takes. Integers have no order, and the compiler makes vectors itself.
-    let one = |block: &[T]| if !T::DTYPE.is_float() { fold_lanes::<T, K, 1>(block) } else if block.len() < 256 { fold_lanes::<T, K, 16>(block) } else { fold_lanes::<T, K, 64>(block) };
-    if xs.len() <= BLOCK { return one(xs); }
+    if xs.len() <= BLOCK { return fold_block::<T, K>(xs); }
     let mut blocks = Pairwise::new(named(K));
-    for block in xs.chunks(BLOCK) { blocks.push(one(block)); }
+    for block in xs.chunks(BLOCK) { blocks.push(fold_block::<T, K>(block)); }
     blocks.behind(T::start(named(K)))
 }
 
