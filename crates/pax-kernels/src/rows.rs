@@ -39,6 +39,10 @@ pub const BLOCK: usize = 4096;
 const SUM: u8 = Fold::Sum as u8;
 const MAX: u8 = Fold::Max as u8;
 
+/// True if the order of a fold says how much is rounded away.
+#[inline(always)]
+fn rounds<T: Accumulate, const K: u8>() -> bool { T::DTYPE.is_float() && matches!(named(K), Fold::Sum | Fold::Prod) }
+
 const fn named(k: u8) -> Fold { [Fold::Sum, Fold::Prod, Fold::Max, Fold::Min][k as usize] }
 
 /// In `L` partial folds: enough for vectors, and a fixed order.
@@ -66,7 +70,7 @@ fn fold_block<T: Accumulate, const K: u8>(xs: &[T]) -> T {
 
 #[inline(always)]
 fn fold_row<T: Accumulate, const K: u8>(xs: &[T]) -> T {
-    if xs.len() <= BLOCK { return fold_block::<T, K>(xs); }
+    if xs.len() <= BLOCK || !rounds::<T, K>() { return fold_block::<T, K>(xs); }
     let mut blocks = Pairwise::new(named(K));
     for block in xs.chunks(BLOCK) { blocks.push(fold_block::<T, K>(block)); }
     blocks.behind(T::start(named(K)))
@@ -117,7 +121,7 @@ unsafe fn written<T>(room: &[MaybeUninit<T>]) -> &[T] { unsafe { std::slice::fro
 unsafe fn fold_columns<T: Accumulate, const K: u8, const M: bool>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) {
     // SAFETY: the caller's.
     unsafe {
-        if rows <= TALL || matches!(named(K), Fold::Max | Fold::Min) { return fold_few::<T, K>(x, rows, len, stride, out); }
+        if rows <= TALL || !rounds::<T, K>() { return fold_few::<T, K>(x, rows, len, stride, out); }
         for at in (0..len).step_by(STRIP) {
             let (x, n, mut room) = (x.add(at), STRIP.min(len - at), [[const { MaybeUninit::<T>::uninit() }; STRIP]; DEEP]);
             let blocks = rows.div_ceil(TALL);
