@@ -170,11 +170,12 @@ function ranked(key: Tensor, p: Tensor): Tensor {
 }
 
 /** int32 indices along `axis`, each with the probability that softmax gives its logit; `shape`, if given, ends with the shape of `logits` without `axis`. */
-export function categorical(key: Tensor, logits: Tensor, axis = -1, shape?: Shape): Tensor {
+export function categorical(key: Tensor, logits: Tensor, axis = -1, shape?: number | Shape): Tensor {
   const at = axisOf(axis, logits.ndim, "categorical");
   const own = logits.shape.toSpliced(at, 1);
-  const front = shape?.slice(0, Math.max(0, shape.length - own.length)) ?? [];
-  if (shape !== undefined && shape.join() !== [...front, ...own].join()) throw opError("shape", "categorical", `${shown(shape)} does not end with ${shown(own)}, the shape of the logits without axis ${at}`);
+  const sizes = shapeOf(shape ?? own, "categorical");
+  const front = sizes.slice(0, Math.max(0, sizes.length - own.length));
+  if (sizes.join() !== [...front, ...own].join()) throw opError("shape", "categorical", `${shown(sizes)} does not end with ${shown(own)}, the shape of the logits without axis ${at}`);
   const noise = gumbel(key, [...front, ...logits.shape], { dtype: logits.dtype });
   return rows.argmax(rows.add(noise, logits), at + front.length);
 }

@@ -207,6 +207,10 @@ test("the gradient of a mapped gradient of a condition", () => {
   const q = f64([1, -1]);
   close(pax.grad(penalty)(f64(1), q), differences((w) => penalty(w, q), f64(1))[0]!, "a penalty");
   close(pax.jit(pax.grad(penalty))(f64(1), q), pax.grad(penalty)(f64(1), q), "compiled");
+  // The condition is mapped by the outer map, the operand by both.
+  const g = (c: T, a: T): T => pax.cond(c.greater(0), (b: T) => b.mul(2), (b: T) => np.log(b.mul(b).add(1)), a);
+  const nested = (a: T): T => np.sum(np.square(pax.vmap((c: T, row: T) => pax.vmap((z: T) => pax.grad((y: T) => g(c, y))(z))(row))(f64([1, -1]), a)));
+  close(pax.grad(nested)(f64([[1, -2], [0.5, 1.5]])), [[0, 0], pax.grad((a: T) => np.sum(np.square(pax.vmap((z: T) => pax.grad((y: T) => np.log(y.mul(y).add(1)))(z))(a))))(f64([0.5, 1.5])).toArray()] as pax.ArrayData, "nested maps");
 });
 
 test.run();

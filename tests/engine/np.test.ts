@@ -65,6 +65,9 @@ test("numbers keep their digits and take the dtype of what they meet", () => {
   const half = np.array([1]).astype("float16");
   assert.equal([np.logaddexp(half, whole).dtype, np.copysign(half, np.array(1)).dtype, np.pad(np.array([true]), 1).dtype], ["float16", "float32", "bool"]);
   assert.equal(np.geomspace(1, 256, 9, { dtype: "int32" }).toArray(), [1, 2, 4, 8, 16, 32, 64, 128, 256]);
+  assert.equal(np.arange(2 ** 31 - 2, 2 ** 31).toArray(), [2 ** 31 - 2, 2 ** 31 - 1]);
+  assert.is(np.searchsorted(np.array([0.1, 0.2], { dtype: "float64" }), 0.1).item(), 0);
+  throws("shape", "isclose", /do not broadcast/, () => np.isclose(np.ones([2]), np.ones([3])));
   throws("value", "arange", /more than int32/, () => np.arange(0, 4e9, 1e9));
   assert.equal(np.arange(0, 4e9, 2e9, { dtype: "int64" }).toArray(), [0n, 2_000_000_000n]);
 });
@@ -78,7 +81,21 @@ test("long sums keep their digits, compiled or not, wherever the elements lie", 
   mean("every second", (x) => np.mean(x.reshape([-1, 2]).T.get(0)), np.full([2_000_000], 0.1));
   mean("repeated", (x) => np.mean(np.broadcastTo(x, [1_000_000, 3]), 0).get(0), np.full([3], 0.1));
   mean("of a computed value", (x) => np.mean(np.exp(np.log(x)), 0).get(0), np.full([300_000, 4], 0.1));
+  mean("axes that do not lie together", (x) => np.mean(np.transpose(x, [1, 0, 2]).get(np.slice(0, 100_000)), [0, 1]).get(3), np.full([3, 100_001, 16], 0.1));
   mean("so far", (x) => np.cumsum(x).get(-1).div(2_000_000), np.full([2_000_000], 0.1));
+});
+test("columns of many rows, of each fold and dtype", () => {
+  for (const dtype of ["float32", "float64"] as const) {
+    // Memory that was used before, and what is left of it, must not matter.
+    const noise = pax.random.normal(pax.random.key(1), [700, 600]).astype(dtype);
+    for (const rows of [512, 513, 600, 1025, 5000]) {
+      np.sort(noise.mul(1e30), 0);
+      const x = np.full([rows, 519], 1, { dtype });
+      for (const f of [(t: T) => np.prod(t, 0), (t: T) => np.sum(t, 0).div(rows), (t: T) => np.max(t, 0), (t: T) => np.min(t.reshape([rows, 3, 173]), [0, 1])]) {
+        for (const g of [f, pax.jit(f)]) assert.ok(np.allclose(g(x), 1, { rtol: 1e-6 }), `${f}, ${rows} rows of ${dtype}`);
+      }
+    }
+  }
 });
 test("whole numbers and signs", () => {
   const xs = np.array([-2.5, -0.5, 0.5, 1.5, 2.7]);

@@ -399,26 +399,6 @@ test("lookahead of float64 loses no digits", () => {
   }
   near(params.slow, wide([0.5025245997485632, -1.2164916193050899]), "slow", { rtol: 1e-13, atol: 0 });
 });
-test("schedules of float64 parameters lose no digits, and stay float32 for others", () => {
-  const schedules: readonly (readonly [pax.optax.AnySchedule, number])[] = [
-    [optax.constantSchedule(0.1), 0.1], [() => 0.1, 0.1], [optax.linearSchedule(0.1, 0.02, 4), 0.08], [optax.joinSchedules([() => 0, () => 0.7], [1]), 0.7],
-    [optax.piecewiseConstantSchedule(0.1, { 1: 0.3 }), 0.03], [optax.exponentialDecay(0.1, 1, 0.7), 0.07],
-  ];
-  const ones = { a: wide([1]), b: np.ones([1]) };
-  for (const [i, [schedule, expected]] of schedules.entries()) {
-    const made: readonly Transformation[] = [
-      optax.sgd(schedule) as Transformation, optax.chain(optax.scaleBySchedule(schedule), optax.scale(-1)) as Transformation,
-      optax.injectHyperparams(optax.sgd)(schedule) as unknown as Transformation, optax.chain(optax.setToZero(), optax.addDecayedWeights(schedule), optax.scale(-1)) as Transformation,
-    ];
-    for (const optimizer of made) {
-      const [, state] = optimizer.update(ones, optimizer.init(ones), ones);
-      const [u] = optimizer.update(ones, state, ones);
-      near(u.a, wide([-expected]), `schedule ${i}`, { rtol: 1e-15, atol: 0 });
-      assert.is(u.b.dtype, "float32");
-    }
-  }
-  assert.is(optax.tree.get(optax.sgd(optax.constantSchedule(1)).init(ones.b), "learningRate").dtype, "float32");
-});
 test("numbers in a float64 state have all digits", () => {
   const params = wide([0.5, -1.2]);
   const free = contrib.scheduleFreeAdamw(0.1);

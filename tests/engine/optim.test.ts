@@ -106,6 +106,16 @@ test("equal settings are one class: optimizers have the same structure, and jit 
   }
   assert.is(traces, 1);
 });
+test("settings that are changed in place later are not those of the class", () => {
+  const model = new nn.Linear(1, 1);
+  const params = model.parameters();
+  const zeros = pax.tree.map((t: T) => np.zerosLike(t), params);
+  const mask = { W: true, b: false };
+  optim.adamw(params, 0.1, { weightDecay: 0.5, mask });
+  mask.W = false;
+  const decayed = optim.adamw(params, 0.1, { weightDecay: 0.5, mask: { W: true, b: false } }).step(zeros, model);
+  near(decayed.W, model.W.mul(0.95), "decayed as the mask says");
+});
 test("an optimizer takes what parameters() gives", () => {
   const model = new nn.Sequential(new nn.Linear(1, 2), new nn.BatchNorm([null, 2]));
   fails("tree", /`modules\[1\]\.mean` is not trainable: pass model\.parameters\(\)/, () => optim.adam(model), "modules[1].mean");

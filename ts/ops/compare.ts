@@ -1,6 +1,6 @@
 /** Comparisons of whole tensors. */
 import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
-import { floatFormat } from "./dtypes.js";
+import { floatFormat, together } from "./dtypes.js";
 import * as rows from "./generated/rows.js";
 import { all } from "./reduce.js";
 
@@ -9,10 +9,7 @@ export type Closeness = { readonly rtol?: number; readonly atol?: number; readon
 /** True where `|a - b| <= atol + rtol |b|`, and where both are the same infinity; NaN only with `equalNan`. */
 export function isclose(a: TensorLike, b: TensorLike, { rtol = 1e-5, atol = 1e-8, equalNan = false }: Closeness = {}): Tensor {
   // Integers would wrap in the difference.
-  const [x, y] = [true, false].map((first) => {
-    const t = rows.select(first, a, b);
-    return floatFormat(t.dtype) === undefined ? rows.cast(t, "float64", false) : t;
-  }) as [Tensor, Tensor];
+  const [x, y] = together("isclose", a, b).map((t) => (floatFormat(t.dtype) === undefined ? rows.cast(t, "float64", false) : t)) as [Tensor, Tensor];
   const near = rows.lessEqual(rows.abs(rows.sub(x, y)), rows.add(rows.mul(rows.abs(y), rtol), atol));
   const close = rows.logicalOr(rows.equal(x, y), rows.logicalAnd(near, rows.isfinite(y)));
   return equalNan ? rows.logicalOr(close, rows.logicalAnd(rows.isnan(x), rows.isnan(y))) : close;

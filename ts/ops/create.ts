@@ -48,7 +48,7 @@ export function arange(a: number, b?: number | WithDType, step = 1, options: Wit
   const dtype = (typeof b === "object" ? b.dtype : options.dtype) ?? (whole ? "int32" : "float32");
   const count = Math.max(0, Math.ceil((stop - start) / step));
   if (!Number.isFinite(count)) throw opError("value", "arange", `from ${String(start)} to ${String(stop)} by ${String(step)} has no end: give finite numbers and a step that is not 0`);
-  const small = whole && [start, stop, step].every((n) => Math.abs(n) < 2 ** 31);
+  const small = whole && [step, start, start + (count - 1) * step].every((n) => n === (n | 0));
   if (!small && dtype === "int32" && count < 2 ** 31) throw opError("value", "arange", `from ${start} to ${stop} is more than int32 holds: ask for another dtype`);
   const at = rows.iota([count], small ? "int32" : "float64", 0);
   return rows.cast(rows.add(rows.mul(at, step), start), dtype, false);
@@ -81,7 +81,7 @@ export function logspace(start: number, stop: number, num = 50, { dtype = "float
 /** `num` numbers from `start` to `stop`, each the same multiple of the one before. @throws PaxError `value` where an end is 0 or the signs differ. */
 export function geomspace(start: number, stop: number, num = 50, { dtype = "float32", endpoint = true }: Spaced = {}): Tensor {
   if (!(start * stop > 0)) throw opError("value", "geomspace", `from ${start} to ${stop}: neither may be 0, and both need one sign`);
-  const values = spaced(0, 1, staticInt(num, "num", "geomspace"), endpoint).map((p) => start * (stop / start) ** p);
+  const values = spaced(0, 1, staticInt(num, "num", "geomspace"), endpoint).map((p) => Math.sign(start) * Math.abs(start) ** (1 - p) * Math.abs(stop) ** p);
   if (endpoint && num > 1) values[num - 1] = stop;
   return array(values, { dtype });
 }

@@ -1,5 +1,6 @@
 /** Dtypes of floats, and the option that asks for a dtype. */
 import { asTensor, Tensor, type DType, type TensorLike } from "../tensor.js";
+import { calledAs } from "../engine.js";
 import * as rows from "./generated/rows.js";
 import { castTo } from "./halves.js";
 
@@ -19,8 +20,10 @@ export const floatFormat = (dtype: DType): FloatFormat | undefined => FLOATS[dty
 
 /** A scalar in a dtype: a number keeps its digits, and arithmetic rounds as JAX's. */
 export const inDType = (x: TensorLike, dtype: DType): Tensor => (typeof x === "number" ? rows.full([], dtype, x) : castTo(asTensor(x), dtype));
+/** Both in the dtype and shape that they take together. */
+export const together = (op: string, a: TensorLike, b: TensorLike): [Tensor, Tensor] => calledAs(op, () => [rows.select(true, a, b), rows.select(false, a, b)]);
 /** A number in the dtype that it takes beside `other`. */
-export const beside = (x: TensorLike, other: TensorLike | undefined): TensorLike => (typeof x === "number" && other instanceof Tensor ? rows.select(true, x, rows.full([], other.dtype, 0)) : x);
+export const beside = (op: string, x: TensorLike, other: TensorLike | undefined): TensorLike => (typeof x === "number" && other instanceof Tensor ? together(op, x, rows.full([], other.dtype, 0))[0] : x);
 
 /** Integers and bool become float32, as in `np.exp`. */
 export function asFloat(x: TensorLike, op?: string): Tensor {

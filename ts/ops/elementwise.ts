@@ -2,7 +2,7 @@
 import { opError } from "../errors.js";
 import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
 import { staticInt } from "./axes.js";
-import { asFloat, floatFormat } from "./dtypes.js";
+import { asFloat, floatFormat, together } from "./dtypes.js";
 import * as rows from "./generated/rows.js";
 import { castTo, wide } from "./halves.js";
 
@@ -66,7 +66,7 @@ export function signbit(x: TensorLike): Tensor {
 }
 /** The magnitude of `a` with the sign of `b`. */
 export function copysign(a: TensorLike, b: TensorLike): Tensor {
-  const size = rows.abs(asFloat(rows.select(true, a, b), "copysign"));
+  const size = rows.abs(asFloat(together("copysign", a, b)[0]));
   return rows.select(signbit(b), rows.neg(size), size);
 }
 

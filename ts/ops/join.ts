@@ -17,7 +17,7 @@ export function concatenate(xs: readonly TensorLike[], axis: number | null = 0):
 /** The tensors, of one shape, along a new axis at place `axis` of the result. */
 export function stack(xs: readonly TensorLike[], axis = 0): Tensor {
   const tensor = xs.find((x) => x instanceof Tensor);
-  const all = xs.map((x) => asTensor(beside(x, tensor), "stack"));
+  const all = xs.map((x) => asTensor(beside("stack", x, tensor), "stack"));
   const [first] = all;
   if (first === undefined) throw opError("value", "stack", "it needs at least one tensor");
   const other = all.find((t) => t.shape.join() !== first.shape.join());
@@ -38,7 +38,7 @@ export const dstack = (xs: readonly TensorLike[]): Tensor => concatenate(xs.map(
 }), 2);
 
 /** `values` behind `x` along `axis`; without an axis both are raveled. */
-export const append = (x: TensorLike, values: TensorLike, axis: number | null = null): Tensor => concatenate([beside(x, values), beside(values, x)], axis);
+export const append = (x: TensorLike, values: TensorLike, axis: number | null = null): Tensor => concatenate([beside("append", x, values), beside("append", values, x)], axis);
 
 /** Places `start` to `end` of `axis`. */
 export const part = (x: Tensor, axis: number, start: number, end: number): Tensor =>

@@ -23,7 +23,7 @@ export function inner(a: TensorLike, b: TensorLike): Tensor {
 }
 /** All products of an element of `a` and one of `b`, both raveled: `[size of a, size of b]`. */
 export function outer(a: TensorLike, b: TensorLike): Tensor {
-  const [x, y] = [ravel(beside(a, b)), ravel(beside(b, a))];
+  const [x, y] = [ravel(beside("outer", a, b)), ravel(beside("outer", b, a))];
   return rows.mul(rows.reshape(x, [x.size, 1]), rows.reshape(y, [1, y.size]));
 }
 /** Einstein's summation as `numpy.einsum`: `np.einsum("bij,bjk->bik", a, b)`; products from left to right. */
@@ -44,7 +44,7 @@ export function tensordot(a: TensorLike, b: TensorLike, axes: number | readonly 
 
 /** Kronecker's product: every element of `a` times all of `b`, side by side. */
 export function kron(a: TensorLike, b: TensorLike): Tensor {
-  const [x, y] = [asTensor(beside(a, b), "kron"), asTensor(beside(b, a), "kron")];
+  const [x, y] = [asTensor(beside("kron", a, b)), asTensor(beside("kron", b, a))];
   const ndim = Math.max(x.ndim, y.ndim);
   const aligned = (t: Tensor): number[] => [...new Array<number>(ndim - t.ndim).fill(1), ...t.shape];
   const [p, q] = [aligned(x), aligned(y)];

@@ -1,6 +1,6 @@
 /** What runs along an axis or orders it: cumulative functions, differences, sorting and searching. */
 import { opError } from "../errors.js";
-import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
+import { asTensor, isFloatDType, type Tensor, type TensorLike } from "../tensor.js";
 import { axisOf, flatUnless, staticInt } from "./axes.js";
 import * as rows from "./generated/rows.js";
 import { part } from "./join.js";
@@ -44,4 +44,4 @@ export function argsort(x: TensorLike, axis: number | null = -1, { descending = 
 }
 
 /** Where `values` would go into the ascending one-axis tensor `sorted`, as int32: in front of equal elements, or behind them with `side` "right". */
-export const searchsorted = (sorted: Tensor, values: TensorLike, { side = "left" }: { readonly side?: "left" | "right" } = {}): Tensor => rows.searchsorted(sorted, asTensor(values, "searchsorted"), side === "right");
+export const searchsorted = (sorted: Tensor, values: TensorLike, { side = "left" }: { readonly side?: "left" | "right" } = {}): Tensor => rows.searchsorted(sorted, isFloatDType(sorted.dtype) || Number.isInteger(values) ? values : asTensor(values, "searchsorted"), side === "right");

@@ -15,7 +15,7 @@ import {
   type TrustRatioOptions,
 } from "./scale.js";
 import {
-  identity, isSchedule, known, minus, needExtra, negative, plus, quotient,
+  identity, isSchedule, known, minus, needExtra, negative, quotient,
   type AnyTransformation, type EmptyState, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule,
 } from "./transform.js";
 import * as tree from "./tree.js";
@@ -88,9 +88,9 @@ export const lars = (
 /** Steps in proportion to each leaf's norm, which they do not let grow (Bernstein et al. 2020). */
 export function fromage(learningRate: ScalarOrSchedule, { minNorm = 1e-6 }: { readonly minNorm?: TensorLike } = {}) {
   const root = known((rate) => Math.sqrt(1 + rate * rate), (rate: TensorLike) => rows.sqrt(rows.add(rows.square(rate), 1)));
-  const by = (f: (rate: TensorLike) => TensorLike): ScalarOrSchedule => (isSchedule(learningRate) ? (count, dtype) => f(learningRate(count, dtype)) : f(learningRate));
+  const by = (f: (rate: TensorLike) => TensorLike): ScalarOrSchedule => (isSchedule(learningRate) ? (count) => f(learningRate(count)) : f(learningRate));
   return chain(
-    scaleByTrustRatio({ minNorm }), scaleByLearningRate(by((rate) => quotient(rate, root(rate)))), addDecayedWeights(by((rate) => plus(quotient(1, root(rate)), -1))),
+    scaleByTrustRatio({ minNorm }), scaleByLearningRate(by((rate) => quotient(rate, root(rate)))), addDecayedWeights(by((rate) => minus(quotient(1, root(rate)), 1))),
   );
 }
 /** Squares are kept per row of each axis (Anil et al. 2019). */

@@ -1,6 +1,6 @@
-import { inDType } from "../ops/dtypes.js";
 /** Hyperparameters in the state, where they can be read and changed. */
 import { opError } from "../errors.js";
+import { inDType } from "../ops/dtypes.js";
 import { Tensor, type DType, type TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
 import { isPlainObject } from "../tree/statics.js";
@@ -11,15 +11,15 @@ import { dtype as dtypeOf } from "./tree.js";
 export interface StatefulSchedule<S extends TensorTree = TensorTree> {
   init(): S;
   update(state: S, extra: ExtraArgs): S;
-  /** The hyperparameter, a scalar; `dtype` is the one it gets. */
-  value(state: S, extra: ExtraArgs, dtype?: DType): TensorLike;
+  /** The hyperparameter, a scalar. */
+  value(state: S, extra: ExtraArgs): TensorLike;
 }
 const isStateful = (x: unknown): x is StatefulSchedule => typeof x === "object" && x !== null && "init" in x && "update" in x && "value" in x;
 /** A schedule by the count of updates. */
 const wrapped = (schedule: AnySchedule): StatefulSchedule<{ readonly count: Tensor }> => ({
   init: () => ({ count: counter() }),
   update: ({ count }) => ({ count: safeIncrement(count) }),
-  value: ({ count }, _extra, dtype) => schedule(count, dtype),
+  value: ({ count }) => schedule(count),
 });
 
 /** The count of updates (int32), the hyperparameters, the states of their schedules and the inner state. */
@@ -75,9 +75,8 @@ export function injectHyperparams<A extends readonly unknown[], S, const N exten
       innerFactory(...(mapArgs(args, nameOf, (name, value) => hyperparams[name] ?? value) as unknown as A));
     const valuesOf = (states: { readonly [name: string]: TensorTree }, extra: ExtraArgs, dtypeOf: (name: string) => DType): { [name: string]: Tensor } =>
       Object.fromEntries([...schedules].map(([name, schedule]) => {
-        const dtype = dtypeOf(name);
-        const value: unknown = schedule.value(states[name]!, extra, dtype);
-        if (typeof value === "number" || (value instanceof Tensor && value.ndim === 0)) return [name, inDType(value, dtype)];
+        const value: unknown = schedule.value(states[name]!, extra);
+        if (typeof value === "number" || (value instanceof Tensor && value.ndim === 0)) return [name, inDType(value, dtypeOf(name))];
         throw opError("value", "injectHyperparams", `\`${name}\` is a function and so a schedule, but it did not give a scalar: put it into staticArgs if it is none`, { path: name });
       }));
     return {

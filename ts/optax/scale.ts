@@ -4,7 +4,7 @@ import * as rows from "../ops/generated/rows.js";
 import { castTo, wide } from "../ops/halves.js";
 import { mean } from "../ops/reduce.js";
 import * as random from "../random.js";
-import type { DType, Tensor, TensorLike } from "../tensor.js";
+import type { Tensor, TensorLike } from "../tensor.js";
 import type { TensorTree } from "../tree/index.js";
 import { masked, type MaskedState } from "./combine.js";
 import {
@@ -21,7 +21,7 @@ export type ScaleByScheduleState = { readonly count: Tensor };
 /** Updates times the schedule's value at the count of updates before this one. */
 export const scaleBySchedule = (stepSize: AnySchedule): GradientTransformation<ScaleByScheduleState> => ({
   init: () => ({ count: counter() }),
-  update: (updates, { count }) => [tree.scale(stepSize(count, realOf(updates)), updates), { count: safeIncrement(count) }],
+  update: (updates, { count }) => [tree.scale(stepSize(count), updates), { count: safeIncrement(count) }],
 });
 
 /** `learningRate` is that of the last update, before the first one that of count 0. */
@@ -30,14 +30,14 @@ export type LearningRateState = EmptyState | { readonly count: Tensor; readonly 
 export function scaleByLearningRate(learningRate: ScalarOrSchedule | null, { flipSign = true }: { readonly flipSign?: boolean } = {}): GradientTransformation<LearningRateState> {
   if (learningRate === null) return identity();
   if (!isSchedule(learningRate)) return scale(flipSign ? negative(learningRate) : learningRate);
-  const rateAt = (count: Tensor, dtype: DType): Tensor => inDType(learningRate(count, dtype), dtype);
+  const rateAt = (count: Tensor): Tensor => inDType(learningRate(count), "float32");
   const transformation: GradientTransformation<{ readonly count: Tensor; readonly learningRate: Tensor }> = {
-    init(params) {
+    init() {
       const count = counter();
-      return { count, learningRate: rateAt(count, realOf(params)) };
+      return { count, learningRate: rateAt(count) };
     },
-    update(updates, { count, learningRate: { dtype } }) {
-      const rate = rateAt(count, dtype);
+    update(updates, { count }) {
+      const rate = rateAt(count);
       return [tree.scale(flipSign ? rows.neg(rate) : rate, updates), { count: safeIncrement(count), learningRate: rate }];
     },
   };
@@ -51,7 +51,7 @@ export function addDecayedWeights(weightDecay: ScalarOrSchedule = 0, { mask = nu
   const op = "addDecayedWeights";
   const scheduled: GradientTransformation<ScaleByScheduleState> = {
     init: () => ({ count: counter() }),
-    update: (updates, { count }, params) => [tree.addScale(updates, at(weightDecay, count, realOf(updates)), needParams(op, params)), { count: safeIncrement(count) }],
+    update: (updates, { count }, params) => [tree.addScale(updates, at(weightDecay, count), needParams(op, params)), { count: safeIncrement(count) }],
   };
   const fixed = stateless((updates, params) => (weightDecay === 0 ? updates : tree.addScale(updates, weightDecay as TensorLike, needParams(op, params))));
   const inner = (isSchedule(weightDecay) ? scheduled : fixed) as GradientTransformation<EmptyState | ScaleByScheduleState>;
@@ -62,7 +62,7 @@ export function addDecayedWeights(weightDecay: ScalarOrSchedule = 0, { mask = nu
 export type AddNoiseState = { readonly count: Tensor; readonly rngKey: Tensor };
 /** Updates plus normal noise of variance `eta / count ** gamma` (Neelakantan et al. 2015). `key` is a key or a seed. */
 export const addNoise = (eta: TensorLike, gamma: TensorLike, key: Tensor | number): GradientTransformation<AddNoiseState> => ({
-  init: () => ({ count: counter(), rngKey: typeof key === "number" ? random.key(key) : key }),
+  init: () => ({ count: counter(), rngKey: typeof key === "number" ? random.key(key) : rows.copy(key) }),
   update(updates, state) {
     const count = safeIncrement(state.count);
     const deviation = rows.sqrt(rows.div(eta, rows.pow(rows.cast(count, realOf(updates), false), gamma)));

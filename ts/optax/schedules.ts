@@ -1,29 +1,25 @@
-/**
- * Schedules: functions of the count of steps, which begins at 0. They give float32 scalars, for float64 parameters float64 ones,
- * and read no value, so they run under `jit`.
- */
+/** Schedules: functions of the count of steps, which begins at 0. They give float32 scalars and read no value, so they run under `jit`. */
 import { opError } from "../errors.js";
-import { inDType } from "../ops/dtypes.js";
 import * as rows from "../ops/generated/rows.js";
-import { asTensor, type DType, type Tensor, type TensorLike } from "../tensor.js";
-import { real, type AnySchedule, type Schedule } from "./transform.js";
+import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
+import type { AnySchedule, Schedule } from "./transform.js";
 
-const float = (x: TensorLike, dtype: DType = "float32"): Tensor => inDType(x, real(dtype));
-/** How many steps have passed since `begin`. */
-const since = (count: TensorLike, dtype: DType | undefined, begin: number): Tensor => rows.sub(float(count, dtype), Math.max(begin, 0));
+const float = (count: TensorLike): Tensor => rows.cast(count, "float32", false);
 const positive = (op: string, name: string, value: number): void => {
   if (!(value > 0)) throw opError("value", op, `${name} is ${value}, it must be positive`);
 };
 
 /** The same value at every count. */
-export const constantSchedule = (value: TensorLike): Schedule => (_count, dtype) => float(value, dtype);
+export const constantSchedule = (value: TensorLike): Schedule => () => float(value);
 
 type Begin = { readonly transitionBegin?: number };
 /** From `initValue` to `endValue` in `transitionSteps`, as `(1 - t) ** power`; constant if there are no steps. */
 export function polynomialSchedule(initValue: number, endValue: number, power: number, transitionSteps: number, { transitionBegin = 0 }: Begin = {}): Schedule {
   if (transitionSteps <= 0) return constantSchedule(initValue);
-  return (count, dtype) => {
-    const passed = rows.clamp(since(count, dtype, transitionBegin), 0, transitionSteps);
+  const begin = Math.max(transitionBegin, 0);
+  return (count) => {
+    const t = float(count);
+    const passed = rows.clamp(begin === 0 ? t : rows.sub(t, begin), 0, transitionSteps);
     const left = rows.sub(1, rows.div(passed, transitionSteps));
     return rows.add(rows.mul(power === 1 ? left : rows.pow(left, power), initValue - endValue), endValue);
   };
@@ -39,8 +35,10 @@ export function exponentialDecay(
   initValue: number, transitionSteps: number, decayRate: number, { transitionBegin = 0, staircase = false, endValue }: ExponentialDecayOptions = {},
 ): Schedule {
   if (transitionSteps <= 0 || decayRate === 0) return constantSchedule(initValue);
-  return (count, dtype) => {
-    const passed = since(count, dtype, transitionBegin);
+  const begin = Math.max(transitionBegin, 0);
+  return (count) => {
+    const t = float(count);
+    const passed = begin === 0 ? t : rows.sub(t, begin);
     const p = rows.div(passed, transitionSteps);
     const decayed = rows.select(rows.lessEqual(passed, 0), initValue, rows.mul(rows.pow(decayRate, staircase ? rows.floor(p) : p), initValue));
     if (endValue === undefined) return decayed;
@@ -56,8 +54,8 @@ export type CosineDecayOptions = { readonly alpha?: number; readonly exponent?: 
  */
 export function cosineDecaySchedule(initValue: number, decaySteps: number, { alpha = 0, exponent = 1 }: CosineDecayOptions = {}): Schedule {
   positive("cosineDecaySchedule", "decaySteps", decaySteps);
-  return (count, dtype) => {
-    const angle = rows.div(rows.mul(rows.minimum(float(count, dtype), decaySteps), Math.PI), decaySteps);
+  return (count) => {
+    const angle = rows.div(rows.mul(rows.minimum(float(count), decaySteps), Math.PI), decaySteps);
     const cosine = rows.mul(rows.add(rows.cos(angle), 1), 0.5);
     return rows.mul(rows.add(rows.mul(exponent === 1 ? cosine : rows.pow(cosine, exponent), 1 - alpha), alpha), initValue);
   };
@@ -76,10 +74,10 @@ function pieces(op: string, boundariesAndScales: BoundariesAndScales): [boundary
 /** `initValue`, times each factor whose boundary has been reached. @throws PaxError `value` for a negative factor */
 export function piecewiseConstantSchedule(initValue: number, boundariesAndScales: BoundariesAndScales = {}): Schedule {
   const found = pieces("piecewiseConstantSchedule", boundariesAndScales);
-  return (count, dtype) => {
-    const t = float(count, dtype);
+  return (count) => {
+    const t = float(count);
     let product = initValue;
-    let value = float(initValue, dtype);
+    let value = float(initValue);
     for (const [boundary, factor] of found) {
       product *= factor;
       value = rows.select(rows.less(t, boundary), value, product);
@@ -97,8 +95,8 @@ export function piecewiseInterpolateSchedule(interpolateType: "linear" | "cosine
     throw opError("value", op, `interpolateType is "linear" or "cosine", not ${String(interpolateType)}`);
   }
   const found = pieces(op, boundariesAndScales);
-  return (count, dtype) => {
-    const t = float(count, dtype);
+  return (count) => {
+    const t = float(count);
     let [start, from] = [0, initValue];
     const parts: { readonly end: number; readonly value: Tensor }[] = [];
     for (const [end, factor] of found) {
@@ -109,7 +107,7 @@ export function piecewiseInterpolateSchedule(interpolateType: "linear" | "cosine
       parts.push({ end, value });
       [start, from] = [end, to];
     }
-    return parts.reduceRight((after, { end, value }) => rows.select(rows.less(t, end), value, after), float(from, dtype));
+    return parts.reduceRight((after, { end, value }) => rows.select(rows.less(t, end), value, after), float(from));
   };
 }
 
@@ -147,9 +145,9 @@ export function joinSchedules(schedules: readonly AnySchedule[], boundaries: rea
     throw opError("value", "joinSchedules", `${schedules.length} schedules and ${boundaries.length} boundaries: there is one boundary less than schedules`);
   }
   const whole = boundaries.every((b) => Number.isInteger(b));
-  return (count, dtype) => {
-    const t = whole ? asTensor(count) : float(count, dtype);
-    return rest.reduce((value, schedule, i) => rows.select(rows.less(t, boundaries[i]!), value, schedule(rows.sub(t, boundaries[i]!), dtype)), float(first(t, dtype), dtype));
+  return (count) => {
+    const t = whole ? asTensor(count) : float(count);
+    return rest.reduce((value, schedule, i) => rows.select(rows.less(t, boundaries[i]!), value, schedule(rows.sub(t, boundaries[i]!))), float(first(t)));
   };
 }
 

@@ -25,10 +25,10 @@ export interface AnyTransformation {
 export type StateOf<T extends AnyTransformation> = ReturnType<T["init"]>;
 /** The state of a transformation without any. */
 export type EmptyState = readonly [];
-/** The value at a count of steps, which begins at 0; computed in float32 unless `dtype` is float64. */
-export type Schedule = (count: TensorLike, dtype?: DType) => Tensor;
-/** A schedule as users write it. `dtype` is float64 where the parameters are. */
-export type AnySchedule = (count: Tensor, dtype?: DType) => TensorLike;
+/** The value at a count of steps, which begins at 0. */
+export type Schedule = (count: TensorLike) => Tensor;
+/** A schedule as users write it. */
+export type AnySchedule = (count: Tensor) => TensorLike;
 /** A number, a scalar tensor or a schedule. */
 export type ScalarOrSchedule = TensorLike | AnySchedule;
 /**
@@ -40,7 +40,7 @@ export type MaskOrFn = boolean | object | ((params: Module) => boolean | object)
 /** Whether it is a function of the count. */
 export const isSchedule = (x: unknown): x is AnySchedule => typeof x === "function";
 /** The value of what may be a schedule. */
-export const at = (x: ScalarOrSchedule, count: Tensor, dtype: DType): TensorLike => (isSchedule(x) ? x(count, dtype) : x);
+export const at = (x: ScalarOrSchedule, count: Tensor): TensorLike => (isSchedule(x) ? x(count) : x);
 /** Numbers and typed arrays are leaves, too. */
 const leaf = (x: unknown): Tensor => (x instanceof Tensor ? x : array(x as ArrayData));
 /** `f` of the leaves at the same place, as tensors; the result has the first tree's type. */

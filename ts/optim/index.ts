@@ -2,6 +2,7 @@ import { opError } from "../errors.js";
 import { Module, Optimizer } from "../module/index.js";
 import * as optax from "../optax/index.js";
 import { pathsOf, trainableMask } from "../tree/flatten.js";
+import { copyOf } from "../tree/follow.js";
 import { structure, type TensorTree } from "../tree/index.js";
 import { staticKey } from "../tree/statics.js";
 import { differenceError, firstDifference } from "../tree/structure.js";
@@ -53,7 +54,7 @@ function shortcut<R, O, S>(make: Make<R, O, S>, defaultRate?: R) {
   return (params: Module, learningRate = defaultRate as R, options?: O): OptaxOptimizer<S> => {
     const key = staticKey([learningRate, options ?? {}]);
     let cls = known.get(key)?.deref();
-    if (cls === undefined) known.set(key, new WeakRef(cls = fromOptax(make(learningRate, options))));
+    if (cls === undefined) known.set(key, new WeakRef(cls = fromOptax(make(learningRate, copyOf(options) as O))));
     return new cls(params);
   };
 }

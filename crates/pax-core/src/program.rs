@@ -50,6 +50,8 @@ pub struct Program {
     pub plan: std::cell::OnceCell<crate::plan::Plan>,
     /// Set on a forward program: how to walk back from it.
     pub back: Option<Back>,
+    /// Of a branch of `cond`: results that are zeros in the place of what the other branch keeps.
+    pub padding: std::ops::Range<usize>,
 }
 
 /// A program over an axis: which of its inputs have it, which results must, and which do.
@@ -70,15 +72,13 @@ pub struct Back {
     pub wrt: Vec<Option<usize>>,
     /// For `scan`: makes what does not change from step to step out of the last `fixed` of `reads`.
     pub fixed: Option<(usize, Rc<Program>)>,
-    /// For `cond`: results that are zeros in the place of what the other branch keeps.
-    pub padding: std::ops::Range<usize>,
 }
 
 impl Program {
     pub fn aval(&self, v: Var) -> &Aval { &self.avals[v as usize] }
     /// The same program, without what was made of it; its inputs are all passed.
     pub fn again(&self) -> Program {
-        Program { inputs: self.inputs.clone(), equations: self.equations.clone(), outputs: self.outputs.clone(), avals: self.avals.clone(), collective: self.collective, depth: self.depth, ..Program::default() }
+        Program { inputs: self.inputs.clone(), equations: self.equations.clone(), outputs: self.outputs.clone(), avals: self.avals.clone(), collective: self.collective, depth: self.depth, padding: self.padding.clone(), ..Program::default() }
     }
     /// Inputs that the caller passes.
     pub fn declared(&self) -> usize { self.inputs.len() - self.captured.len() }

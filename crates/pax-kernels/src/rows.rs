@@ -41,7 +41,7 @@ const MAX: u8 = Fold::Max as u8;
 
 /// True if the order of a fold says how much is rounded away.
 #[inline(always)]
-fn rounds<T: Accumulate, const K: u8>() -> bool { T::DTYPE.is_float() && matches!(named(K), Fold::Sum | Fold::Prod) }
+fn rounds<T: Accumulate>(fold: Fold) -> bool { T::DTYPE.is_float() && matches!(fold, Fold::Sum | Fold::Prod) }
 
 const fn named(k: u8) -> Fold { [Fold::Sum, Fold::Prod, Fold::Max, Fold::Min][k as usize] }
 
@@ -70,7 +70,7 @@ fn fold_block<T: Accumulate, const K: u8>(xs: &[T]) -> T {
 
 #[inline(always)]
 fn fold_row<T: Accumulate, const K: u8>(xs: &[T]) -> T {
-    if xs.len() <= BLOCK || !rounds::<T, K>() { return fold_block::<T, K>(xs); }
+    if xs.len() <= BLOCK || !rounds::<T>(named(K)) { return fold_block::<T, K>(xs); }
     let mut blocks = Pairwise::new(named(K));
     for block in xs.chunks(BLOCK) { blocks.push(fold_block::<T, K>(block)); }
     blocks.behind(T::start(named(K)))
@@ -98,48 +98,39 @@ fn fold_one<T: Accumulate, const K: u8>(out: &mut [T], a: &[T]) {
     for (o, &a) in out.iter_mut().zip(a) { *o = T::join(named(K), *o, a); }
 }
 
-/// Rows that are added one after the other, and numbers of a row that go together where there are more.
-pub const TALL: usize = 512;
-pub const STRIP: usize = 512;
-/// So many pairs of pairs there are at most.
-const DEEP: usize = 40;
+/// Rows that are added one after the other, and columns that go together where there are more.
+const TALL: usize = 512;
+const STRIP: usize = 512;
 
-/// Accumulators that nothing was added to.
-#[inline(always)]
-pub fn begun<T: Accumulate>(f: Fold, room: &mut [MaybeUninit<T>]) -> &mut [T] {
-    for x in &mut *room { x.write(T::start(f)); }
-    // SAFETY: all were written.
-    unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), room.len()) }
-}
+/// Adds rows `from..to` of so many columns from a first one on to accumulators.
+pub type AddRows<'a, T> = &'a dyn Fn((usize, usize), (usize, usize), *mut T);
+
+/// `add` of the rows and of `columns`: sums of many rows are made of pairs of sums, of pairs, …, so that they stay accurate.
+///
 /// # Safety
-/// All were written.
-#[inline(always)]
-unsafe fn written<T>(room: &[MaybeUninit<T>]) -> &[T] { unsafe { std::slice::from_raw_parts(room.as_ptr().cast(), room.len()) } }
-
-/// Sums of many rows are made of pairs of sums, of pairs, …, so that they stay accurate.
-#[inline(always)]
-unsafe fn fold_columns<T: Accumulate, const K: u8, const M: bool>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) {
+/// `out` holds an accumulator for each column, and nobody else uses it.
+pub unsafe fn fold_in_pairs<T: Accumulate>(fold: Fold, rows: (usize, usize), columns: usize, out: *mut T, add: AddRows<T>) {
+    if rows.1 - rows.0 <= TALL || !rounds::<T>(fold) { return add(rows, (0, columns), out); }
     // SAFETY: the caller's.
+    unsafe { for at in (0..columns).step_by(STRIP) { halves(fold, rows, (at, STRIP.min(columns - at)), out.add(at), add); } }
+}
+
+unsafe fn halves<T: Accumulate>(fold: Fold, (from, to): (usize, usize), strip: (usize, usize), out: *mut T, add: AddRows<T>) {
+    if to - from <= TALL { return add((from, to), strip, out); }
+    let middle = from + (to - from) / 2;
+    let mut room = [const { MaybeUninit::<T>::uninit() }; STRIP];
+    for x in &mut room[..strip.1] { x.write(T::start(fold)); }
+    let part = room.as_mut_ptr().cast::<T>();
+    // SAFETY: the caller's; a strip has so many columns at most, and its accumulators were written.
     unsafe {
-        if rows <= TALL || !rounds::<T, K>() { return fold_few::<T, K>(x, rows, len, stride, out); }
-        for at in (0..len).step_by(STRIP) {
-            let (x, n, mut room) = (x.add(at), STRIP.min(len - at), [[const { MaybeUninit::<T>::uninit() }; STRIP]; DEEP]);
-            let blocks = rows.div_ceil(TALL);
-            for block in 0..blocks {
-                // The ones at the count's end are pairs that are full now.
-                let (full, rest) = room.split_at_mut(block.trailing_ones() as usize);
-                let part = begun(named(K), &mut rest[0][..n]);
-                fold_few::<T, K>(x.offset((block * TALL) as isize * stride), TALL.min(rows - block * TALL), n, stride, part.as_mut_ptr());
-                for pair in full { fold_one::<T, K>(part, written(&pair[..n])); }
-            }
-            let out = std::slice::from_raw_parts_mut(out.add(at), n);
-            for (i, part) in room.iter().enumerate() { if blocks >> i & 1 == 1 { fold_one::<T, K>(out, written(&part[..n])); } }
-        }
+        halves(fold, (from, middle), strip, out, add);
+        halves(fold, (middle, to), strip, part, add);
+        T::columns(fold)(part, 1, strip.1, 0, out);
     }
 }
 
 #[inline(always)]
-unsafe fn fold_few<T: Accumulate, const K: u8>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) {
+unsafe fn fold_columns<T: Accumulate, const K: u8, const M: bool>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) {
     // SAFETY: the caller's.
     unsafe {
         let row = |r: usize| std::slice::from_raw_parts(x.offset(r as isize * stride), len);

@@ -34,15 +34,16 @@ export function normalize(x: Tensor, average: Tensor, variance: Tensor, scale: T
   return affine(rows.mul(rows.sub(x, average), affine(inverse, scale, null)), null, offset);
 }
 
-/** A step of an exponential average: `hidden · decay + value · (1 − decay)`, with the decay that the dtype holds: the weights are together 1. */
+/** A step of an exponential average: `hidden · decay + value · (1 − decay)`, with weights that are together 1 in the dtype, of half floats in float32. */
 export function emaStep(hidden: Tensor, value: Tensor, decay: TensorLike): Tensor {
-  const keep = inDType(decay, hidden.dtype);
-  return rows.add(rows.mul(hidden, keep), rows.mul(rows.cast(value, hidden.dtype, false), rows.sub(1, keep)));
+  const old = wide(hidden);
+  const keep = inDType(decay, old.dtype);
+  return castTo(rows.add(rows.mul(old, keep), rows.mul(rows.cast(value, old.dtype, false), rows.sub(1, keep))), hidden.dtype);
 }
 
 /** An average that began at 0, without its bias after `count` steps (Adam's correction): over `1 − decay ** count`, without cancellation. */
 export function zeroDebias(hidden: Tensor, decay: TensorLike, count: Tensor): Tensor {
-  const less = rows.log1p(rows.sub(wide(inDType(decay, hidden.dtype)), 1));
+  const less = rows.log1p(rows.sub(inDType(decay, wide(hidden).dtype), 1));
   return castTo(rows.div(hidden, rows.neg(rows.expm1(rows.mul(rows.cast(count, less.dtype, false), less)))), hidden.dtype);
 }
 

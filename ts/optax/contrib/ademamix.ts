@@ -4,7 +4,7 @@ import type { TensorTree } from "../../tree/index.js";
 import { rooted } from "../adam.js";
 import { chain } from "../combine.js";
 import { addDecayedWeights, scaleByLearningRate } from "../scale.js";
-import { at, counter, realOf, safeIncrement, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule } from "../transform.js";
+import { at, counter, safeIncrement, type GradientTransformation, type MaskOrFn, type ScalarOrSchedule } from "../transform.js";
 import * as tree from "../tree.js";
 
 type Decay = { readonly weightDecay?: ScalarOrSchedule; readonly mask?: MaskOrFn | null };
@@ -28,11 +28,10 @@ export const scaleByAdemamix = (
     init: (params) => ({ count: counter(), countM2: counter(), m1: zeros(params), m2: zeros(params), nu: zeros(params) }),
     update(updates, state) {
       const m1 = tree.updateMoment(updates, state.m1, b1, 1);
-      const dtype = realOf(updates);
-      const m2 = tree.updateMoment(updates, state.m2, at(b3, state.countM2, dtype), 1);
+      const m2 = tree.updateMoment(updates, state.m2, at(b3, state.countM2), 1);
       const nu = tree.updateMoment(updates, state.nu, b2, 2);
       const count = safeIncrement(state.count);
-      const out = rooted(tree.addScale(tree.biasCorrection(m1, b1, count), at(alpha, state.countM2, dtype), m2), tree.biasCorrection(nu, b2, count), eps, epsRoot);
+      const out = rooted(tree.addScale(tree.biasCorrection(m1, b1, count), at(alpha, state.countM2), m2), tree.biasCorrection(nu, b2, count), eps, epsRoot);
       const next = { m1: tree.castLike(m1, state.m1), m2: tree.castLike(m2, state.m2), nu: tree.castLike(nu, state.nu) };
       return [out, { count, countM2: safeIncrement(state.countM2), ...next }];
     },
@@ -55,7 +54,7 @@ export const scaleBySimplifiedAdemamix = (
     const m = tree.addScale(updates, b1, state.m);
     const n = tree.updateMoment(updates, state.n, b2, 2);
     const t = safeIncrement(state.t);
-    return [rooted(tree.addScale(m, at(alpha, state.t, realOf(updates)), updates), tree.biasCorrection(n, b2, t), eps, epsRoot), { t, m, n }];
+    return [rooted(tree.addScale(m, at(alpha, state.t), updates), tree.biasCorrection(n, b2, t), eps, epsRoot), { t, m, n }];
   },
 });
 /** Simplified AdEMAMix with weight decay (Morwani et al. 2025). */

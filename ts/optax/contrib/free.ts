@@ -34,14 +34,14 @@ export const scheduleFree = <S>(
   init(params) {
     const dtype = tree.dtype(params, "lowest");
     return {
-      b1: rows.full([], dtype, b1), weightSum: rows.full([], dtype, 0), stepCount: rows.full([], "int32", 1), maxLr: rows.full([], dtype, 0),
+      b1: inDType(b1, dtype), weightSum: rows.full([], dtype, 0), stepCount: rows.full([], "int32", 1), maxLr: rows.full([], dtype, 0),
       baseOptimizerState: baseOptimizer.init(params), z: each((p) => rows.copy(castTo(p, stateDtype ?? p.dtype)), params),
     };
   },
   update(grads, state, given, extra) {
     const params = needParams("scheduleFree", given);
     const { dtype } = state.maxLr;
-    const rate = inDType(at(learningRate, state.stepCount, dtype), dtype);
+    const rate = inDType(at(learningRate, state.stepCount), dtype);
     const maxLr = rows.maximum(state.maxLr, rate);
     const weight = rows.pow(maxLr, weightLrPower);
     const weightSum = rows.add(state.weightSum, weight);
@@ -97,14 +97,14 @@ export const prodigy = (learningRate: ScalarOrSchedule = 1, {
     const zeros = (): TensorTree => tree.zerosLike(params);
     return {
       expAvg: zeros(), expAvgSq: zeros(), gradSum: zeros(), params0: params,
-      estimLr: rows.full([], dtype, estimLr0), numeratorWeighted: rows.full([], dtype, 0), count: counter(),
+      estimLr: inDType(estimLr0, dtype), numeratorWeighted: rows.full([], dtype, 0), count: counter(),
     };
   },
   update(updates, state, given) {
     const params = needParams("prodigy", given);
     const count = safeIncrement(state.count);
     const { dtype } = state.estimLr;
-    const rate = at(learningRate, state.count, dtype);
+    const rate = at(learningRate, state.count);
     const correction = rows.div(rows.sqrt(biasCorrectionFactor(beta2, count, dtype)), biasCorrectionFactor(beta1, count, dtype));
     const step = inDType(rows.mul(rows.mul(state.estimLr, rate), correction), dtype);
     const dg = tree.scale(state.estimLr, updates);
@@ -163,7 +163,7 @@ export type DowgOptions = { readonly initEstimSqDist?: number; readonly eps?: nu
 export const scaleByDowg = ({ eps = 1e-4, initEstimSqDist = eps }: DowgOptions = {}): GradientTransformation<DowgState> => ({
   init(params) {
     const dtype = tree.dtype(params, "lowest");
-    return { initParams: params, weightedSqNormGrads: rows.full([], dtype, 0), estimSqDist: rows.full([], dtype, initEstimSqDist) };
+    return { initParams: params, weightedSqNormGrads: rows.full([], dtype, 0), estimSqDist: inDType(initEstimSqDist, dtype) };
   },
   update(updates, state, params) {
     const dist = tree.norm(tree.sub(state.initParams, needParams("scaleByDowg", params)), { squared: true });

@@ -53,6 +53,7 @@ pub fn batched(cx: &Cx, program: &Program, mapped: &[bool], axis: Axis, force: i
         let outs = batch(cx, program, ts.to_vec(), mapped, axis)?.into_iter().zip(&forced);
         outs.map(|((t, m), &force)| if !m && force { Ok((cx.repeated(&t, axis.size)?, true)) } else { Ok((t, m)) }).collect::<Result<Vec<_>>>()
     })?;
+    let made = if program.padding.is_empty() { made } else { Rc::new(Program { padding: program.padding.clone(), ..made.again() }) };
     let mut kept = program.mapped.borrow_mut();
     if kept.len() == KEPT { kept.remove(0); }
     kept.push(Mapped { inputs: mapped.to_vec(), forced, size: axis.size, axis: axis.name.into(), program: made.clone(), results: results.clone() });

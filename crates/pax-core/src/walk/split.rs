@@ -23,7 +23,7 @@ impl Halves {
     /// The forward half of a row that calls the program once.
     pub fn into_forward(self) -> Rc<Program> {
         let Halves { mut forward, reads, back, live, wrt, .. } = self;
-        forward.back = Some(Back { program: Rc::new(back), reads, live, wrt, fixed: None, padding: 0..0 });
+        forward.back = Some(Back { program: Rc::new(back), reads, live, wrt, fixed: None });
         Rc::new(forward)
     }
 }

@@ -1,11 +1,9 @@
 //! Sums and extremes inside plans.
-use std::mem::MaybeUninit;
-
 use smallvec::SmallVec;
 
 use super::{part, Bases, Slot};
 use crate::fold::{Accumulate, Fold, Pairwise};
-use crate::rows::{begun, STRIP, TALL};
+use crate::rows::fold_in_pairs;
 
 /// Kept and reduced axes as `(size, stride)`, merged where they lie together; the last kept axis may lie together with the
 /// result's, and is then reduced row by row. `double`: elements are float64.
@@ -102,34 +100,15 @@ impl Reduce {
 
     /// `n` results that lie together, of rows `first..last`.
     unsafe fn columns<T: Accumulate>(&self, x: *const T, first: usize, last: usize, n: usize, out: *mut T, again: bool) {
+        let (inner, outer) = self.over.split_last().map_or(((1, 0), &[][..]), |(i, o)| (*i, o));
         // SAFETY: the caller's.
         unsafe {
             if !again { std::slice::from_raw_parts_mut(out, n).fill(T::start(self.fold)); }
-            for at in (0..n).step_by(STRIP) { self.strip(x.wrapping_add(at), first, last, STRIP.min(n - at), out.wrapping_add(at)); }
-        }
-    }
-
-    /// Rows that do not lie evenly in pairs, as `T::columns` folds the others.
-    unsafe fn strip<T: Accumulate>(&self, x: *const T, first: usize, last: usize, n: usize, out: *mut T) {
-        let (inner, outer) = self.over.split_last().map_or(((1, 0), &[][..]), |(i, o)| (*i, o));
-        // SAFETY: the caller's; a strip has so many results at most.
-        unsafe {
-            if !outer.is_empty() && last - first > TALL {
-                let middle = first + (last - first) / 2;
-                for (first, last) in [(first, middle), (middle, last)] {
-                    let mut room = [const { MaybeUninit::<T>::uninit() }; STRIP];
-                    let part = begun(self.fold, &mut room[..n]);
-                    self.strip(x, first, last, n, part.as_mut_ptr());
-                    T::columns(self.fold)(part.as_ptr(), 1, n, 0, out);
-                }
-                return;
-            }
-            let mut at = first;
-            while at < last {
+            fold_in_pairs(self.fold, (first, last), n, out, &|(mut at, last), (column, n), out| while at < last {
                 let rows = (inner.0 - at % inner.0).min(last - at);
-                T::columns(self.fold)(x.wrapping_offset(offset(outer, at / inner.0) + (at % inner.0) as isize * inner.1), rows, n, inner.1, out);
+                T::columns(self.fold)(x.wrapping_offset(offset(outer, at / inner.0) + (at % inner.0) as isize * inner.1 + column as isize), rows, n, inner.1, out);
                 at += rows;
-            }
+            });
         }
     }
 }

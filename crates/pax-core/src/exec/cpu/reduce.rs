@@ -1,7 +1,7 @@
 //! Reductions over axes, in an order fixed by the shape.
 use crate::array::{runs, Run, Runs};
 use crate::exec::cpu::math::{cast, halves};
-use crate::exec::cpu::rows::{Float, Norm, BLOCK};
+use crate::exec::cpu::rows::{fold_in_pairs, Float, Norm, BLOCK};
 use crate::exec::{Exec, Shared};
 use crate::{Array, DType, Result};
 pub use pax_kernels::fold::{Accumulate, Fold, Pairwise};
@@ -57,26 +57,23 @@ impl Axes {
 /// The kept axis lies together: whole rows are added to rows of results, of `row` elements, one for each of `starts`.
 fn add_rows<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T], row: usize, starts: &[isize], inner: &Axes) -> Result<()> {
     let raw = x.raw::<T>()?;
-    let columns = T::columns(f);
-    // One run of rows is cut in blocks, whose results are joined in order.
-    let mut all = inner.runs();
-    let run = all.next().unwrap_or(Run { len: 0, offsets: [0], strides: [0] });
-    let one = all.next().is_none();
-    let block = if one { (CHUNK / row).max(1).max(run.len.div_ceil(64)) } else { usize::MAX };
-    let blocks = if one { run.len.div_ceil(block) } else { 1 };
+    // Rows are counted through all runs, which have one length, and cut in blocks, whose results are joined in order.
+    let runs: Vec<Run<1>> = inner.runs().collect();
+    let len = runs.first().map_or(0, |r| r.len);
+    let rows = runs.len() * len;
+    let block = (CHUNK / row).max(1).max(rows.div_ceil(64));
+    let blocks = rows.div_ceil(block).max(1);
     let mut parts = vec![T::start(f); if blocks > 1 { starts.len() * blocks * row } else { 0 }];
     let shared = Shared::new(if blocks > 1 { &mut parts } else { &mut *acc });
     exec.chunks(starts.len() * blocks, (CHUNK / (x.size() / (starts.len() * blocks)).max(1)).max(1), &|from, to| for c in from..to {
-        let (start, b) = (starts[c / blocks], c % blocks);
+        let (start, first) = (starts[c / blocks], c % blocks * block);
         // SAFETY: the rows lie in the array, and a chunk has rows of results of its own.
         unsafe {
-            let out = shared.ptr().add(c * row);
-            if one {
-                let (first, last) = (b * block, ((b + 1).saturating_mul(block)).min(run.len));
-                columns(raw.as_ptr().offset(start + run.offsets[0] + first as isize * run.strides[0]), last - first, row, run.strides[0], out);
-            } else {
-                for run in inner.runs() { columns(raw.as_ptr().offset(start + run.offsets[0]), run.len, row, run.strides[0], out); }
-            }
+            fold_in_pairs(f, (first, (first + block).min(rows)), row, shared.ptr().add(c * row), &|(mut at, last), (column, n), out| while at < last {
+                let (run, count) = (&runs[at / len], (len - at % len).min(last - at));
+                T::columns(f)(raw.as_ptr().offset(start + run.offsets[0] + (at % len) as isize * run.strides[0] + column as isize), count, n, run.strides[0], out);
+                at += count;
+            });
         }
     });
     if blocks > 1 {

@@ -127,7 +127,11 @@ pub static POW: Row = Row {
         let zero = |x: &Tensor| cx.equal(x, &cx.zeros_like(x)?);
         let nonzero = |x: &Tensor| cx.select(&zero(x)?, &cx.ones_like(x)?, x);
         Ok(vec![
-            p.want(0, || cx.mul(g, &cx.mul(b, &cx.pow(&cx.select(&zero(b)?, &nonzero(a)?, a)?, &cx.shift(b, -1.0)?)?)?))?,
+            p.want(0, || {
+                // Where the exponent is 0, b a^(b - 1) is 0 over a: it has its derivative by b, and no infinity.
+                let over = cx.select(&cx.isfinite(&cx.reciprocal(a)?)?, a, &cx.ones_like(a)?)?;
+                cx.mul(g, &cx.mul(b, &cx.pow(&cx.select(&zero(b)?, &over, a)?, &cx.shift(b, -1.0)?)?)?)
+            })?,
             p.want(1, || cx.mul(g, &cx.mul(&cx.log(&nonzero(a)?)?, p.y(0)?)?))?,
         ])
     }),

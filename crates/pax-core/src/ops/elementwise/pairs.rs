@@ -42,10 +42,10 @@ pair!(HYPOT "hypot", "`sqrt(a^2 + b^2)`, without overflow; infinite where one of
     let most = cx.maximum(&p, &q)?;
     let infinity = cx.like(a, f64::INFINITY)?;
     // What the greater one is says all about zeros and infinities.
-    let plain = cx.logical_and(&cx.isfinite(&most)?, &cx.greater(&most, &cx.zeros_like(&most)?)?)?;
-    let scale = cx.stop_gradient(&cx.select(&plain, &most, &cx.ones_like(&most)?)?)?;
+    let told = cx.logical_or(&cx.equal(&most, &cx.zeros_like(&most)?)?, &cx.equal(&most, &infinity)?)?;
+    let scale = cx.stop_gradient(&cx.select(&told, &cx.ones_like(&most)?, &most)?)?;
     let part = |x: &Tensor| cx.square(&cx.div(x, &scale)?);
-    let sum = cx.select(&plain, &cx.add(&part(a)?, &part(b)?)?, &cx.ones_like(a)?)?;
-    let length = cx.select(&plain, &cx.mul(&scale, &cx.sqrt(&sum)?)?, &most)?;
+    let sum = cx.select(&told, &cx.ones_like(a)?, &cx.add(&part(a)?, &part(b)?)?)?;
+    let length = cx.select(&told, &most, &cx.mul(&scale, &cx.sqrt(&sum)?)?)?;
     cx.select(&cx.logical_or(&cx.equal(&p, &infinity)?, &cx.equal(&q, &infinity)?)?, &infinity, &length)
 });

@@ -23,7 +23,7 @@ fn forward(cx: &Cx, p: &Params, active: &[bool]) -> Result<Params> {
         let grads = walk::inline(cx, &h.back, read.chain(ts[n..].iter().cloned()).collect())?;
         Ok(grads.into_iter().map(|g| (g, ())).collect())
     })?;
-    let back = Back { program: back, reads: (0..n).map(Source::Operand).collect(), live: h.live, wrt: h.wrt, fixed: None, padding: 0..0 };
+    let back = Back { program: back, reads: (0..n).map(Source::Operand).collect(), live: h.live, wrt: h.wrt, fixed: None };
     with_program(p, Rc::new(Program { back: Some(back), ..program.again() }))
 }
 

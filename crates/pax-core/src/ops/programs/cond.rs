@@ -105,7 +105,7 @@ fn forward(cx: &Cx, p: &Params, active: &[bool]) -> Result<Params> {
     let mut programs = programs.into_iter();
     let mut finish = |reads: Vec<Source>, wrt: Vec<Option<usize>>, padding: Range<usize>| -> Result<Rc<Program>> {
         let (Some(program), Some(back)) = (programs.next().and_then(Rc::into_inner), backs.next()) else { return Err(Error::internal("a branch is shared")) };
-        Ok(Rc::new(Program { back: Some(Back { program: back, reads, live: live.clone(), wrt, fixed: None, padding }), ..program }))
+        Ok(Rc::new(Program { back: Some(Back { program: back, reads, live: live.clone(), wrt, fixed: None }), padding, ..program }))
     };
     // The condition is read too.
     let mut all = reads.clone();
@@ -131,11 +131,10 @@ fn batch(b: &Batching) -> Result<Flagged> {
     if b.mapped[0] {
         let y = walk::batch(b.cx, a.then, a.of(&b.xs[1..], false), &flags[0], axis)?;
         let z = walk::batch(b.cx, a.otherwise, a.of(&b.xs[1..], true), &flags[1], axis)?;
-        let padding = |p: &Program, i: usize| p.back.as_ref().is_some_and(|b| b.padding.contains(&i));
         return y.into_iter().zip(z).enumerate().map(|(i, (y, z))| {
             let full = |t: (Tensor, bool)| if t.1 { Ok(t.0) } else { b.cx.repeated(&t.0, b.size) };
-            if padding(a.then, i) { return Ok((full(z)?, true)); }
-            if padding(a.otherwise, i) { return Ok((full(y)?, true)); }
+            if a.then.padding.contains(&i) { return Ok((full(z)?, true)); }
+            if a.otherwise.padding.contains(&i) { return Ok((full(y)?, true)); }
             let (y, z) = (full(y)?, full(z)?);
             Ok((b.cx.select(&b.cx.broadcast(&b.xs[0], y.shape(), &[0])?, &y, &z)?, true))
         }).collect();

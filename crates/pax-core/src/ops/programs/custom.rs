@@ -58,7 +58,7 @@ impl Cx {
 fn with_custom(primal: &Program, custom: Rc<Program>) -> Program { Program { depth: primal.depth.max(custom.depth), custom: Some(custom), ..primal.again() } }
 
 fn with_back(forward: &Program, back: Rc<Program>, reads: Vec<Source>, live: Vec<usize>, wrt: Vec<Option<usize>>) -> Rc<Program> {
-    Rc::new(Program { depth: forward.depth.max(back.depth), back: Some(Back { program: back, reads, live, wrt, fixed: None, padding: 0..0 }), ..forward.again() })
+    Rc::new(Program { depth: forward.depth.max(back.depth), back: Some(Back { program: back, reads, live, wrt, fixed: None }), ..forward.again() })
 }
 
 /// Mapped over everything, so that cotangents of operands that were not are summed where they were repeated.

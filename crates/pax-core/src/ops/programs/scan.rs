@@ -177,7 +177,7 @@ fn forward(cx: &Cx, params: &Params, active: &[bool]) -> Result<Params> {
     let mut made_forward = h.forward;
     made_forward.back = Some(Back {
         program: body, reads: r.scanned.into_iter().chain(fixed).collect(), live: carries.into_iter().chain(ys).collect(), wrt,
-        fixed: Some((count, Rc::new(made))), padding: 0..0,
+        fixed: Some((count, Rc::new(made))),
     });
     with_program(params, Rc::new(made_forward))
 }

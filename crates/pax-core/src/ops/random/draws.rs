@@ -125,6 +125,7 @@ draw!(TRUNCATED_NORMAL "truncated_normal", "Numbers of the normal distribution w
 
 /// Two draws of 32 or 64 bits modulo `span`, joined modulo it: JAX's way to a small bias. 64 bits are taken word by word, so that no product leaves int64.
 fn offset(cx: &Cx, key: &Tensor, p: &Params, span: u64) -> Result<Tensor> {
+    if span == 0 { return Err(Error::value("there is no integer in a span of 0")); }
     let (shape, wide) = (p.dims("shape")?, p.dtype("dtype")? == DType::I64);
     // All of uint32 wraps by itself.
     let modulo = |x: &Tensor| if span == 1 << 32 { Ok(x.clone()) } else { cx.remainder(x, &cx.like(x, span as f64)?) };
