@@ -48,6 +48,7 @@ function flattenAll(op: string, trees: readonly unknown[]): [Structure<unknown>,
 }
 
 /** Calls `f` with the leaves at the same place of trees of equal structure; `null` is no leaf. */
+export function map<T extends TensorTree, R extends readonly TensorTree[]>(f: (leaf: Tensor, ...rest: { [K in keyof R]: Tensor }) => Tensor, tree: T, ...rest: R): T;
 export function map<T extends TensorTree, R extends readonly unknown[]>(f: (leaf: Tensor, ...rest: Leaves<R>) => Tensor, tree: T, ...rest: R): T;
 export function map<T, R extends readonly unknown[], U>(f: (leaf: LeafOf<T>, ...rest: Leaves<R>) => U, tree: T, ...rest: R): MapLeaves<T, U>;
 export function map(f: (...leaves: never[]) => unknown, ...trees: readonly unknown[]): unknown {
