@@ -102,7 +102,9 @@ function compile(fn: AnyFn, name: string, log: TraceLog | null, statics: readonl
   /** The program of a call that has not the key of the last one, recorded if there is none. */
   const find = (args: readonly unknown[]): { readonly kept: Kept; readonly leaves: readonly Tensor[] } => {
     const named: number[] = [];
-    const [fixed, given] = [argumentNumbers("jit", "staticArgnums", statics.filter((i) => !(i >= args.length)), args.length, named), argumentNumbers("jit", "donateArgnums", donated, args.length, named)];
+    // An argument that is left out is neither.
+    const numbers = (option: string, all: readonly number[]): number[] => argumentNumbers("jit", option, all.filter((i) => !(i >= args.length)), args.length, named);
+    const [fixed, given] = [numbers("staticArgnums", statics), numbers("donateArgnums", donated)];
     const flats: (Flat | null)[] = args.map((a, i) => (fixed.includes(i) ? null : flattenTensors(a)));
     const leaves = flats.flatMap((f) => f?.leaves ?? []);
     const avals = leaves.map((t) => `${t.dtype}${t.weak ? "*" : ""}[${t.shape.join(",")}]`).join(";");

@@ -26,6 +26,7 @@ export const operations: readonly Cases[] = [
     () => np.eye(-1),
     () => np.arange(0, 3, 0),
     () => np.arange(0, 4e9, 1e9),
+    () => np.concatenate(wrong(3)),
     () => np.linspace(0, 1, -1),
     () => np.tril(ints),
     () => x.astype(wrong("float99")),

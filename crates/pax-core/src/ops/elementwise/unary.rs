@@ -52,7 +52,7 @@ float_row!(LOG1P log1p, "`log(1 + x)`, precise near 0.", UNIT, |x| x.ln_1p(), IN
 float_row!(SQRT sqrt, "The square root of `x`; its derivative at 0 is infinite.", POSITIVE, |x| x.sqrt(), OUT, |cx, g, y| cx.div(&cx.scale(g, 0.5)?, y), tile::sqrt);
 float_row!(RSQRT rsqrt, "`1 / sqrt(x)`.", POSITIVE, |x| R::c(1.0) / x.sqrt(), OUT,
     |cx, g, y| cx.mul(&cx.scale(g, -0.5)?, &cx.mul(y, &cx.mul(y, y)?)?), tile::rsqrt);
-float_row!(CBRT cbrt, "The cube root of `x`, negative where `x` is.", POSITIVE, |x| x.cbrt(), OUT, |cx, g, y| cx.div(&cx.scale(g, 1.0 / 3.0)?, &cx.mul(y, y)?), tile::cbrt);
+float_row!(CBRT cbrt, "The cube root of `x`, negative where `x` is.", POSITIVE, |x| x.cbrt(), OUT, |cx, g, y| cx.mul(&cx.scale(g, 1.0 / 3.0)?, &cx.pow(y, &cx.like(y, -2.0)?)?), tile::cbrt);
 float_row!(RECIPROCAL reciprocal, "`1 / x`.", POSITIVE, |x| R::c(1.0) / x, OUT, |cx, g, y| cx.neg(&cx.mul(g, &cx.mul(y, y)?)?), tile::reciprocal);
 float_row!(SIN sin, "The sine of `x` in radians.", WIDE, |x| x.sin(), IN, |cx, g, x| cx.mul(g, &cx.cos(x)?), tile::sin);
 float_row!(COS cos, "The cosine of `x` in radians.", WIDE, |x| x.cos(), IN, |cx, g, x| cx.neg(&cx.mul(g, &cx.sin(x)?)?), tile::cos);
