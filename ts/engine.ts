@@ -4,7 +4,7 @@ import type { Host, InitOptions } from "./backend/host.js";
 import { type ErrorCode, opError, PaxError } from "./errors.js";
 import { MANIFEST_HASH } from "./ops/generated/rows.js";
 import { claimMarks } from "./module/instance.js";
-import { Tensor, type DType, type Shape, type TensorLike } from "./tensor.js";
+import { int64, Tensor, type DType, type Shape, type TensorLike } from "./tensor.js";
 
 /** Dtypes in the order of their numbers in the engine. */
 export const DTYPES = ["float32", "float64", "float16", "bfloat16", "int32", "int64", "uint8", "uint32", "bool"] as const;
@@ -137,7 +137,7 @@ function writeOperand(at: number, x: TensorLike): number {
   }
   if (typeof x === "bigint") {
     scratch[at] = 3;
-    scratch[at + 1] = Number(BigInt.asIntN(32, x >> 32n));
+    scratch[at + 1] = Number(BigInt.asIntN(32, int64(x) >> 32n));
     scratch[at + 2] = Number(BigInt.asUintN(32, x));
     return at + 3;
   }

@@ -175,7 +175,7 @@ export function categorical(key: Tensor, logits: Tensor, axis = -1, shape?: numb
   const own = logits.shape.toSpliced(at, 1);
   const sizes = shapeOf(shape ?? own, "categorical");
   const front = sizes.slice(0, Math.max(0, sizes.length - own.length));
-  if (sizes.join() !== [...front, ...own].join()) throw opError("shape", "categorical", `${shown(sizes)} does not end with ${shown(own)}, the shape of the logits without axis ${at}`);
+  if (sizes.join() !== [...front, ...own].join()) throw opError("shape", "categorical", `${shown(sizes)} does not end with ${shown(own)}, the logits without axis ${at}`);
   const noise = gumbel(key, [...front, ...logits.shape], { dtype: logits.dtype });
   return rows.argmax(rows.add(noise, logits), at + front.length);
 }

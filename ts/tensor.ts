@@ -184,6 +184,12 @@ export function array(data: ArrayData, options: { readonly dtype?: DType } = {})
   return dtype === undefined || made.dtype === dtype ? (made.weak ? cast(made, made.dtype, false) : made) : cast(made, dtype, false);
 }
 
+/** @throws PaxError `dtype` for a bigint that int64 does not hold */
+export function int64(x: bigint): bigint {
+  if (BigInt.asIntN(64, x) === x) return x;
+  throw new PaxError("dtype", `${x} is more than int64 holds`);
+}
+
 /** Most axes of a tensor that is made of nested arrays: they are walked by recursion. */
 const MOST_AXES = 64;
 const tooNested = (): PaxError => new PaxError("shape", `arrays in arrays are more than ${MOST_AXES} deep, or contain themselves: a tensor has an axis for each`);
@@ -208,7 +214,7 @@ function fromNested(data: ArrayData, dtype: DType | undefined): Tensor {
     } else if (d !== shape.length) {
       throw new PaxError("shape", `a ragged array: ${path} is a scalar, its siblings have ${shape[d]} elements`, { path });
     } else if (typeof x === "number" || typeof x === "boolean" || typeof x === "bigint") {
-      flat.push(x);
+      flat.push(typeof x === "bigint" ? int64(x) : x);
     } else {
       throw new PaxError("value", `${path || "the data"} is ${x === null ? "null" : typeof x}, not a number`, { path });
     }

@@ -2,6 +2,7 @@
 import * as pax from "paxjs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { fails } from "../support/fails.js";
 
 const { np, data } = pax;
 const test = suite("data");
@@ -38,6 +39,18 @@ test("a restored state goes on where it was, also through a file", () => {
   assert.equal([rows(other), rows(other)], rest);
 });
 
+test("a state behind the last batch goes on with the next pass, and dropLast gives whole batches from wherever it begins", () => {
+  const loader = pax.data.fromArrays({ x: np.arange(10) });
+  const sizes = (given: Iterable<{ x: pax.Tensor }>): number[] => [...given].map((b) => b.x.shape[0]!);
+  const dropping = loader.batch(3, { dropLast: true });
+  for (const cursor of [9, 10]) {
+    dropping.restore({ epoch: 0, cursor, key: null });
+    assert.equal([sizes(dropping), dropping.state().epoch], [[3, 3, 3], 2]);
+  }
+  dropping.restore({ epoch: 0, cursor: 4, key: null });
+  assert.equal(sizes(dropping), [3, 3]);
+  for (const key of [undefined, 5, np.array(1)]) fails("value", /restore takes a key/, () => dropping.restore({ epoch: 0, cursor: 0, key: key as never }));
+});
 test("bad input", () => {
   const code = (f: () => unknown, expected: string): void => assert.throws(f, (e: unknown) => e instanceof pax.PaxError && e.code === expected);
   code(() => data.fromArrays({}), "tree");

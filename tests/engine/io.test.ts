@@ -1,5 +1,5 @@
 /** Safetensors: round trips, and typed errors for every kind of bad file. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as pax from "paxjs";
@@ -31,6 +31,13 @@ onMachine(test, "a tree comes back with its kinds of leaves", async () => {
     const back = await io.loadSafetensors(path, tree);
     assert.ok(pax.tree.equal(back, tree));
     assert.equal([...(await io.loadSafetensors(path)).keys()].sort(), ["a", "half", "list[0]", "list[1]", "step", "typed"]);
+    // Of two that are not awaited the later stays; a file keeps its mode, also behind a link.
+    chmodSync(path, 0o600);
+    symlinkSync(path, join(folder, "link"));
+    const first = io.saveSafetensors(path, { x: np.zeros([300_000]) });
+    await Promise.all([first, io.saveSafetensors(join(folder, "link"), tree)]);
+    assert.ok(pax.tree.equal(await io.loadSafetensors(path, tree), tree));
+    assert.equal([statSync(path).mode & 0o777, lstatSync(join(folder, "link")).isSymbolicLink()], [0o600, true]);
     writeFileSync(path, readFileSync(path).subarray(0, -1));
     let failure: unknown;
     await io.loadSafetensors(path, tree).catch((e: unknown) => { failure = e; });

@@ -74,6 +74,11 @@ function shuffled(rows: number, key: Tensor, epoch: number): Uint32Array {
   return order;
 }
 
+function checkKey(op: string, key: Tensor): Tensor {
+  if (key instanceof Tensor && key.size === 2 && key.dtype === "uint32") return key;
+  throw new PaxError("value", `${op} takes a key (pax.random.key(seed)), got ${key instanceof Tensor ? `${key.dtype}${shown(key.shape)}` : typeof key}`, { op });
+}
+
 const whole = (x: number | Tensor): number => (x instanceof Tensor ? Number(x.item<number | bigint>()) : x);
 
 /** Arrays held in memory, given row by row or in batches. */
@@ -91,10 +96,7 @@ export class ArrayLoader<B> implements Loader<B> {
 
   /** Another order each pass, made from the key and the number of the pass. */
   shuffle(key: Tensor): ArrayLoader<B> {
-    if (!(key instanceof Tensor) || key.size !== 2 || key.dtype !== "uint32") {
-      throw new PaxError("value", `shuffle takes a key (pax.random.key(seed)), got ${key instanceof Tensor ? `${key.dtype}${shown(key.shape)}` : typeof key}`, { op: "shuffle" });
-    }
-    return new ArrayLoader(this.source, key, this.size, this.dropLast);
+    return new ArrayLoader(this.source, checkKey("shuffle", key), this.size, this.dropLast);
   }
 
   /** `size` rows at a time; the last batch of a pass may be smaller, or is left out with `dropLast`. */
@@ -118,7 +120,7 @@ export class ArrayLoader<B> implements Loader<B> {
     if (!Number.isInteger(epoch) || epoch < 0 || !Number.isInteger(cursor) || cursor < 0 || cursor > this.source.rows) {
       throw opError("value", "restore", `epoch ${epoch} and row ${cursor} do not fit data of ${this.source.rows} rows: the state is of another loader`);
     }
-    [this.epoch, this.cursor, this.key] = [epoch, cursor, state.key];
+    [this.epoch, this.cursor, this.key] = [epoch, cursor, state.key === null ? null : checkKey("restore", state.key)];
   }
 
   private take(order: Uint32Array | null, from: number, to: number): B {
@@ -134,8 +136,12 @@ export class ArrayLoader<B> implements Loader<B> {
 
   *[Symbol.iterator](): IterableIterator<B> {
     const size = this.size ?? 1;
-    const end = this.dropLast ? this.length * size : this.source.rows;
-    const order = this.key === null ? null : shuffled(this.source.rows, this.key, this.epoch);
+    const { rows } = this.source;
+    const endOf = (): number => (this.dropLast ? rows - ((rows - this.cursor) % size) : rows);
+    // A restored state may be behind the last batch.
+    if (this.cursor > 0 && this.cursor >= endOf()) [this.epoch, this.cursor] = [this.epoch + 1, 0];
+    const end = endOf();
+    const order = this.key === null ? null : shuffled(rows, this.key, this.epoch);
     for (let from = this.cursor; from < end;) {
       const to = Math.min(from + size, end);
       const batch = this.take(order, from, to);

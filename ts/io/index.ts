@@ -58,7 +58,7 @@ export function toSafetensors(tree: unknown): Uint8Array {
 /** The first key that an object of this valid JSON text has twice, which JSON.parse would hide. */
 function duplicateKey(json: string): string | null {
   const open: (Set<string> | null)[] = [];
-  const token = /"(?:[^"\\]|\\.)*"|[{}[\]]/g;
+  const token = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]]/g;
   for (let m = token.exec(json); m !== null; m = token.exec(json)) {
     const text = m[0];
     if (open.length > MAX_DEPTH) throw bad("its header is nested too deeply");

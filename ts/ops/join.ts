@@ -6,27 +6,18 @@ import { beside } from "./dtypes.js";
 import * as rows from "./generated/rows.js";
 import { atleast1d, atleast2d, expandDims, ravel } from "./shape.js";
 
-/** A list; a tensor is one of its slices. */
-const listOf = (xs: readonly TensorLike[] | Tensor, op: string): readonly TensorLike[] => {
-  if (xs instanceof Tensor) return unstack(xs);
-  if (!Array.isArray(xs)) throw opError("value", op, `it takes an array of tensors, not ${String(xs)}`);
-  return xs as readonly TensorLike[];
-};
-
 /** The tensors behind one another along `axis`; on the other axes they agree. With `axis` null they are raveled first. */
-export function concatenate(xs: readonly TensorLike[] | Tensor, axis: number | null = 0): Tensor {
-  const list = listOf(xs, "concatenate");
-  const all = axis === null ? list.map(ravel) : list;
+export function concatenate(xs: readonly TensorLike[], axis: number | null = 0): Tensor {
+  const all = axis === null ? xs.map(ravel) : xs;
   const ndim = all[0] === undefined ? 1 : asTensor(all[0], "concatenate").ndim;
   if (ndim === 0) throw opError("shape", "concatenate", "scalars have no axis to stand along: use stack");
   return rows.concatenate(all, axisOf(axis ?? 0, ndim, "concatenate"));
 }
 
 /** The tensors, of one shape, along a new axis at place `axis` of the result. */
-export function stack(xs: readonly TensorLike[] | Tensor, axis = 0): Tensor {
-  const list = listOf(xs, "stack");
-  const tensor = list.find((x) => x instanceof Tensor);
-  const all = list.map((x) => asTensor(beside("stack", x, tensor), "stack"));
+export function stack(xs: readonly TensorLike[], axis = 0): Tensor {
+  const tensor = xs.find((x) => x instanceof Tensor);
+  const all = xs.map((x) => asTensor(beside("stack", x, tensor), "stack"));
   const [first] = all;
   if (first === undefined) throw opError("value", "stack", "it needs at least one tensor");
   const other = all.find((t) => t.shape.join() !== first.shape.join());
@@ -34,14 +25,14 @@ export function stack(xs: readonly TensorLike[] | Tensor, axis = 0): Tensor {
   return rows.concatenate(all.map((t) => expandDims(t, axis)), axisOf(axis, first.ndim + 1, "stack"));
 }
 /** Along axis 0; one-axis tensors are rows. */
-export const vstack = (xs: readonly TensorLike[] | Tensor): Tensor => concatenate(listOf(xs, "vstack").map(atleast2d), 0);
+export const vstack = (xs: readonly TensorLike[]): Tensor => concatenate(xs.map(atleast2d), 0);
 /** Along axis 1; one-axis tensors along their only one. */
-export function hstack(xs: readonly TensorLike[] | Tensor): Tensor {
-  const all = listOf(xs, "hstack").map(atleast1d);
+export function hstack(xs: readonly TensorLike[]): Tensor {
+  const all = xs.map(atleast1d);
   return concatenate(all, all[0]?.ndim === 1 ? 0 : 1);
 }
 /** Along axis 2; `[n]` counts as `[1, n, 1]` and `[n, m]` as `[n, m, 1]`. */
-export const dstack = (xs: readonly TensorLike[] | Tensor): Tensor => concatenate(listOf(xs, "dstack").map((x) => {
+export const dstack = (xs: readonly TensorLike[]): Tensor => concatenate(xs.map((x) => {
   const t = atleast2d(x);
   return t.ndim > 2 ? t : expandDims(t, 2);
 }), 2);

@@ -12,8 +12,8 @@ export function assertFunction(op: string, fn: unknown): asserts fn is (...args:
 export function argumentNumbers(op: string, option: string, given: readonly number[], count: number, named?: number[]): number[] {
   return given.map((i) => {
     const at = !Number.isInteger(i) ? -1 : i < 0 ? i + count : i;
-    if (at < 0 || at >= count) throw opError("value", op, `${option} names argument ${showStatic(i)}, but there are ${count}: give whole numbers, negative ones count from the end`);
-    if (named?.includes(at)) throw opError("value", op, `${option} names argument ${i} again: name each once, as static or as donated`);
+    if (at < 0 || at >= count) throw opError("value", op, `${option} names argument ${showStatic(i)}, but there are ${count}: negative numbers count from the end`);
+    if (named?.includes(at)) throw opError("value", op, `${option} names argument ${i} again`);
     named?.push(at);
     return at;
   });

@@ -1,8 +1,7 @@
 /** Recorded programs: `jit` keeps one a key, `makeProgram` shows one. */
-import { opError } from "../errors.js";
 import { checked, epoch, fail, fill, frame, reserve, sameEpoch, scratch, targetsOf, verbs, writeHandles } from "../engine.js";
 import { currentFrame } from "../module/index.js";
-import { Tensor } from "../tensor.js";
+import type { Tensor } from "../tensor.js";
 import { buildNode } from "../tree/flatten.js";
 import { copyOf, follow, sameStatic, snapshot } from "../tree/follow.js";
 import { staticKey } from "../tree/statics.js";
@@ -61,12 +60,6 @@ export function jit<A extends Args = Tensor[], const R = unknown, const S extend
 }
 
 /** What `jit` gives. */
-/** @throws PaxError `value` for a tensor, which would be compared by identity */
-function fixedArgument(x: unknown, i: number): unknown {
-  if (x instanceof Tensor) throw opError("value", "jit", `staticArgnums names argument ${i}, a tensor: every tensor would be traced anew`);
-  return x;
-}
-
 function compile(fn: AnyFn, name: string, log: TraceLog | null, statics: readonly number[], donated: readonly number[]): (...args: unknown[]) => unknown {
   const programs = new Map<string, Kept>();
   /** Keys of programs that made room for others. */
@@ -108,7 +101,7 @@ function compile(fn: AnyFn, name: string, log: TraceLog | null, statics: readonl
     const flats: (Flat | null)[] = args.map((a, i) => (fixed.includes(i) ? null : flattenTensors(a)));
     const leaves = flats.flatMap((f) => f?.leaves ?? []);
     const avals = leaves.map((t) => `${t.dtype}${t.weak ? "*" : ""}[${t.shape.join(",")}]`).join(";");
-    const key = `${flats.map((f, i) => f?.structure.key() ?? staticKey(fixedArgument(args[i], i))).join("|")}#${avals}`;
+    const key = `${flats.map((f, i) => f?.structure.key() ?? staticKey(args[i])).join("|")}#${avals}`;
     let kept = programs.get(key);
     if (kept === undefined) {
       // Before the function runs: it may change static data in place.
