@@ -40,7 +40,7 @@ async function replace(path: string, bytes: Uint8Array): Promise<void> {
   try {
     const file = await fs.open(temporary, "wx");
     try {
-      if (old !== undefined) await file.chmod(old.mode & 0o7777);
+      if (old !== undefined) await fs.chmod(temporary, old.mode & 0o7777);
       await file.writeFile(bytes);
       await file.sync();
     } finally {
