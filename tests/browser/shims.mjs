@@ -12,5 +12,8 @@ export function readFileSync(path, encoding) {
 export const setFlagsFromString = () => {};
 export const runInNewContext = (name) => globalThis[name];
 const none = (name) => () => { throw new Error(`${name}: there are no files and processes in a page`); };
-export const [mkdtempSync, readdirSync, rmSync, writeFileSync, existsSync, tmpdir, execFileSync, fileURLToPath] =
-  ["mkdtempSync", "readdirSync", "rmSync", "writeFileSync", "existsSync", "tmpdir", "execFileSync", "fileURLToPath"].map(none);
+export const [
+  chmodSync, lstatSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync, existsSync, tmpdir, execFileSync, fileURLToPath,
+] = [
+  "chmodSync", "lstatSync", "mkdtempSync", "readdirSync", "rmSync", "statSync", "symlinkSync", "writeFileSync", "existsSync", "tmpdir", "execFileSync", "fileURLToPath",
+].map(none);
