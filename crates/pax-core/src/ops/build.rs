@@ -15,6 +15,12 @@ impl Cx {
     pub fn like(&self, x: &Tensor, value: f64) -> Result<Tensor> { self.full(x.shape(), x.dtype(), value) }
     /// `x * c`.
     pub fn scale(&self, x: &Tensor, c: f64) -> Result<Tensor> { self.mul(x, &self.like(x, c)?) }
+    /// Elements `from..to` along `axis`.
+    pub fn part(&self, x: &Tensor, axis: usize, from: usize, to: usize) -> Result<Tensor> {
+        let (mut start, mut limit) = (vec![0; x.ndim()], x.shape().to_vec());
+        (start[axis], limit[axis]) = (from, to);
+        self.slice(x, &start, &limit, &vec![1; x.ndim()])
+    }
     /// `x + c`.
     pub fn shift(&self, x: &Tensor, c: f64) -> Result<Tensor> { self.add(x, &self.like(x, c)?) }
 }

@@ -259,4 +259,7 @@ pub(crate) fn same_shapes(xs: &[&Aval]) -> Result<()> {
     }
 }
 
+/// Why a composite has no rules.
+pub(crate) const EXPANDED: &str = "it is expanded into rows that have their own";
+
 pub(crate) fn no_samples() -> Vec<Sample> { Vec::new() }

@@ -6,7 +6,7 @@ pub mod running;
 pub mod softmax;
 
 use crate::ops::lift::Lift;
-use crate::ops::{Avals, Batch, Body, Composite, Eval, Jvp, Saves, Vjp};
+use crate::ops::{Avals, Batch, Body, Composite, Eval, Jvp, Saves, Vjp, EXPANDED};
 use crate::params::Param;
 use crate::{Aval, Cx, DType, Error, Params, Result, Row, Tensor};
 
@@ -15,8 +15,6 @@ pub const ROWS: &[&Row] = &[
     &softmax::LOGSUMEXP, &softmax::SOFTMAX, &softmax::LOG_SOFTMAX, &loss::CROSS_ENTROPY,
     &product::REDUCE_PROD, &running::CUMMAX, &running::CUMMIN, &running::CUMPROD,
 ];
-
-const EXPANDED: &str = "it is expanded into rows that have their own";
 
 type Expand = fn(&Cx, &Params, &[Tensor]) -> Result<crate::bind::Tensors>;
 type Shape = fn(&[&Aval], &Params) -> Result<Avals>;

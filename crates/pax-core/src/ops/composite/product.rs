@@ -9,13 +9,6 @@ use crate::params::{p, Kind};
 use crate::{Aval, Cx, Result, Tensor};
 use smallvec::smallvec;
 
-/// Elements `from..to` along `axis`.
-pub(super) fn part(cx: &Cx, x: &Tensor, axis: usize, from: usize, to: usize) -> Result<Tensor> {
-    let (mut start, mut limit) = (vec![0; x.ndim()], x.shape().to_vec());
-    (start[axis], limit[axis]) = (from, to);
-    cx.slice(x, &start, &limit, &vec![1; x.ndim()])
-}
-
 /// The product along `axis`, which keeps size 1.
 fn tree(cx: &Cx, x: &Tensor, axis: usize) -> Result<Tensor> {
     let mut x = x.clone();
@@ -23,10 +16,10 @@ fn tree(cx: &Cx, x: &Tensor, axis: usize) -> Result<Tensor> {
     while x.shape()[axis] > 1 {
         let (n, half) = (x.shape()[axis], x.shape()[axis] / 2);
         if n % 2 == 1 {
-            let last = part(cx, &x, axis, n - 1, n)?;
+            let last = cx.part(&x, axis, n - 1, n)?;
             left = Some(match left { Some(l) => cx.mul(&l, &last)?, None => last });
         }
-        x = cx.mul(&part(cx, &x, axis, 0, half)?, &part(cx, &x, axis, half, 2 * half)?)?;
+        x = cx.mul(&cx.part(&x, axis, 0, half)?, &cx.part(&x, axis, half, 2 * half)?)?;
     }
     match left { Some(l) => cx.mul(&x, &l), None => Ok(x) }
 }

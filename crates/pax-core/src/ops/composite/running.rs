@@ -1,5 +1,4 @@
 //! Running extremes and products.
-use super::product::part;
 use super::{narrow, of_one, wide};
 use crate::exec::cpu::along::{cumulative, running_extreme, Extreme};
 use crate::exec::cpu::reduce::Fold;
@@ -42,7 +41,7 @@ pub static CUMMIN: Row = Row {
 fn step(cx: &Cx, x: &Tensor, axis: usize, step: usize, reverse: bool) -> Result<Tensor> {
     let n = x.shape()[axis];
     let (mut low, mut high) = (vec![0i64; x.ndim()], vec![0i64; x.ndim()]);
-    let neighbours = if reverse { high[axis] = step as i64; part(cx, x, axis, step, n)? } else { low[axis] = step as i64; part(cx, x, axis, 0, n - step)? };
+    let neighbours = if reverse { high[axis] = step as i64; cx.part(x, axis, step, n)? } else { low[axis] = step as i64; cx.part(x, axis, 0, n - step)? };
     cx.mul(x, &cx.pad(&neighbours, &cx.full(&[], x.dtype(), 1.0)?, &low, &high, &vec![0; x.ndim()])?)
 }
 

@@ -5,12 +5,11 @@ use crate::exec::cpu::math::{real1, Map1, Real};
 use crate::exec::cpu::tile::{self, Function, Simd, GELU_CUBIC, GELU_LINEAR};
 use crate::ops::elementwise::float;
 use crate::ops::samples::{elementwise, Domain, Sample};
-use crate::ops::{same, Batch, Body, Composite, Eval, Jvp, Lift, Row, Saves, Vjp};
+use crate::ops::{same, Batch, Body, Composite, Eval, Jvp, Lift, Row, Saves, Vjp, EXPANDED};
 use crate::params::{p, Kind, Param};
 use crate::{Cx, Params, Result, Tensor, Value};
 use smallvec::smallvec;
 
-pub(super) const EXPANDED: &str = "it is expanded into rows that have their own";
 const WIDE: Domain = Domain::Range(-3.0, 3.0);
 
 type Expand = fn(&Cx, &Params, &[Tensor]) -> Result<crate::bind::Tensors>;

@@ -1,8 +1,7 @@
 //! Composites of two floats, which are promoted and broadcast.
-use crate::ops::elementwise::activation::EXPANDED;
 use crate::ops::elementwise::float;
 use crate::ops::samples::{elementwise, Domain};
-use crate::ops::{Batch, Body, Composite, Jvp, Lift, Row, Saves, Vjp};
+use crate::ops::{Batch, Body, Composite, Jvp, Lift, Row, Saves, Vjp, EXPANDED};
 use crate::{Cx, Result, Tensor};
 use smallvec::smallvec;
 

@@ -5,12 +5,11 @@ use super::bits::{RANDOM_BITS, RANDOM_SPLIT};
 use crate::bind::Tensors;
 use crate::ops::lift::broadcast_shapes;
 use crate::ops::samples::{Domain, Input, Sample};
-use crate::ops::{Avals, Batch, Body, Composite, Jvp, Lift, Row, Saves, Vjp};
+use crate::ops::{Avals, Batch, Body, Composite, Jvp, Lift, Row, Saves, Vjp, EXPANDED};
 use crate::params::{p, Kind, Param};
 use crate::{Aval, Cx, DType, Error, Params, Result, Tensor, Value};
 use smallvec::smallvec;
 
-const EXPANDED: &str = "it is expanded into rows that have their own";
 const SHAPE_DTYPE: &[Param] = &[p("shape", Kind::Ints), p("dtype", Kind::DType)];
 
 /// `width`: which of RANDOM_BITS' it draws, as JAX; `bits` of it, and of the mantissa; `tiny`: the least normal number.
@@ -31,10 +30,9 @@ fn bits(cx: &Cx, key: &Tensor, shape: &[usize], width: u8) -> Result<Tensor> { c
 
 /// Place `i` of an axis, without the axis.
 fn at(cx: &Cx, x: &Tensor, axis: usize, i: usize) -> Result<Tensor> {
-    let (mut start, mut limit, mut shape) = (vec![0; x.ndim()], x.shape().to_vec(), x.shape().to_vec());
-    (start[axis], limit[axis]) = (i, i + 1);
+    let mut shape = x.shape().to_vec();
     shape.remove(axis);
-    cx.reshape(&cx.slice(x, &start, &limit, &vec![1; x.ndim()])?, &shape)
+    cx.reshape(&cx.part(x, axis, i, i + 1)?, &shape)
 }
 
 /// Numbers in [0, 1) with all the bits that a mantissa holds.
