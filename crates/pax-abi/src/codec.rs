@@ -5,10 +5,15 @@ use pax_core::{Aval, Code, DType, Error, Params, Result, Value};
 use crate::handles::{Handle, Handles};
 
 /// Reads the scratch from the front.
-pub struct Reader<'a> { data: &'a [f64], at: usize }
+pub struct Reader<'a> {
+    data: &'a [f64],
+    at: usize,
+}
 
 impl<'a> Reader<'a> {
-    pub fn new(data: &'a [f64]) -> Self { Reader { data, at: 0 } }
+    pub fn new(data: &'a [f64]) -> Self {
+        Reader { data, at: 0 }
+    }
     pub fn number(&mut self) -> Result<f64> {
         let x = self.data.get(self.at).copied().ok_or_else(|| Error::internal("the scratch ended early"))?;
         self.at += 1;
@@ -16,26 +21,40 @@ impl<'a> Reader<'a> {
     }
     pub fn int(&mut self) -> Result<i64> {
         let x = self.number()?;
-        if x.fract() != 0.0 || !x.is_finite() || x.abs() > 9007199254740992.0 { return Err(Error::value(format!("{x} is not an integer"))); }
+        if x.fract() != 0.0 || !x.is_finite() || x.abs() > 9007199254740992.0 {
+            return Err(Error::value(format!("{x} is not an integer")));
+        }
         Ok(x as i64)
     }
     pub fn count(&mut self) -> Result<usize> {
         let n = self.int()?;
-        if n < 0 { return Err(Error::value("a negative count")); }
+        if n < 0 {
+            return Err(Error::value("a negative count"));
+        }
         // No scratch holds more than a `usize` can say, which has 32 bits in WebAssembly.
         usize::try_from(n).map_err(|_| Error::internal("the scratch ended early"))
     }
-    pub fn handle(&mut self) -> Result<Handle> { Ok(self.number()? as Handle) }
+    pub fn handle(&mut self) -> Result<Handle> {
+        Ok(self.number()? as Handle)
+    }
     pub fn dtype(&mut self) -> Result<DType> {
         let i = self.count()?;
         DType::ALL.get(i).copied().ok_or_else(|| Error::dtype(format!("no dtype has the number {i}")))
     }
     pub fn dims(&mut self) -> Result<pax_core::Dims> {
         let n = self.count()?;
-        (0..n).map(|_| {
-            let x = self.int()?;
-            usize::try_from(x).map_err(|_| Error::shape(if x < 0 { format!("a shape has the negative size {x}") } else { format!("a shape has the size {x}: more than can be counted") }))
-        }).collect()
+        (0..n)
+            .map(|_| {
+                let x = self.int()?;
+                usize::try_from(x).map_err(|_| {
+                    Error::shape(if x < 0 {
+                        format!("a shape has the negative size {x}")
+                    } else {
+                        format!("a shape has the size {x}: more than can be counted")
+                    })
+                })
+            })
+            .collect()
     }
     /// A count of UTF-16 units, then the units.
     pub fn text(&mut self) -> Result<String> {
@@ -70,7 +89,9 @@ impl<'a> Reader<'a> {
             Kind::Program => Value::Program(handles.program(self.handle()?)?),
             Kind::Choice(words) => {
                 let i = self.count()?;
-                if i >= words.len() { return Err(Error::value(format!("must be one of {}", words.join(", ")))); }
+                if i >= words.len() {
+                    return Err(Error::value(format!("must be one of {}", words.join(", "))));
+                }
                 Value::Choice(i as u8)
             }
         })
@@ -78,16 +99,23 @@ impl<'a> Reader<'a> {
 }
 
 /// Writes the scratch from the front.
-pub struct Writer<'a> { data: &'a mut [f64], at: usize }
+pub struct Writer<'a> {
+    data: &'a mut [f64],
+    at: usize,
+}
 
 impl<'a> Writer<'a> {
-    pub fn new(data: &'a mut [f64]) -> Self { Writer { data, at: 0 } }
+    pub fn new(data: &'a mut [f64]) -> Self {
+        Writer { data, at: 0 }
+    }
     pub fn number(&mut self, x: f64) -> Result<()> {
         *self.data.get_mut(self.at).ok_or_else(|| Error::new(Code::Internal, "the scratch is too small for the answer"))? = x;
         self.at += 1;
         Ok(())
     }
-    pub fn written(&self) -> usize { self.at }
+    pub fn written(&self) -> usize {
+        self.at
+    }
     /// A parameter in the form in which `Reader` takes it; programs have no value of their own.
     pub fn param(&mut self, value: &Value) -> Result<()> {
         match value {
@@ -96,8 +124,15 @@ impl<'a> Writer<'a> {
             Value::Bool(x) => self.number(f64::from(u8::from(*x))),
             Value::DType(x) => self.number(f64::from(*x as u8)),
             Value::Choice(x) => self.number(f64::from(*x)),
-            Value::Ints(xs) => { self.number(xs.len() as f64)?; xs.iter().try_for_each(|&x| self.number(x as f64)) }
-            Value::Str(x) => { let units: Vec<u16> = x.encode_utf16().collect(); self.number(units.len() as f64)?; units.iter().try_for_each(|&u| self.number(f64::from(u))) }
+            Value::Ints(xs) => {
+                self.number(xs.len() as f64)?;
+                xs.iter().try_for_each(|&x| self.number(x as f64))
+            }
+            Value::Str(x) => {
+                let units: Vec<u16> = x.encode_utf16().collect();
+                self.number(units.len() as f64)?;
+                units.iter().try_for_each(|&u| self.number(f64::from(u)))
+            }
             Value::Program(_) => self.number(0.0),
         }
     }
@@ -105,7 +140,9 @@ impl<'a> Writer<'a> {
         self.number(a.dtype as u8 as f64)?;
         self.number(f64::from(u8::from(a.weak)))?;
         self.number(a.shape.len() as f64)?;
-        for &n in &a.shape { self.number(n as f64)?; }
+        for &n in &a.shape {
+            self.number(n as f64)?;
+        }
         Ok(())
     }
 }

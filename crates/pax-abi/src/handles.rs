@@ -8,11 +8,20 @@ use pax_core::{Code, Error, Program, Result, Tensor};
 /// Slot in the low 32 bits, generation above: exact in a JavaScript number, never 0.
 pub type Handle = u64;
 
-pub enum Entry { Tensor(Tensor), Program(Rc<Program>), Tape(Box<Tape>) }
+pub enum Entry {
+    Tensor(Tensor),
+    Program(Rc<Program>),
+    Tape(Box<Tape>),
+}
 
 /// `told`: bytes that the collector was told the handle's object keeps. `seen`: the last census that met the handle.
 #[derive(Default)]
-struct Slot { generation: u32, entry: Option<Entry>, told: i64, seen: u64 }
+struct Slot {
+    generation: u32,
+    entry: Option<Entry>,
+    told: i64,
+    seen: u64,
+}
 
 /// Handles whose JavaScript objects the collector found dead. Finalizers only push; a verb frees.
 pub type FreeList = Rc<RefCell<Vec<Handle>>>;
@@ -35,15 +44,21 @@ pub struct Handles {
 const GENERATIONS: u32 = 1 << 20;
 
 impl Handles {
-    pub fn alive(&self) -> usize { self.alive }
+    pub fn alive(&self) -> usize {
+        self.alive
+    }
 
     /// Handles of an engine that takes the place of `restarts` others are none of theirs.
-    pub fn begin_after(&mut self, restarts: u32) { self.first = restarts.wrapping_mul(1 << 15) % GENERATIONS; }
+    pub fn begin_after(&mut self, restarts: u32) {
+        self.first = restarts.wrapping_mul(1 << 15) % GENERATIONS;
+    }
 
     /// A handle that belongs to the innermost open level.
     pub fn insert(&mut self, entry: Entry) -> Handle {
         let handle = self.insert_lasting(entry);
-        if let Some(level) = self.levels.last_mut() { level.push(handle); }
+        if let Some(level) = self.levels.last_mut() {
+            level.push(handle);
+        }
         handle
     }
 
@@ -56,7 +71,9 @@ impl Handles {
         });
         let s = &mut self.slots[slot as usize];
         s.generation = (s.generation + 1) % GENERATIONS;
-        if s.generation == 0 { s.generation = 1; }
+        if s.generation == 0 {
+            s.generation = 1;
+        }
         s.entry = Some(entry);
         u64::from(s.generation) << 32 | u64::from(slot)
     }
@@ -70,11 +87,17 @@ impl Handles {
     }
 
     pub fn tensor(&self, h: Handle) -> Result<&Tensor> {
-        match self.get(h)? { Entry::Tensor(t) => Ok(t), _ => Err(Error::internal("a tensor's handle names something else")) }
+        match self.get(h)? {
+            Entry::Tensor(t) => Ok(t),
+            _ => Err(Error::internal("a tensor's handle names something else")),
+        }
     }
 
     pub fn program(&self, h: Handle) -> Result<Rc<Program>> {
-        match self.get(h)? { Entry::Program(p) => Ok(p.clone()), _ => Err(Error::internal("a program's handle names something else")) }
+        match self.get(h)? {
+            Entry::Program(p) => Ok(p.clone()),
+            _ => Err(Error::internal("a program's handle names something else")),
+        }
     }
 
     /// Takes a tape out while it is walked.
@@ -89,7 +112,9 @@ impl Handles {
         }
     }
 
-    pub fn put_tape(&mut self, h: Handle, tape: Box<Tape>) { self.slots[h as u32 as usize].entry = Some(Entry::Tape(tape)); }
+    pub fn put_tape(&mut self, h: Handle, tape: Box<Tape>) {
+        self.slots[h as u32 as usize].entry = Some(Entry::Tape(tape));
+    }
 
     /// Gives up a slot whose tape was taken for good.
     pub fn forget(&mut self, h: Handle) {
@@ -109,26 +134,40 @@ impl Handles {
 
     /// Remembers what the collector was told of a handle's object.
     pub fn tie(&mut self, h: Handle, told: i64) {
-        if self.slot(h).is_some() { self.slots[h as u32 as usize].told = told; }
+        if self.slot(h).is_some() {
+            self.slots[h as u32 as usize].told = told;
+        }
     }
 
     /// Begins to note which handles are met, and which more than once.
-    pub fn begin_census(&mut self) { self.census += 2; }
+    pub fn begin_census(&mut self) {
+        self.census += 2;
+    }
 
     pub fn meet(&mut self, h: Handle) {
         let census = self.census;
-        if let Some(s) = self.slots.get_mut(h as u32 as usize) { s.seen = if s.seen < census { census } else { census + 1 }; }
+        if let Some(s) = self.slots.get_mut(h as u32 as usize) {
+            s.seen = if s.seen < census { census } else { census + 1 };
+        }
     }
 
     /// True for a handle that was met once since the census began.
-    pub fn met_once(&self, h: Handle) -> bool { self.slot(h).is_some_and(|s| s.seen == self.census) }
+    pub fn met_once(&self, h: Handle) -> bool {
+        self.slot(h).is_some_and(|s| s.seen == self.census)
+    }
 
     /// Bytes of handles freed since the last call that the collector need not count any more.
-    pub fn relieved(&mut self) -> i64 { std::mem::take(&mut self.relieved) }
+    pub fn relieved(&mut self) -> i64 {
+        std::mem::take(&mut self.relieved)
+    }
     /// The same, which stay to be given.
-    pub fn owed(&self) -> i64 { self.relieved }
+    pub fn owed(&self) -> i64 {
+        self.relieved
+    }
 
-    pub fn enter(&mut self) { self.levels.push(Vec::new()); }
+    pub fn enter(&mut self) {
+        self.levels.push(Vec::new());
+    }
 
     /// Leaves a level: what it made is freed, except `keep`, which passes to the level around it.
     pub fn leave(&mut self, keep: &[Handle]) {
@@ -136,12 +175,16 @@ impl Handles {
         let keep: std::collections::HashSet<Handle> = keep.iter().copied().collect();
         for h in made {
             if keep.contains(&h) {
-                if let Some(outer) = self.levels.last_mut() { outer.push(h); }
+                if let Some(outer) = self.levels.last_mut() {
+                    outer.push(h);
+                }
             } else {
                 drop(self.free(h));
             }
         }
     }
 
-    pub fn depth(&self) -> usize { self.levels.len() }
+    pub fn depth(&self) -> usize {
+        self.levels.len()
+    }
 }

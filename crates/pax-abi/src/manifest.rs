@@ -7,7 +7,14 @@ pub fn manifest() -> String {
     let mut out = String::new();
     for r in table() {
         let params: Vec<String> = r.params.iter().map(|p| format!("{}:{}", p.name, kind(p.kind))).collect();
-        out.push_str(&format!("{}\t{}\t{}\t{}\t{}\n", r.name, r.operands.join(","), params.join(","), if r.many { "many" } else { "one" }, r.doc));
+        out.push_str(&format!(
+            "{}\t{}\t{}\t{}\t{}\n",
+            r.name,
+            r.operands.join(","),
+            params.join(","),
+            if r.many { "many" } else { "one" },
+            r.doc
+        ));
     }
     out
 }

@@ -46,8 +46,14 @@ impl<P: Park> Workers<P> {
     pub fn new(threads: usize, park: P) -> Arc<Workers<P>> {
         Arc::new(Workers {
             tickets: (0..threads).map(|_| AtomicU64::new(0)).collect(),
-            epoch: AtomicU32::new(0), done: AtomicU32::new(0), failed: AtomicBool::new(false), lost: AtomicBool::new(false), job: UnsafeCell::new(None),
-            busy: Mutex::new(()), sleepers: AtomicU32::new(0), park,
+            epoch: AtomicU32::new(0),
+            done: AtomicU32::new(0),
+            failed: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
+            job: UnsafeCell::new(None),
+            busy: Mutex::new(()),
+            sleepers: AtomicU32::new(0),
+            park,
         })
     }
 
@@ -61,7 +67,9 @@ impl<P: Park> Workers<P> {
                 spins += 1;
                 if spins > P::SPINS {
                     self.sleepers.fetch_add(1, SeqCst);
-                    while self.epoch.load(SeqCst) == seen { self.park.park(&self.epoch, seen); }
+                    while self.epoch.load(SeqCst) == seen {
+                        self.park.park(&self.epoch, seen);
+                    }
                     self.sleepers.fetch_sub(1, SeqCst);
                 } else {
                     std::hint::spin_loop();
@@ -80,13 +88,17 @@ impl<P: Park> Workers<P> {
             let mut v = ticket.load(Acquire);
             loop {
                 let (e, next, end) = ((v >> 40) as u32, v >> 20 & RANGE, v & RANGE);
-                if e != epoch & 0xff_ffff || next >= end { break; }
+                if e != epoch & 0xff_ffff || next >= end {
+                    break;
+                }
                 match ticket.compare_exchange_weak(v, v + (1 << 20), AcqRel, Acquire) {
                     Ok(_) => {
                         // SAFETY: a chunk of this epoch was unclaimed, so its job is still waited for.
                         if let Some(job) = unsafe { *self.job.get() } {
                             let chunk = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| unsafe { (*job)(next as usize) }));
-                            if chunk.is_err() { self.failed.store(true, Release); }
+                            if chunk.is_err() {
+                                self.failed.store(true, Release);
+                            }
                         }
                         self.done.fetch_add(1, Release);
                         v = ticket.load(Acquire);
@@ -116,13 +128,19 @@ impl<P: Park> Workers<P> {
             ticket.store(u64::from(epoch & 0xff_ffff) << 40 | (from as u64) << 20 | to as u64, Release);
         }
         self.epoch.store(epoch, SeqCst);
-        if self.sleepers.load(SeqCst) > 0 { self.park.wake(&self.epoch); }
+        if self.sleepers.load(SeqCst) > 0 {
+            self.park.wake(&self.epoch);
+        }
         self.work(0, epoch);
         let mut spins = 0u32;
         while self.done.load(Acquire) != chunks as u32 {
             spins += 1;
             assert!(!self.lost.load(Relaxed), "a thread of the pool ended while it worked");
-            if spins < 4000 { std::hint::spin_loop() } else { std::thread::yield_now() }
+            if spins < 4000 {
+                std::hint::spin_loop()
+            } else {
+                std::thread::yield_now()
+            }
         }
         assert!(!self.failed.swap(false, AcqRel), "a chunk of a parallel kernel panicked");
     }
@@ -130,15 +148,21 @@ impl<P: Park> Workers<P> {
 
 impl<P> Workers<P> {
     /// What the host sets when one of its threads has ended for good.
-    pub fn lost(&self) -> &AtomicBool { &self.lost }
+    pub fn lost(&self) -> &AtomicBool {
+        &self.lost
+    }
 }
 
 /// A pool as the engine takes it.
 pub struct Shared<P>(pub Arc<Workers<P>>);
 impl<P: Park> Pool for Shared<P> {
-    fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync)) { self.0.run(chunks, f) }
+    fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync)) {
+        self.0.run(chunks, f)
+    }
 }
 
 impl<P: Park> Workers<P> {
-    pub fn pool(self: &Arc<Self>) -> Rc<dyn Pool> { Rc::new(Shared(self.clone())) }
+    pub fn pool(self: &Arc<Self>) -> Rc<dyn Pool> {
+        Rc::new(Shared(self.clone()))
+    }
 }

@@ -33,7 +33,12 @@ const LEVELS: usize = 128;
 const NO_AXIS: i64 = -1000;
 
 /// An operand as the scratch carries it.
-enum Operand { Tensor(Tensor), Number(f64), Bool(bool), Big(i64) }
+enum Operand {
+    Tensor(Tensor),
+    Number(f64),
+    Bool(bool),
+    Big(i64),
+}
 
 impl Session {
     pub fn new(pool: Rc<dyn Pool>) -> Session {
@@ -43,15 +48,23 @@ impl Session {
     /// Frees what the collector found dead; called at the start of each verb.
     pub fn sweep(&mut self) {
         self.crossings += 1;
-        if self.dead.borrow().is_empty() { return; }
+        if self.dead.borrow().is_empty() {
+            return;
+        }
         let mut dead = std::mem::take(&mut *self.dead.borrow_mut());
-        for h in dead.drain(..) { drop(self.handles.free(h)); }
+        for h in dead.drain(..) {
+            drop(self.handles.free(h));
+        }
         *self.dead.borrow_mut() = dead;
     }
 
     /// Bytes to tell the collector: those of a value that lives on, little for one that its level frees.
     fn cost(&self, t: &Tensor) -> usize {
-        if self.cx.depth() > 0 { OVERHEAD } else { t.size() * t.dtype().size() + OVERHEAD }
+        if self.cx.depth() > 0 {
+            OVERHEAD
+        } else {
+            t.size() * t.dtype().size() + OVERHEAD
+        }
     }
 
     fn give(&mut self, t: Tensor, out: &mut Writer, made: &mut Made) -> Result<()> {
@@ -65,7 +78,9 @@ impl Session {
 
     fn give_all(&mut self, ts: impl IntoIterator<Item = Tensor>, scratch: &mut [f64]) -> Result<Made> {
         let (mut made, mut out) = (Made::new(), Writer::new(scratch));
-        for t in ts { self.give(t, &mut out, &mut made)?; }
+        for t in ts {
+            self.give(t, &mut out, &mut made)?;
+        }
         Ok(made)
     }
 
@@ -75,7 +90,13 @@ impl Session {
         let aval = Reader::new(scratch).aval()?;
         let size = aval.size();
         if bytes.len() != size * aval.dtype.size() {
-            return Err(Error::shape(format!("{} bytes are no {} tensor of shape {:?}: that takes {}", bytes.len(), aval.dtype.name(), aval.shape.as_slice(), size * aval.dtype.size())));
+            return Err(Error::shape(format!(
+                "{} bytes are no {} tensor of shape {:?}: that takes {}",
+                bytes.len(),
+                aval.dtype.name(),
+                aval.shape.as_slice(),
+                size * aval.dtype.size()
+            )));
         }
         let exec = self.cx.exec();
         let array = dispatch!(aval.dtype, T => exec.array_as(aval.dtype, elements::<T>(bytes, size), &aval.shape));
@@ -95,7 +116,10 @@ impl Session {
 
     pub fn free(&mut self, scratch: &[f64]) -> Result<()> {
         let mut r = Reader::new(scratch);
-        for _ in 0..r.count()? { let h = r.handle()?; drop(self.handles.free(h)); }
+        for _ in 0..r.count()? {
+            let h = r.handle()?;
+            drop(self.handles.free(h));
+        }
         Ok(())
     }
 
@@ -105,7 +129,9 @@ impl Session {
         let row = *table().get(op).ok_or_else(|| Error::internal(format!("no row has the number {op}")))?;
         let params = Reader::new(scratch).params(row.params, &self.handles).map_err(|e| e.at(row.name))?;
         let mut out = Writer::new(scratch);
-        for v in params.values() { out.param(v)?; }
+        for v in params.values() {
+            out.param(v)?;
+        }
         Ok(out.written())
     }
 
@@ -116,7 +142,9 @@ impl Session {
         let n = r.count()?;
         let operands: Result<Vec<Operand>> = (0..n).map(|_| self.operand(&mut r)).collect();
         let params = r.params(row.params, &self.handles).map_err(|e| e.at(row.name))?;
-        if !row.variadic() && n != row.operands.len() { return Err(Error::value(format!("takes {} operands, got {n}", row.operands.len())).at(row.name)); }
+        if !row.variadic() && n != row.operands.len() {
+            return Err(Error::value(format!("takes {} operands, got {n}", row.operands.len())).at(row.name));
+        }
         let operands = self.tensors(row, operands.map_err(|e| e.at(row.name))?).map_err(|e| e.at(row.name))?;
         let outs = self.cx.apply(row, params, &operands)?;
         drop(operands);
@@ -128,45 +156,65 @@ impl Session {
             0 => Operand::Tensor(self.handles.tensor(r.handle()?)?.clone()),
             1 => Operand::Number(r.number()?),
             2 => Operand::Bool(r.number()? != 0.0),
-            _ => { let (hi, lo) = (r.number()?, r.number()?); Operand::Big(((hi as i64) << 32) | lo as i64) }
+            _ => {
+                let (hi, lo) = (r.number()?, r.number()?);
+                Operand::Big(((hi as i64) << 32) | lo as i64)
+            }
         })
     }
 
     /// Scalars become constants of the dtype that the expression will have.
     fn tensors(&self, row: &'static Row, operands: Vec<Operand>) -> Result<Tensors> {
         let skip = usize::from(row.lift == Lift::Select);
-        let avals: Vec<Aval> = operands.iter().skip(skip).map(|o| match o {
-            Operand::Tensor(t) => t.aval().clone(),
-            Operand::Number(_) => Aval { weak: true, ..Aval::new(&[], DType::F32) },
-            Operand::Bool(_) => Aval::new(&[], DType::Bool),
-            Operand::Big(_) => Aval::new(&[], DType::I64),
-        }).collect();
+        let avals: Vec<Aval> = operands
+            .iter()
+            .skip(skip)
+            .map(|o| match o {
+                Operand::Tensor(t) => t.aval().clone(),
+                Operand::Number(_) => Aval { weak: true, ..Aval::new(&[], DType::F32) },
+                Operand::Bool(_) => Aval::new(&[], DType::Bool),
+                Operand::Big(_) => Aval::new(&[], DType::I64),
+            })
+            .collect();
         let strong: Vec<&Aval> = avals.iter().filter(|a| !a.weak).collect();
         // A number beside integers only is an integer of their dtype.
-        let integer = if strong.is_empty() || row.lift == Lift::PromoteFloat { None } else { Some(result_dtype(&strong).0).filter(|d| d.is_int()) };
+        let integer =
+            if strong.is_empty() || row.lift == Lift::PromoteFloat { None } else { Some(result_dtype(&strong).0).filter(|d| d.is_int()) };
         let all_weak = strong.is_empty();
         let float = if all_weak { DType::F32 } else { result_dtype(&strong).0.to_float() };
-        operands.into_iter().map(|o| match o {
-            Operand::Tensor(t) => Ok(t),
-            Operand::Bool(b) => self.cx.full(&[], DType::Bool, f64::from(u8::from(b))),
-            Operand::Big(i) => Ok(self.cx.make(self.cx.exec().array(vec![i], &[]), false)),
-            Operand::Number(x) => match integer {
-                Some(d) => {
-                    let (lo, hi) = d.int_range().unwrap_or((0, 0));
-                    if x.fract() != 0.0 || !(lo as f64..=hi as f64).contains(&x) {
-                        return Err(Error::dtype(format!("{x} with {}: cast first, `x.astype(\"float32\")`", d.name())));
+        operands
+            .into_iter()
+            .map(|o| match o {
+                Operand::Tensor(t) => Ok(t),
+                Operand::Bool(b) => self.cx.full(&[], DType::Bool, f64::from(u8::from(b))),
+                Operand::Big(i) => Ok(self.cx.make(self.cx.exec().array(vec![i], &[]), false)),
+                Operand::Number(x) => match integer {
+                    Some(d) => {
+                        let (lo, hi) = d.int_range().unwrap_or((0, 0));
+                        if x.fract() != 0.0 || !(lo as f64..=hi as f64).contains(&x) {
+                            return Err(Error::dtype(format!("{x} with {}: cast first, `x.astype(\"float32\")`", d.name())));
+                        }
+                        self.cx.full(&[], d, x)
                     }
-                    self.cx.full(&[], d, x)
-                }
-                None => { let t = self.cx.full(&[], float, x)?; if all_weak { self.cx.cast_weak(&t, float, true) } else { Ok(t) } }
-            },
-        }).collect()
+                    None => {
+                        let t = self.cx.full(&[], float, x)?;
+                        if all_weak {
+                            self.cx.cast_weak(&t, float, true)
+                        } else {
+                            Ok(t)
+                        }
+                    }
+                },
+            })
+            .collect()
     }
 
     // ---- levels
     /// An error where there are too many levels to open one more.
     fn enter(&self) -> Result<()> {
-        if self.handles.depth() < LEVELS { return Ok(()); }
+        if self.handles.depth() < LEVELS {
+            return Ok(());
+        }
         Err(Error::trace(format!("more than {LEVELS} transformations run within one another: does a function call itself without end? A loop belongs into scan or foriLoop")))
     }
 
@@ -175,7 +223,10 @@ impl Session {
         self.enter()?;
         let inputs = self.list(&mut Reader::new(scratch))?;
         if let Some(i) = inputs.iter().position(|t| !t.dtype().is_float()) {
-            return Err(Error::dtype(format!("argument leaf {i} is {}: only floats have gradients, cast it or pass it outside `argnums`", inputs[i].dtype().name())));
+            return Err(Error::dtype(format!(
+                "argument leaf {i} is {}: only floats have gradients, cast it or pass it outside `argnums`",
+                inputs[i].dtype().name()
+            )));
         }
         let fresh = self.cx.begin(Mode::Diff, &inputs)?;
         self.handles.enter();
@@ -234,54 +285,92 @@ impl Session {
 
     /// Leaves every level above `depth`, and what they made.
     pub fn cancel(&mut self, depth: usize) {
-        while self.handles.depth() > depth { self.handles.leave(&[]); }
+        while self.handles.depth() > depth {
+            self.handles.leave(&[]);
+        }
         self.cx.unwind(depth);
         // What an outer level still holds is computed now, so that nothing of the cancelled one stays queued.
-        if let Err(e) = self.cx.flush() { self.error = Some(e); }
+        if let Err(e) = self.cx.flush() {
+            self.error = Some(e);
+        }
     }
 
     // ---- walks
     /// Walks a recording back. Scratch: count, then a handle for each cotangent (0: zero, −1: one).
     pub fn pull(&mut self, tape: Handle, consume: bool, scratch: &mut [f64]) -> Result<Made> {
         self.with_tape(tape, consume, scratch, |cx, tape, cts| {
-            let cts: Result<Vec<Option<Tensor>>> = cts.into_iter().zip(&tape.result_avals).map(|(c, a)| match c {
-                Given::One => cx.full(&a.shape, a.dtype, 1.0).map(Some),
-                Given::Zero => Ok(None),
-                Given::Tensor(t) => check(&t, a, "cotangent").map(|_| Some(t)),
-            }).collect();
+            let cts: Result<Vec<Option<Tensor>>> = cts
+                .into_iter()
+                .zip(&tape.result_avals)
+                .map(|(c, a)| match c {
+                    Given::One => cx.full(&a.shape, a.dtype, 1.0).map(Some),
+                    Given::Zero => Ok(None),
+                    Given::Tensor(t) => check(&t, a, "cotangent").map(|_| Some(t)),
+                })
+                .collect();
             let grads = walk::pull(cx, tape, &cts?, consume)?;
-            grads.into_iter().enumerate().map(|(i, g)| match g {
-                Some(g) => Ok(g),
-                None => { let a = tape.program.aval(tape.program.inputs[i]); cx.zeros(&a.shape, a.dtype) }
-            }).collect()
+            grads
+                .into_iter()
+                .enumerate()
+                .map(|(i, g)| match g {
+                    Some(g) => Ok(g),
+                    None => {
+                        let a = tape.program.aval(tape.program.inputs[i]);
+                        cx.zeros(&a.shape, a.dtype)
+                    }
+                })
+                .collect()
         })
     }
 
     /// Pushes tangents through a recording. Scratch: count, then a handle for each input's tangent (0: zero).
     pub fn push(&mut self, tape: Handle, scratch: &mut [f64]) -> Result<Made> {
         self.with_tape(tape, true, scratch, |cx, tape, ts| {
-            let ts: Result<Vec<Option<Tensor>>> = ts.into_iter().zip(&tape.program.inputs).map(|(t, &v)| match t {
-                Given::Tensor(t) => check(&t, tape.program.aval(v), "tangent").map(|_| Some(t)),
-                _ => Ok(None),
-            }).collect();
+            let ts: Result<Vec<Option<Tensor>>> = ts
+                .into_iter()
+                .zip(&tape.program.inputs)
+                .map(|(t, &v)| match t {
+                    Given::Tensor(t) => check(&t, tape.program.aval(v), "tangent").map(|_| Some(t)),
+                    _ => Ok(None),
+                })
+                .collect();
             let out = walk::push(cx, tape, &ts?)?;
             out.into_iter().zip(&tape.result_avals).map(|(t, a)| t.map_or_else(|| cx.zeros(&a.shape, a.dtype), Ok)).collect()
         })
     }
 
-    fn with_tape(&mut self, h: Handle, consume: bool, scratch: &mut [f64], f: impl FnOnce(&Cx, &mut Tape, Vec<Given>) -> Result<Vec<Tensor>>) -> Result<Made> {
+    fn with_tape(
+        &mut self,
+        h: Handle,
+        consume: bool,
+        scratch: &mut [f64],
+        f: impl FnOnce(&Cx, &mut Tape, Vec<Given>) -> Result<Vec<Tensor>>,
+    ) -> Result<Made> {
         let mut r = Reader::new(scratch);
         let n = r.count()?;
         let mut given = Vec::with_capacity(n);
         for _ in 0..n {
             let x = r.number()?;
-            given.push(if x == 0.0 { Given::Zero } else if x < 0.0 { Given::One } else { Given::Tensor(self.handles.tensor(x as Handle)?.clone()) });
+            given.push(if x == 0.0 {
+                Given::Zero
+            } else if x < 0.0 {
+                Given::One
+            } else {
+                Given::Tensor(self.handles.tensor(x as Handle)?.clone())
+            });
         }
         let mut tape = self.handles.take_tape(h)?;
         let depth = self.cx.depth();
         let out = f(&self.cx, &mut tape, given);
-        if consume { self.handles.forget(h); drop(tape); } else { self.handles.put_tape(h, tape); }
-        if out.is_err() { self.cx.unwind(depth); }
+        if consume {
+            self.handles.forget(h);
+            drop(tape);
+        } else {
+            self.handles.put_tape(h, tape);
+        }
+        if out.is_err() {
+            self.cx.unwind(depth);
+        }
         self.give_all(out?, scratch)
     }
 
@@ -292,7 +381,8 @@ impl Session {
         let program = self.handles.program(program)?;
         let mut r = Reader::new(scratch);
         let n = r.count()?;
-        let (mut inputs, mut handles, mut donated): (Tensors, Vec<Option<Handle>>, Vec<Handle>) = (Tensors::with_capacity(n), Vec::with_capacity(n), Vec::new());
+        let (mut inputs, mut handles, mut donated): (Tensors, Vec<Option<Handle>>, Vec<Handle>) =
+            (Tensors::with_capacity(n), Vec::with_capacity(n), Vec::new());
         self.handles.begin_census();
         for _ in 0..n {
             let x = r.number()?;
@@ -300,7 +390,9 @@ impl Session {
             inputs.push(self.handles.tensor(h)?.clone());
             self.handles.meet(h);
             handles.push((x < 0.0).then_some(h));
-            if x < 0.0 { donated.push(h); }
+            if x < 0.0 {
+                donated.push(h);
+            }
         }
         let given: Vec<bool> = handles.into_iter().map(|h| h.is_some_and(|h| self.handles.met_once(h))).collect();
         let outs = self.cx.call_giving(&program, &inputs, &given)?;
@@ -314,11 +406,15 @@ impl Session {
         }
         if !donated.is_empty() {
             let meter = self.cx.meter.clone();
-            meter.steadily(|| donated.into_iter().try_for_each(|h| {
-                let free = self.handles.met_once(h) && self.handles.tensor(h)?.is_unshared();
-                if free { drop(self.handles.free(h)); }
-                out.number(f64::from(u8::from(free)))
-            }))?;
+            meter.steadily(|| {
+                donated.into_iter().try_for_each(|h| {
+                    let free = self.handles.met_once(h) && self.handles.tensor(h)?.is_unshared();
+                    if free {
+                        drop(self.handles.free(h));
+                    }
+                    out.number(f64::from(u8::from(free)))
+                })
+            })?;
         }
         Ok(made)
     }
@@ -350,29 +446,51 @@ impl Session {
         let (mut made, mut out, mut wrong) = (Made::new(), Writer::new(scratch), Vec::new());
         for ((t, mapped), axis) in outs.into_iter().zip(out_axes) {
             wrong.push(mapped && axis == NO_AXIS);
-            let t = if axis == NO_AXIS { t } else {
+            let t = if axis == NO_AXIS {
+                t
+            } else {
                 let t = if mapped { t } else { self.cx.repeated(&t, size)? };
                 let to = if axis < 0 { axis + t.ndim() as i64 } else { axis };
-                if !(0..t.ndim() as i64).contains(&to) { return Err(Error::shape(format!("outAxes {axis} for a result of shape {:?}", t.shape()))); }
+                if !(0..t.ndim() as i64).contains(&to) {
+                    return Err(Error::shape(format!("outAxes {axis} for a result of shape {:?}", t.shape())));
+                }
                 self.cx.move_axis(&t, 0, to as usize)?
             };
             self.give(t, &mut out, &mut made)?;
         }
-        for w in wrong { out.number(f64::from(u8::from(w)))?; }
+        for w in wrong {
+            out.number(f64::from(u8::from(w)))?;
+        }
         Ok(made)
     }
 
     /// How a program runs: phases, buffers, bytes.
-    pub fn plan_text(&self, h: Handle) -> Result<String> { Ok(pax_core::plan::text(&self.cx, &*self.handles.program(h)?)) }
-    pub fn program_text(&self, h: Handle) -> Result<String> { Ok(self.handles.program(h)?.to_string()) }
-    pub fn program(&self, h: Handle) -> Result<Rc<Program>> { self.handles.program(h) }
+    pub fn plan_text(&self, h: Handle) -> Result<String> {
+        Ok(pax_core::plan::text(&self.cx, &*self.handles.program(h)?))
+    }
+    pub fn program_text(&self, h: Handle) -> Result<String> {
+        Ok(self.handles.program(h)?.to_string())
+    }
+    pub fn program(&self, h: Handle) -> Result<Rc<Program>> {
+        self.handles.program(h)
+    }
 
     /// Numbers for `pax.memory()` and the tests. Answers: handles alive, bytes, peak bytes since the last call, depth, equations recorded, rows computed, crossings.
     pub fn stats(&mut self, scratch: &mut [f64]) -> Result<()> {
         let m = &self.cx.meter;
         let mut out = Writer::new(scratch);
-        for x in [self.handles.alive() as f64, m.bytes.get() as f64, m.peak.get() as f64, self.cx.depth() as f64,
-            self.cx.recorded.get() as f64, self.cx.evaluated.get() as f64, self.crossings as f64, m.tensors.get() as f64] { out.number(x)?; }
+        for x in [
+            self.handles.alive() as f64,
+            m.bytes.get() as f64,
+            m.peak.get() as f64,
+            self.cx.depth() as f64,
+            self.cx.recorded.get() as f64,
+            self.cx.evaluated.get() as f64,
+            self.crossings as f64,
+            m.tensors.get() as f64,
+        ] {
+            out.number(x)?;
+        }
         m.peak.set(m.bytes.get());
         Ok(())
     }
@@ -383,12 +501,24 @@ impl Session {
     }
 }
 
-enum Given { Zero, One, Tensor(Tensor) }
+enum Given {
+    Zero,
+    One,
+    Tensor(Tensor),
+}
 
 fn check(t: &Tensor, a: &Aval, what: &str) -> Result<()> {
-    if t.shape() == &a.shape[..] && t.dtype() == a.dtype { return Ok(()); }
+    if t.shape() == &a.shape[..] && t.dtype() == a.dtype {
+        return Ok(());
+    }
     let code = if t.dtype() == a.dtype { Error::shape as fn(String) -> Error } else { Error::dtype as fn(String) -> Error };
-    Err(code(format!("the {what} is {}{:?}, its value {}{:?}: both need the same shape and dtype", t.dtype().name(), t.shape(), a.dtype.name(), a.shape.as_slice())))
+    Err(code(format!(
+        "the {what} is {}{:?}, its value {}{:?}: both need the same shape and dtype",
+        t.dtype().name(),
+        t.shape(),
+        a.dtype.name(),
+        a.shape.as_slice()
+    )))
 }
 
 fn elements<T: Element>(bytes: &[u8], n: usize) -> Vec<T> {

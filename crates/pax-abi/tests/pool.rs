@@ -10,7 +10,9 @@ use pax_abi::pool::{Park, Workers};
 struct Spin;
 impl Park for Spin {
     const SPINS: u32 = 0;
-    fn park(&self, _: &AtomicU32, _: u32) { thread::yield_now() }
+    fn park(&self, _: &AtomicU32, _: u32) {
+        thread::yield_now()
+    }
     fn wake(&self, _: &AtomicU32) {}
 }
 
@@ -33,7 +35,9 @@ fn both(pool: &Workers<Spin>, f: impl Fn(bool) + Sync) {
     let (arrived, caller): (AtomicUsize, ThreadId) = (AtomicUsize::new(0), thread::current().id());
     pool.run(2, &|_| {
         arrived.fetch_add(1, SeqCst);
-        while arrived.load(SeqCst) < 2 { thread::yield_now(); }
+        while arrived.load(SeqCst) < 2 {
+            thread::yield_now();
+        }
         f(thread::current().id() == caller);
     });
 }
@@ -43,7 +47,9 @@ fn every_chunk_runs_once() {
     let pool = workers(3);
     for chunks in [0, 1, 2, 3, 7, 100, 1000] {
         let counts: Vec<AtomicUsize> = (0..chunks).map(|_| AtomicUsize::new(0)).collect();
-        pool.run(chunks, &|i| { counts[i].fetch_add(1, SeqCst); });
+        pool.run(chunks, &|i| {
+            counts[i].fetch_add(1, SeqCst);
+        });
         assert!(counts.iter().all(|c| c.load(SeqCst) == 1), "{chunks}");
     }
 }
@@ -61,11 +67,16 @@ fn a_thread_that_ends_in_its_chunk_is_not_waited_for() {
     let pool = workers(2);
     let (never, stuck) = mpsc::channel::<()>();
     let stuck = Mutex::new(stuck);
-    let error = catch_unwind(AssertUnwindSafe(|| both(&pool, |caller| if !caller {
-        // What a host does whose thread trapped; then the thread is gone.
-        pool.lost().store(true, Release);
-        let _ = stuck.lock().map(|s| s.recv());
-    }))).unwrap_err();
+    let error = catch_unwind(AssertUnwindSafe(|| {
+        both(&pool, |caller| {
+            if !caller {
+                // What a host does whose thread trapped; then the thread is gone.
+                pool.lost().store(true, Release);
+                let _ = stuck.lock().map(|s| s.recv());
+            }
+        })
+    }))
+    .unwrap_err();
     assert_eq!(message(error), "a thread of the pool ended while it worked");
     drop(never);
 }

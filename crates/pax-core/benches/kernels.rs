@@ -9,7 +9,9 @@ use pax_core::exec::cpu::reduce::Fold;
 use pax_core::exec::cpu::rows::{self, Float, Norm};
 use pax_core::exec::cpu::tile::{self, Simd};
 
-fn numbers(n: usize) -> Vec<f32> { (0..n).map(|i| (i * 7919 % 1009) as f32 / 1009.0 - 0.5).collect() }
+fn numbers(n: usize) -> Vec<f32> {
+    (0..n).map(|i| (i * 7919 % 1009) as f32 / 1009.0 - 0.5).collect()
+}
 
 /// `m`, `k`, `n`, and whether each operand is the transpose of what lies in memory.
 const PRODUCTS: [(&str, usize, usize, usize, bool, bool); 9] = [
@@ -28,7 +30,11 @@ fn matmul(c: &mut Criterion) {
     let mut group = c.benchmark_group("matmul");
     for (name, m, k, n, ta, tb) in PRODUCTS {
         let (a, b, mut out) = (numbers(m * k), numbers(k * n), vec![0f32; m * n]);
-        let lying = |x: &[f32], rows: usize, cols: usize, t: bool| Matrix { data: x.as_ptr(), rows: if t { 1 } else { cols as isize }, cols: if t { rows as isize } else { 1 } };
+        let lying = |x: &[f32], rows: usize, cols: usize, t: bool| Matrix {
+            data: x.as_ptr(),
+            rows: if t { 1 } else { cols as isize },
+            cols: if t { rows as isize } else { 1 },
+        };
         let (ma, mb) = (lying(&a, m, k, ta), lying(&b, k, n, tb));
         group.throughput(Throughput::Elements(2 * (m * k * n) as u64));
         for simd in Simd::levels() {
@@ -40,8 +46,11 @@ fn matmul(c: &mut Criterion) {
                     let column = p * micro.width;
                     // SAFETY: the vectors are as large as the shapes say.
                     unsafe {
-                        if pack { micro.pack(mb, k, n, p, p + 1, packed.as_mut_ptr()); }
-                        let (panel, ldb) = if direct { (mb.at(0, column), mb.rows as usize) } else { (packed.as_ptr().add(column * k), micro.width) };
+                        if pack {
+                            micro.pack(mb, k, n, p, p + 1, packed.as_mut_ptr());
+                        }
+                        let (panel, ldb) =
+                            if direct { (mb.at(0, column), mb.rows as usize) } else { (packed.as_ptr().add(column * k), micro.width) };
                         let piece = Piece { from: 0, to: m, column, width: micro.width.min(n - column), depth: k };
                         micro.run(piece, ma, panel, ldb, out.as_mut_ptr(), n, false);
                     }
@@ -51,7 +60,9 @@ fn matmul(c: &mut Criterion) {
             product(true, false);
             group.bench_function(BenchmarkId::new(format!("{name}, packed"), format!("{simd:?}")), |b| b.iter(|| product(false, false)));
             group.bench_function(BenchmarkId::new(format!("{name}, packs"), format!("{simd:?}")), |b| b.iter(|| product(true, false)));
-            if !tb { group.bench_function(BenchmarkId::new(format!("{name}, direct"), format!("{simd:?}")), |b| b.iter(|| product(false, true))); }
+            if !tb {
+                group.bench_function(BenchmarkId::new(format!("{name}, direct"), format!("{simd:?}")), |b| b.iter(|| product(false, true)));
+            }
         }
     }
 }
@@ -64,8 +75,12 @@ fn folds(c: &mut Criterion) {
         for fold in [Fold::Sum, Fold::Max] {
             let name = |of: &str| format!("{fold:?} of {of} {rows}x{len}");
             // SAFETY: the vectors are as large as the rows say.
-            group.bench_function(name("rows"), |b| b.iter(|| unsafe { rows::rows(fold, x.as_ptr(), rows, len, len as isize, across.as_mut_ptr()) }));
-            group.bench_function(name("columns"), |b| b.iter(|| unsafe { rows::columns(fold, x.as_ptr(), rows, len, len as isize, down.as_mut_ptr(), false) }));
+            group.bench_function(name("rows"), |b| {
+                b.iter(|| unsafe { rows::rows(fold, x.as_ptr(), rows, len, len as isize, across.as_mut_ptr()) })
+            });
+            group.bench_function(name("columns"), |b| {
+                b.iter(|| unsafe { rows::columns(fold, x.as_ptr(), rows, len, len as isize, down.as_mut_ptr(), false) })
+            });
         }
         black_box((&mut across, &mut down));
     }
@@ -78,7 +93,9 @@ fn norms(c: &mut Criterion) {
         group.throughput(Throughput::Bytes(8 * (rows * len) as u64));
         for norm in [Norm::Softmax, Norm::LogSoftmax, Norm::LayerNorm { eps: 1e-5 }] {
             // SAFETY: both hold the rows.
-            group.bench_function(format!("{norm:?} {rows}x{len}"), |b| b.iter(|| unsafe { f32::norm_rows(norm, x.as_ptr(), out.as_mut_ptr(), rows, len) }));
+            group.bench_function(format!("{norm:?} {rows}x{len}"), |b| {
+                b.iter(|| unsafe { f32::norm_rows(norm, x.as_ptr(), out.as_mut_ptr(), rows, len) })
+            });
         }
         black_box(&mut out);
     }
@@ -88,17 +105,31 @@ fn tiles(c: &mut Criterion) {
     let mut group = c.benchmark_group("tile");
     let (x, mut out) = (numbers(256), vec![0f32; 256]);
     group.throughput(Throughput::Elements(256));
-    for (name, f) in [("exp", tile::exp_ as fn(Simd) -> tile::Function), ("tanh", tile::tanh_), ("sigmoid", tile::sigmoid_), ("log", tile::log_), ("relu", tile::relu)] {
+    for (name, f) in [
+        ("exp", tile::exp_ as fn(Simd) -> tile::Function),
+        ("tanh", tile::tanh_),
+        ("sigmoid", tile::sigmoid_),
+        ("log", tile::log_),
+        ("relu", tile::relu),
+    ] {
         for simd in Simd::levels() {
             let f = f(simd).run;
             // SAFETY: all hold 256 numbers.
-            group.bench_function(BenchmarkId::new(name, format!("{simd:?}")), |b| b.iter(|| unsafe { f(out.as_mut_ptr(), x.as_ptr(), x.as_ptr(), x.as_ptr(), 256) }));
+            group.bench_function(BenchmarkId::new(name, format!("{simd:?}")), |b| {
+                b.iter(|| unsafe { f(out.as_mut_ptr(), x.as_ptr(), x.as_ptr(), x.as_ptr(), 256) })
+            });
         }
     }
     black_box(&mut out);
 }
 
-fn settings() -> Criterion { Criterion::default().warm_up_time(Duration::from_millis(50)).measurement_time(Duration::from_millis(250)).sample_size(10).without_plots() }
+fn settings() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(50))
+        .measurement_time(Duration::from_millis(250))
+        .sample_size(10)
+        .without_plots()
+}
 
 criterion_group! { name = kernels; config = settings(); targets = matmul, folds, norms, tiles }
 criterion_main!(kernels);

@@ -9,9 +9,27 @@ use pax_core::exec::cpu::tile::Simd;
 use pax_core::exec::{Exec, Serial};
 
 fn case(n: usize, input: [usize; 2], c: usize, o: usize, kernel: [usize; 2], stride: i64, pad: [i64; 2]) -> Geometry {
-    let out = [0, 1].map(|d| if kernel[d] == 1 && input[d] == 1 { 1 } else { (input[d] as i64 + pad[0] + pad[1] - kernel[d] as i64) as usize / stride as usize + 1 });
+    let out = [0, 1].map(|d| {
+        if kernel[d] == 1 && input[d] == 1 {
+            1
+        } else {
+            (input[d] as i64 + pad[0] + pad[1] - kernel[d] as i64) as usize / stride as usize + 1
+        }
+    });
     let on = |d: usize, v: i64, or: i64| if input[d] == 1 { or } else { v };
-    Geometry { n, input, out, kernel, stride: [on(0, stride, 1), on(1, stride, 1)], low: [on(0, pad[0], 0), on(1, pad[0], 0)], dilation: [1; 2], kernel_dilation: [1; 2], c, o, groups: 1 }
+    Geometry {
+        n,
+        input,
+        out,
+        kernel,
+        stride: [on(0, stride, 1), on(1, stride, 1)],
+        low: [on(0, pad[0], 0), on(1, pad[0], 0)],
+        dilation: [1; 2],
+        kernel_dilation: [1; 2],
+        c,
+        o,
+        groups: 1,
+    }
 }
 
 /// GFLOP/s of the fastest of some runs.
@@ -53,7 +71,9 @@ fn main() {
         ("1-D 1000 16 5 32", case(8, [1, 1000], 16, 32, [1, 5], 1, [2, 2])),
         ("1-D 1000 1 9 4", case(8, [1, 1000], 1, 4, [1, 9], 1, [4, 4])),
     ] {
-        if !name.contains(&only) { continue; }
+        if !name.contains(&only) {
+            continue;
+        }
         let (image, result, size) = (g.input[0] * g.input[1] * g.c, g.out[0] * g.out[1] * g.o, g.kernel[0] * g.kernel[1] * g.c * g.o);
         let (x, dy, k) = (vec![0.5f32; g.n * image], vec![0.5f32; g.n * result], vec![0.5f32; size]);
         let d = Direct::new(simd, &g).expect("a direct convolution");
@@ -61,14 +81,47 @@ fn main() {
         let (mut y, mut dx, mut dk) = (dy.clone(), x.clone(), k.clone());
         let (packed_at, back_at, scratch_at) = (packed.as_mut_ptr(), back.as_mut_ptr(), scratch.as_mut_ptr());
         // SAFETY: all have the sizes that they must have.
-        unsafe { d.pack(k.as_ptr(), packed_at); d.pack_back(k.as_ptr(), back_at); }
-        let keep = |y: pax_core::Result<Vec<f32>>| { let y = y.unwrap(); let n = y.len(); drop(exec.array(y, &[n])); };
-        let (forward, input, kernel) = exec.meter.steadily(|| (
-            // SAFETY: as above.
-            [speed(&g, || keep(conv::forward(&exec, &g, &x, &k))), speed(&g, || (0..g.n).for_each(|n| unsafe { d.forward(x.as_ptr().add(n * image), packed_at, y.as_mut_ptr().add(n * result), scratch_at) })), speed(&g, || keep(eager::forward(&exec, &g, &x, &k)))],
-            [speed(&g, || keep(conv::input_grad(&exec, &g, &dy, &k))), speed(&g, || (0..g.n).for_each(|n| unsafe { d.input_grad(dy.as_ptr().add(n * result), back_at, dx.as_mut_ptr().add(n * image), scratch_at) })), speed(&g, || keep(eager::input_grad(&exec, &g, &dy, &k)))],
-            [speed(&g, || keep(conv::kernel_grad(&exec, &g, &x, &dy))), speed(&g, || (0..g.n).for_each(|n| unsafe { d.kernel_grad(x.as_ptr().add(n * image), dy.as_ptr().add(n * result), dk.as_mut_ptr(), n > 0, scratch_at) })), speed(&g, || keep(eager::kernel_grad(&exec, &g, &x, &dy)))],
-        ));
+        unsafe {
+            d.pack(k.as_ptr(), packed_at);
+            d.pack_back(k.as_ptr(), back_at);
+        }
+        let keep = |y: pax_core::Result<Vec<f32>>| {
+            let y = y.unwrap();
+            let n = y.len();
+            drop(exec.array(y, &[n]));
+        };
+        let (forward, input, kernel) = exec.meter.steadily(|| {
+            (
+                // SAFETY: as above.
+                [
+                    speed(&g, || keep(conv::forward(&exec, &g, &x, &k))),
+                    speed(&g, || {
+                        (0..g.n).for_each(|n| unsafe {
+                            d.forward(x.as_ptr().add(n * image), packed_at, y.as_mut_ptr().add(n * result), scratch_at)
+                        })
+                    }),
+                    speed(&g, || keep(eager::forward(&exec, &g, &x, &k))),
+                ],
+                [
+                    speed(&g, || keep(conv::input_grad(&exec, &g, &dy, &k))),
+                    speed(&g, || {
+                        (0..g.n).for_each(|n| unsafe {
+                            d.input_grad(dy.as_ptr().add(n * result), back_at, dx.as_mut_ptr().add(n * image), scratch_at)
+                        })
+                    }),
+                    speed(&g, || keep(eager::input_grad(&exec, &g, &dy, &k))),
+                ],
+                [
+                    speed(&g, || keep(conv::kernel_grad(&exec, &g, &x, &dy))),
+                    speed(&g, || {
+                        (0..g.n).for_each(|n| unsafe {
+                            d.kernel_grad(x.as_ptr().add(n * image), dy.as_ptr().add(n * result), dk.as_mut_ptr(), n > 0, scratch_at)
+                        })
+                    }),
+                    speed(&g, || keep(eager::kernel_grad(&exec, &g, &x, &dy))),
+                ],
+            )
+        });
         let row = |v: [f64; 3]| format!("{:8.1} {:7.1} {:8.1}", v[0], v[1], v[2]);
         println!("{name:24} {:>25}   {:>25}   {:>25}", row(forward), row(input), row(kernel));
     }

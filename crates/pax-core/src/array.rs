@@ -28,10 +28,18 @@ type Key = (usize, usize);
 
 /// Storage of dead buffers: a step makes the same shapes again, and fresh memory costs page faults.
 #[derive(Default, Debug)]
-struct Spare { shelves: HashMap<Key, Shelf>, bytes: usize, steady: bool, clock: u64 }
+struct Spare {
+    shelves: HashMap<Key, Shelf>,
+    bytes: usize,
+    steady: bool,
+    clock: u64,
+}
 /// Storage of one key; `used`: when it last came or went.
 #[derive(Default, Debug)]
-struct Shelf { storage: Vec<Storage>, used: u64 }
+struct Shelf {
+    storage: Vec<Storage>,
+    used: u64,
+}
 
 impl Spare {
     fn take(&mut self, key: Key) -> Option<Storage> {
@@ -39,7 +47,9 @@ impl Spare {
         let shelf = self.shelves.get_mut(&key)?;
         shelf.used = self.clock;
         let found = shelf.storage.pop()?;
-        if shelf.storage.is_empty() { self.shelves.remove(&key); }
+        if shelf.storage.is_empty() {
+            self.shelves.remove(&key);
+        }
         self.bytes -= key.0 * key.1;
         Some(found)
     }
@@ -51,9 +61,15 @@ impl Spare {
         self.clock += 1;
         let now = self.clock;
         while self.bytes + bytes > most {
-            let Some((&other, shelf)) = self.shelves.iter_mut().filter(|(k, s)| **k != key && now - s.used >= idle).min_by_key(|(_, s)| s.used) else { return };
+            let Some((&other, shelf)) =
+                self.shelves.iter_mut().filter(|(k, s)| **k != key && now - s.used >= idle).min_by_key(|(_, s)| s.used)
+            else {
+                return;
+            };
             shelf.storage.pop();
-            if shelf.storage.is_empty() { self.shelves.remove(&other); }
+            if shelf.storage.is_empty() {
+                self.shelves.remove(&other);
+            }
             self.bytes -= other.0 * other.1;
         }
         self.bytes += bytes;
@@ -78,13 +94,17 @@ const TRIED: usize = 1 << 24;
 
 impl Meter {
     /// Memory for `n` elements, whose values are of no meaning.
-    pub fn take<T: Element>(&self, n: usize) -> Vec<T> { self.storage(size_of::<T>(), n).into_vec(n) }
+    pub fn take<T: Element>(&self, n: usize) -> Vec<T> {
+        self.storage(size_of::<T>(), n).into_vec(n)
+    }
 
     fn storage(&self, size: usize, n: usize) -> Storage {
         let out = self.spare(size, n);
         // A kernel that does not write all of its result shows in the tests: these are NaN, and -1.
         // SAFETY: the storage has so many bytes.
-        if cfg!(debug_assertions) { unsafe { out.start().write_bytes(0xff, size * n) } }
+        if cfg!(debug_assertions) {
+            unsafe { out.start().write_bytes(0xff, size * n) }
+        }
         out
     }
 
@@ -96,31 +116,43 @@ impl Meter {
         let bytes = layout.size();
         if bytes >= KEEP_FROM {
             let found = self.spare.borrow_mut().take((size, n));
-            if let Some(s) = found { return s; }
+            if let Some(s) = found {
+                return s;
+            }
         }
         // Only small ones are cleared: the others would take as long as kernels do.
         let out = Storage::new(layout, bytes >= KEEP_FROM);
-        if bytes >= LARGE { in_large_pages(out.start() as usize, bytes); }
+        if bytes >= LARGE {
+            in_large_pages(out.start() as usize, bytes);
+        }
         out
     }
 
     /// An error where there is no room for so many floats: what fails to allocate ends the process. Little is always there.
     pub fn room(&self, floats: usize) -> Result<()> {
-        if floats < TRIED || Vec::<f32>::new().try_reserve_exact(floats).is_ok() { return Ok(()); }
+        if floats < TRIED || Vec::<f32>::new().try_reserve_exact(floats).is_ok() {
+            return Ok(());
+        }
         Err(Error::new(Code::Memory, format!("no memory to run a compiled function: it works in {} MB", floats >> 18)))
     }
 
     /// Runs `f` with so many floats, which every plan uses in turn; a plan within a plan has others. Values are of no meaning.
     pub fn with_arena<R>(&self, floats: usize, f: impl FnOnce(&mut [f32]) -> R) -> Result<R> {
-        if floats == 0 { return Ok(f(&mut [])); }
+        if floats == 0 {
+            return Ok(f(&mut []));
+        }
         let mut arena = self.arenas.borrow_mut().pop().unwrap_or_default();
         if arena.len() < floats {
             drop(arena);
             self.room(floats)?;
             arena = vec![0.0; floats];
-            if 4 * floats >= LARGE { in_large_pages(arena.as_ptr() as usize, 4 * floats); }
+            if 4 * floats >= LARGE {
+                in_large_pages(arena.as_ptr() as usize, 4 * floats);
+            }
         }
-        if cfg!(debug_assertions) { arena.fill(f32::NAN); }
+        if cfg!(debug_assertions) {
+            arena.fill(f32::NAN);
+        }
         self.bytes.set(self.bytes.get() + 4 * floats);
         self.peak.set(self.peak.get().max(self.bytes.get()));
         let out = f(&mut arena[..floats]);
@@ -139,7 +171,9 @@ impl Meter {
 
     fn keep(&self, storage: Storage, key: Key) {
         let bytes = key.0 * key.1;
-        if bytes < KEEP_FROM { return; }
+        if bytes < KEEP_FROM {
+            return;
+        }
         let mut spare = self.spare.borrow_mut();
         let (most, idle) = if spare.steady { (KEEP_STEADY, 0) } else { (if bytes >= LARGE { KEEP_LARGE } else { KEEP_BURST }, IDLE) };
         spare.keep(storage, key, most, idle);
@@ -169,7 +203,9 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    fn bytes(&self) -> usize { self.dtype.size() * self.count }
+    fn bytes(&self) -> usize {
+        self.dtype.size() * self.count
+    }
 }
 
 impl Drop for Buffer {
@@ -217,16 +253,28 @@ impl Array {
         Array { dtype, shape: shape.into(), strides: row_major(shape), offset: 0, buffer: Rc::new(buffer) }
     }
 
-    pub fn size(&self) -> usize { self.shape.iter().product() }
-    pub fn ndim(&self) -> usize { self.shape.len() }
+    pub fn size(&self) -> usize {
+        self.shape.iter().product()
+    }
+    pub fn ndim(&self) -> usize {
+        self.shape.len()
+    }
     /// Bytes of the buffer behind this view.
-    pub fn buffer_bytes(&self) -> usize { self.buffer.bytes() }
+    pub fn buffer_bytes(&self) -> usize {
+        self.buffer.bytes()
+    }
     /// Bytes of one of `n` slices along the first axis of a contiguous array.
-    pub fn buffer_step(&self, n: usize) -> usize { self.size().checked_div(n).unwrap_or(0) * self.dtype.size() }
+    pub fn buffer_step(&self, n: usize) -> usize {
+        self.size().checked_div(n).unwrap_or(0) * self.dtype.size()
+    }
     /// True if no other view holds the buffer.
-    pub fn is_unique(&self) -> bool { Rc::strong_count(&self.buffer) == 1 }
+    pub fn is_unique(&self) -> bool {
+        Rc::strong_count(&self.buffer) == 1
+    }
     /// True if both views have the same buffer.
-    pub fn shares(&self, other: &Array) -> bool { Rc::ptr_eq(&self.buffer, &other.buffer) }
+    pub fn shares(&self, other: &Array) -> bool {
+        Rc::ptr_eq(&self.buffer, &other.buffer)
+    }
 
     /// The same buffer under another layout.
     pub fn view(&self, shape: &[usize], strides: &[isize], offset: usize) -> Array {
@@ -242,24 +290,32 @@ impl Array {
 
     /// An error unless elements have this dtype in memory.
     pub fn check_stored(&self, stored: DType) -> Result<()> {
-        if self.buffer.dtype == stored { return Ok(()); }
+        if self.buffer.dtype == stored {
+            return Ok(());
+        }
         Err(Error::internal(format!("a {} array read as {}", self.dtype.name(), stored.name())))
     }
 
     /// Where its first element lies; not written through, unless the buffer is known to be nobody else's.
-    pub fn address(&self) -> *mut u8 { self.buffer.storage.start().wrapping_add(self.offset.min(self.buffer.count) * self.dtype.size()) }
+    pub fn address(&self) -> *mut u8 {
+        self.buffer.storage.start().wrapping_add(self.offset.min(self.buffer.count) * self.dtype.size())
+    }
 
     /// The elements in order if they lie so in memory.
     pub fn contiguous<T: Element>(&self) -> Result<Option<&[T]>> {
         let raw = self.raw::<T>()?;
-        if self.size() == 0 { return Ok(Some(&[])); }
+        if self.size() == 0 {
+            return Ok(Some(&[]));
+        }
         Ok(self.is_contiguous().then(|| &raw[self.offset..self.offset + self.size()]))
     }
 
     pub fn is_contiguous(&self) -> bool {
         let mut expected = 1isize;
         for (&n, &s) in self.shape.iter().zip(&self.strides).rev() {
-            if n != 1 && s != expected { return self.size() == 0; }
+            if n != 1 && s != expected {
+                return self.size() == 0;
+            }
             expected *= n as isize;
         }
         true
@@ -267,7 +323,9 @@ impl Array {
 
     /// The elements in row-major order, borrowed where they lie so.
     pub fn to_slice<T: Element>(&self) -> Result<Cow<'_, [T]>> {
-        if let Some(s) = self.contiguous::<T>()? { return Ok(Cow::Borrowed(s)); }
+        if let Some(s) = self.contiguous::<T>()? {
+            return Ok(Cow::Borrowed(s));
+        }
         let mut out: Vec<T> = Vec::with_capacity(self.size());
         // SAFETY: the vector has room for all elements, and is as long when they are there.
         unsafe {
@@ -278,7 +336,9 @@ impl Array {
     }
 
     /// How its elements are reached in row-major order.
-    pub fn walk(&self) -> Walk { Walk::new(self.address(), self.dtype.size(), &self.shape, &self.strides) }
+    pub fn walk(&self) -> Walk {
+        Walk::new(self.address(), self.dtype.size(), &self.shape, &self.strides)
+    }
 
     /// The values as f64, in row-major order (tests, printing).
     pub fn to_f64(&self) -> Result<Vec<f64>> {
@@ -287,13 +347,19 @@ impl Array {
 }
 
 /// A strided view's elements in row-major order, dimensions that lie together merged.
-pub struct Walk { start: *const u8, size: usize, dims: SmallVec<[(usize, [isize; 1]); 6]> }
+pub struct Walk {
+    start: *const u8,
+    size: usize,
+    dims: SmallVec<[(usize, [isize; 1]); 6]>,
+}
 // SAFETY: it is only read through.
 unsafe impl Sync for Walk {}
 
 impl Walk {
     /// Elements of `size` bytes, the first one at `start`; strides are in elements.
-    pub fn new(start: *const u8, size: usize, shape: &[usize], strides: &[isize]) -> Walk { Walk { start, size, dims: merge(shape, [strides]) } }
+    pub fn new(start: *const u8, size: usize, shape: &[usize], strides: &[isize]) -> Walk {
+        Walk { start, size, dims: merge(shape, [strides]) }
+    }
 
     /// Where element `i` lies, if all lie together.
     pub fn together(&self, i: usize) -> Option<*const u8> {
@@ -301,7 +367,9 @@ impl Walk {
     }
 
     /// True if all are one element.
-    pub fn repeats(&self) -> bool { matches!(self.dims[..], [(_, [0])]) }
+    pub fn repeats(&self) -> bool {
+        matches!(self.dims[..], [(_, [0])])
+    }
 
     /// Copies `n` elements from the `from`th on.
     /// # Safety
@@ -309,18 +377,26 @@ impl Walk {
     pub unsafe fn copy(&self, from: usize, n: usize, to: *mut u8) {
         // SAFETY: the caller's; buffers are aligned to their elements.
         unsafe {
-            if let Some(turned) = Turned::of(&axes(&self.dims)) { return turned.copy(self.size, self.start, from, n, to); }
+            if let Some(turned) = Turned::of(&axes(&self.dims)) {
+                return turned.copy(self.size, self.start, from, n, to);
+            }
             dispatch_size!(self.size, B => self.copy_as::<B>(from, n, to.cast()))
         }
     }
 
     /// True if its rows lie across memory, as a transposed matrix's.
-    pub fn is_turned(&self) -> bool { Turned::of(&axes(&self.dims)).is_some() }
+    pub fn is_turned(&self) -> bool {
+        Turned::of(&axes(&self.dims)).is_some()
+    }
     /// Elements that are best copied together.
-    pub fn grain(&self) -> usize { Turned::of(&axes(&self.dims)).map_or(1, Turned::grain) }
+    pub fn grain(&self) -> usize {
+        Turned::of(&axes(&self.dims)).map_or(1, Turned::grain)
+    }
 
     unsafe fn copy_as<B: Copy>(&self, from: usize, n: usize, to: *mut B) {
-        if n == 0 { return; }
+        if n == 0 {
+            return;
+        }
         let start = self.start.cast::<B>();
         // SAFETY: the caller's.
         unsafe {
@@ -339,15 +415,23 @@ impl Walk {
                 match step {
                     1 if m > 8 => std::ptr::copy_nonoverlapping(src, dst, m),
                     0 => std::slice::from_raw_parts_mut(dst, m).fill(*src),
-                    _ => for k in 0..m { *dst.add(k) = *src.offset(k as isize * step); },
+                    _ => {
+                        for k in 0..m {
+                            *dst.add(k) = *src.offset(k as isize * step);
+                        }
+                    }
                 }
                 done += m;
-                if done == n { return; }
+                if done == n {
+                    return;
+                }
                 at = 0;
                 for (i, &(m, [s])) in index.iter_mut().zip(outer).rev() {
                     *i += 1;
                     offset += s;
-                    if *i < m { break; }
+                    if *i < m {
+                        break;
+                    }
                     offset -= s * m as isize;
                     *i = 0;
                 }
@@ -359,11 +443,20 @@ impl Walk {
 /// Copies elements of `size` bytes, of one shape, from one layout to another: starts, and strides in elements.
 /// # Safety
 /// All elements of the source can be read and those of the target written, and none is both.
-pub unsafe fn copy_strided(size: usize, shape: &[usize], (from, from_strides): (*const u8, &[isize]), (to, to_strides): (*mut u8, &[isize])) {
+pub unsafe fn copy_strided(
+    size: usize,
+    shape: &[usize],
+    (from, from_strides): (*const u8, &[isize]),
+    (to, to_strides): (*mut u8, &[isize]),
+) {
     unsafe fn run<B: Copy>(n: usize, (from, s): (*const u8, isize), (to, t): (*mut u8, isize)) {
         let (from, to) = (from.cast::<B>(), to.cast::<B>());
         // SAFETY: the caller's.
-        for i in 0..n as isize { unsafe { *to.offset(i * t) = *from.offset(i * s); } }
+        for i in 0..n as isize {
+            unsafe {
+                *to.offset(i * t) = *from.offset(i * s);
+            }
+        }
     }
     for r in runs(shape, [from_strides, to_strides]) {
         let [a, b] = r.offsets.map(|o| o * size as isize);
@@ -373,16 +466,25 @@ pub unsafe fn copy_strided(size: usize, shape: &[usize], (from, from_strides): (
 }
 
 /// An inner run of a strided walk over one or more operands: `len` elements from `offsets[k]`, `strides[k]` apart.
-pub struct Run<const K: usize> { pub len: usize, pub offsets: [isize; K], pub strides: [isize; K] }
+pub struct Run<const K: usize> {
+    pub len: usize,
+    pub offsets: [isize; K],
+    pub strides: [isize; K],
+}
 
 /// Dimensions of operands of one shape, merged where they lie together: sizes and strides.
 pub fn merge<const K: usize>(shape: &[usize], strides: [&[isize]; K]) -> SmallVec<[(usize, [isize; K]); 6]> {
     let mut dims: SmallVec<[(usize, [isize; K]); 6]> = SmallVec::new();
     for (d, &n) in shape.iter().enumerate() {
-        if n == 1 { continue; }
+        if n == 1 {
+            continue;
+        }
         let s: [isize; K] = std::array::from_fn(|k| strides[k][d]);
         match dims.last_mut() {
-            Some((m, t)) if (0..K).all(|k| t[k] == s[k] * n as isize) => { *m *= n; *t = s; }
+            Some((m, t)) if (0..K).all(|k| t[k] == s[k] * n as isize) => {
+                *m *= n;
+                *t = s;
+            }
             _ => dims.push((n, s)),
         }
     }
@@ -390,7 +492,9 @@ pub fn merge<const K: usize>(shape: &[usize], strides: [&[isize]; K]) -> SmallVe
 }
 
 /// The merged dimensions of one operand, as sizes and strides.
-pub fn axes(dims: &[(usize, [isize; 1])]) -> SmallVec<[(usize, isize); 6]> { dims.iter().map(|&(n, [s])| (n, s)).collect() }
+pub fn axes(dims: &[(usize, [isize; 1])]) -> SmallVec<[(usize, isize); 6]> {
+    dims.iter().map(|&(n, [s])| (n, s)).collect()
+}
 
 /// Walks operands of one shape in row-major order, dimensions that lie together merged.
 pub fn runs<const K: usize>(shape: &[usize], strides: [&[isize]; K]) -> Runs<K> {
@@ -412,7 +516,9 @@ pub struct Runs<const K: usize> {
 impl<const K: usize> Iterator for Runs<K> {
     type Item = Run<K>;
     fn next(&mut self) -> Option<Run<K>> {
-        if self.done { return None; }
+        if self.done {
+            return None;
+        }
         let run = Run { len: self.len, offsets: self.offsets, strides: self.inner };
         self.done = true;
         for d in (0..self.dims.len()).rev() {
@@ -438,16 +544,32 @@ mod tests {
     fn walks_of_every_layout_copy_any_part() {
         let data: Vec<u32> = (0..5000).collect();
         let layouts: [(&[usize], &[isize]); 7] = [
-            (&[40, 33], &[1, 40]), (&[17, 16], &[1, 60]), (&[3, 20, 35], &[700, 1, 20]), (&[2, 18, 3, 20], &[2160, 1, 36, 108]),
-            (&[40, 33], &[1, 41]), (&[5, 6, 7], &[100, 7, 2]), (&[3, 4], &[0, 1]),
+            (&[40, 33], &[1, 40]),
+            (&[17, 16], &[1, 60]),
+            (&[3, 20, 35], &[700, 1, 20]),
+            (&[2, 18, 3, 20], &[2160, 1, 36, 108]),
+            (&[40, 33], &[1, 41]),
+            (&[5, 6, 7], &[100, 7, 2]),
+            (&[3, 4], &[0, 1]),
         ];
         for (shape, strides) in layouts {
             let walk = Walk::new(data.as_ptr().cast(), 4, shape, strides);
             let size: usize = shape.iter().product();
-            let want: Vec<u32> = (0..size).map(|i| {
-                let mut rest = i;
-                shape.iter().zip(strides).rev().map(|(&n, &s)| { let k = rest % n; rest /= n; k as u32 * s as u32 }).sum()
-            }).collect();
+            let want: Vec<u32> = (0..size)
+                .map(|i| {
+                    let mut rest = i;
+                    shape
+                        .iter()
+                        .zip(strides)
+                        .rev()
+                        .map(|(&n, &s)| {
+                            let k = rest % n;
+                            rest /= n;
+                            k as u32 * s as u32
+                        })
+                        .sum()
+                })
+                .collect();
             for (from, n) in [(0, size), (1, size - 1), (size / 3, size / 2), (7, 3), (size - 1, 1), (5, 0)] {
                 let mut out = vec![u32::MAX; n];
                 // SAFETY: the view lies in the data, and the part in the view.
@@ -462,18 +584,26 @@ mod tests {
         let meter = Meter::default();
         let (old, new) = (KEEP_BURST / KEEP_FROM, 8);
         let kept = |n: usize| meter.spare.borrow().shelves.get(&(1, n)).map_or(0, |s| s.storage.len());
-        for _ in 0..old { meter.keep(Storage::new(Layout::from_size_align(KEEP_FROM, 1).unwrap(), true), (1, KEEP_FROM)); }
+        for _ in 0..old {
+            meter.keep(Storage::new(Layout::from_size_align(KEEP_FROM, 1).unwrap(), true), (1, KEEP_FROM));
+        }
         assert_eq!(kept(KEEP_FROM), old);
         // Those in use stay; it takes many uses of others until they do not count as such.
         for i in 0..IDLE {
             let size = new * KEEP_FROM;
             let s = meter.spare(1, size);
             meter.keep(s, (1, size));
-            if i == 0 { assert_eq!((kept(KEEP_FROM), kept(size)), (old, 0)); }
+            if i == 0 {
+                assert_eq!((kept(KEEP_FROM), kept(size)), (old, 0));
+            }
         }
         assert_eq!((kept(KEEP_FROM), kept(new * KEEP_FROM)), (old - new, 1));
         // A compiled step's own come at once.
-        meter.steadily(|| for _ in 0..2 { meter.keep(Storage::new(Layout::from_size_align(KEEP_STEADY - KEEP_FROM, 1).unwrap(), true), (1, KEEP_STEADY - KEEP_FROM)); });
+        meter.steadily(|| {
+            for _ in 0..2 {
+                meter.keep(Storage::new(Layout::from_size_align(KEEP_STEADY - KEEP_FROM, 1).unwrap(), true), (1, KEEP_STEADY - KEEP_FROM));
+            }
+        });
         assert_eq!(kept(KEEP_STEADY - KEEP_FROM), 1);
         assert!(meter.spare.borrow().bytes <= KEEP_STEADY);
     }

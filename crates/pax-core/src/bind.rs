@@ -20,13 +20,21 @@ const LARGE: usize = 1 << 26;
 fn allocatable(a: &Aval) -> Result<()> {
     let bytes = a.size() * a.dtype.size();
     if bytes >= LARGE && Vec::<u8>::new().try_reserve_exact(bytes).is_err() {
-        return Err(Error::new(Code::Memory, format!("no memory for a result of shape {:?}: it takes {} MB", a.shape.as_slice(), bytes >> 20)));
+        return Err(Error::new(
+            Code::Memory,
+            format!("no memory for a result of shape {:?}: it takes {} MB", a.shape.as_slice(), bytes >> 20),
+        ));
     }
     Ok(())
 }
 
 /// An operation whose value nobody has asked for yet.
-struct Pending { row: &'static Row, params: Params, inputs: SmallVec<[Tensor; 3]>, outputs: Tensors }
+struct Pending {
+    row: &'static Row,
+    params: Params,
+    inputs: SmallVec<[Tensor; 3]>,
+    outputs: Tensors,
+}
 
 /// Operations that may wait before the queue runs by itself.
 const QUEUE: usize = 4096;
@@ -44,23 +52,40 @@ pub struct Cx {
     pub recorded: Cell<u64>,
 }
 
-impl Default for Cx { fn default() -> Self { Cx::new(Rc::new(Serial)) } }
+impl Default for Cx {
+    fn default() -> Self {
+        Cx::new(Rc::new(Serial))
+    }
+}
 
 impl Cx {
     pub fn new(pool: Rc<dyn Pool>) -> Cx {
         let meter = Rc::new(Meter::default());
         Cx {
-            exec: RefCell::new(Exec { meter: meter.clone(), pool }), meter,
-            levels: RefCell::default(), queue: RefCell::default(), next_id: Cell::new(1), next_level: Cell::new(1),
-            evaluated: Cell::new(0), recorded: Cell::new(0),
+            exec: RefCell::new(Exec { meter: meter.clone(), pool }),
+            meter,
+            levels: RefCell::default(),
+            queue: RefCell::default(),
+            next_id: Cell::new(1),
+            next_level: Cell::new(1),
+            evaluated: Cell::new(0),
+            recorded: Cell::new(0),
         }
     }
 
-    pub fn depth(&self) -> usize { self.levels.borrow().len() }
-    pub fn set_pool(&self, pool: Rc<dyn Pool>) { self.exec.borrow_mut().pool = pool; }
-    pub fn exec(&self) -> Exec { self.exec.borrow().clone() }
+    pub fn depth(&self) -> usize {
+        self.levels.borrow().len()
+    }
+    pub fn set_pool(&self, pool: Rc<dyn Pool>) {
+        self.exec.borrow_mut().pool = pool;
+    }
+    pub fn exec(&self) -> Exec {
+        self.exec.borrow().clone()
+    }
     /// True where values are abstract: an abstract level is open.
-    pub fn is_abstract(&self) -> bool { self.levels.borrow().iter().any(|l| l.mode == Mode::Abstract) }
+    pub fn is_abstract(&self) -> bool {
+        self.levels.borrow().iter().any(|l| l.mode == Mode::Abstract)
+    }
 
     // ---- making and reading tensors
     fn tensor(&self, aval: Aval, slot: Slot) -> Tensor {
@@ -84,7 +109,10 @@ impl Cx {
 
     /// The value of a tensor; runs the queue if it is waiting there.
     pub fn array(&self, t: &Tensor) -> Result<Array> {
-        if let Slot::Pending = &*t.0.slot.borrow() {} else { return self.settled(t); }
+        if let Slot::Pending = &*t.0.slot.borrow() {
+        } else {
+            return self.settled(t);
+        }
         self.flush()?;
         self.settled(t)
     }
@@ -103,12 +131,16 @@ impl Cx {
         let mut wanted = vec![false; queue.len()];
         let mut held: std::collections::HashMap<u64, usize> = std::collections::HashMap::new();
         for p in queue {
-            for t in p.inputs.iter().chain(&p.outputs) { *held.entry(t.id()).or_insert(0) += 1; }
+            for t in p.inputs.iter().chain(&p.outputs) {
+                *held.entry(t.id()).or_insert(0) += 1;
+            }
         }
         let mut needed: std::collections::HashSet<u64> = std::collections::HashSet::new();
         for (i, p) in queue.iter().enumerate().rev() {
             wanted[i] = p.outputs.iter().any(|t| needed.contains(&t.id()) || Rc::strong_count(&t.0) > held[&t.id()]);
-            if wanted[i] { needed.extend(p.inputs.iter().map(|t| t.id())); }
+            if wanted[i] {
+                needed.extend(p.inputs.iter().map(|t| t.id()));
+            }
         }
         wanted
     }
@@ -130,15 +162,23 @@ impl Cx {
         let mut failed = None;
         for (p, wanted) in queue.into_iter().zip(wanted) {
             if !wanted || failed.is_some() {
-                for t in &p.outputs { *t.0.slot.borrow_mut() = Slot::Failed; }
+                for t in &p.outputs {
+                    *t.0.slot.borrow_mut() = Slot::Failed;
+                }
                 continue;
             }
             let values: Result<SmallVec<[Array; 3]>> = p.inputs.iter().map(|t| self.settled(t)).collect();
             drop(p.inputs);
             match values.and_then(|v| self.eval(p.row, &p.params, v)) {
-                Ok(arrays) => for (t, a) in p.outputs.iter().zip(arrays) { *t.0.slot.borrow_mut() = Slot::Ready(a); },
+                Ok(arrays) => {
+                    for (t, a) in p.outputs.iter().zip(arrays) {
+                        *t.0.slot.borrow_mut() = Slot::Ready(a);
+                    }
+                }
                 Err(e) => {
-                    for t in &p.outputs { *t.0.slot.borrow_mut() = Slot::Failed; }
+                    for t in &p.outputs {
+                        *t.0.slot.borrow_mut() = Slot::Failed;
+                    }
                     failed = Some(e);
                 }
             }
@@ -146,7 +186,9 @@ impl Cx {
         failed.map_or(Ok(()), Err)
     }
 
-    pub(crate) fn count_evaluated(&self) { self.evaluated.set(self.evaluated.get() + 1); }
+    pub(crate) fn count_evaluated(&self) {
+        self.evaluated.set(self.evaluated.get() + 1);
+    }
 
     /// Computes a row now.
     pub fn eval(&self, row: &'static Row, params: &Params, inputs: SmallVec<[Array; 3]>) -> Result<SmallVec<[Array; 1]>> {
@@ -168,20 +210,33 @@ impl Cx {
         if let Body::Composite(c) = &row.body {
             // One with a derivative of its own is recorded as a whole.
             let whole = c.fused.is_some() && (self.depth() == 0 || matches!(row.vjp, ops::Vjp::Rule(_)));
-            if !whole { return self.expand(row, c, &params, inputs); }
+            if !whole {
+                return self.expand(row, c, &params, inputs);
+            }
         }
         let avals: SmallVec<[&Aval; 3]> = inputs.iter().map(|t| t.aval()).collect();
         let shapes = row.results(&avals, &params)?;
-        if let Body::Program(o) = &row.body { return self.bind_owner(row, o, params, inputs, shapes); }
+        if let Body::Program(o) = &row.body {
+            return self.bind_owner(row, o, params, inputs, shapes);
+        }
         let outputs = self.results(row, &params, inputs, shapes)?;
         self.record(row, &params, inputs, &outputs);
-        if self.queue.borrow().len() >= QUEUE { self.flush()?; }
+        if self.queue.borrow().len() >= QUEUE {
+            self.flush()?;
+        }
         Ok(outputs)
     }
 
     /// Each level that differentiates the row records a form with residuals of its own. What an inner level keeps is
     /// a result to the outer ones (second derivatives run through it), so each form is made of the one before.
-    fn bind_owner(&self, row: &'static Row, owner: &ops::Owner, mut params: Params, inputs: &[Tensor], mut shapes: SmallVec<[Aval; 1]>) -> Result<Tensors> {
+    fn bind_owner(
+        &self,
+        row: &'static Row,
+        owner: &ops::Owner,
+        mut params: Params,
+        inputs: &[Tensor],
+        mut shapes: SmallVec<[Aval; 1]>,
+    ) -> Result<Tensors> {
         let avals: SmallVec<[&Aval; 3]> = inputs.iter().map(|t| t.aval()).collect();
         let (wanted, float) = (shapes.len(), shapes.iter().any(|a| a.dtype.is_float()));
         // The level, and how many results the form that it records has.
@@ -192,36 +247,51 @@ impl Cx {
                 (level.mode, inputs.iter().map(|t| t.dtype().is_float() && level.var(t).is_some()).collect())
             };
             if mode == Mode::Diff {
-                if !float || !active.contains(&true) { continue; }
+                if !float || !active.contains(&true) {
+                    continue;
+                }
                 params = (owner.forward)(self, &params, &active).map_err(|e| e.at(row.name))?;
                 shapes = row.results(&avals, &params)?;
             }
             records.push((at, params.clone(), shapes.len()));
-            if mode == Mode::Abstract { break; }
+            if mode == Mode::Abstract {
+                break;
+            }
         }
         let mut outputs = self.results(row, &params, inputs, shapes)?;
         for (at, p, n) in &records {
             self.levels.borrow_mut()[*at].record(row, p, inputs, &outputs[..*n]);
             self.recorded.set(self.recorded.get() + 1);
         }
-        if self.queue.borrow().len() >= QUEUE { self.flush()?; }
+        if self.queue.borrow().len() >= QUEUE {
+            self.flush()?;
+        }
         outputs.truncate(wanted);
         Ok(outputs)
     }
 
     fn results(&self, row: &'static Row, params: &Params, inputs: &[Tensor], shapes: SmallVec<[Aval; 1]>) -> Result<Tensors> {
-        for a in &shapes { allocatable(a).map_err(|e| e.at(row.name))?; }
+        for a in &shapes {
+            allocatable(a).map_err(|e| e.at(row.name))?;
+        }
         let abstract_level = self.levels.borrow().iter().rev().find(|l| l.mode == Mode::Abstract).map(|l| l.serial);
         if let Some(serial) = abstract_level {
             return Ok(shapes.into_iter().map(|a| self.tensor(a, Slot::Abstract(serial))).collect());
         }
         if self.depth() > 0 {
             let outputs: Tensors = shapes.into_iter().map(|a| self.tensor(a, Slot::Pending)).collect();
-            self.queue.borrow_mut().push(Pending { row, params: params.clone(), inputs: inputs.iter().cloned().collect(), outputs: outputs.clone() });
+            self.queue.borrow_mut().push(Pending {
+                row,
+                params: params.clone(),
+                inputs: inputs.iter().cloned().collect(),
+                outputs: outputs.clone(),
+            });
             return Ok(outputs);
         }
         // What a finished recording left waiting is computed or dropped before anything new is made.
-        if !self.queue.borrow().is_empty() { self.flush()?; }
+        if !self.queue.borrow().is_empty() {
+            self.flush()?;
+        }
         let values: Result<SmallVec<[Array; 3]>> = inputs.iter().map(|t| self.array(t)).collect();
         let arrays = self.eval(row, params, values?)?;
         debug_assert!(arrays.iter().zip(&shapes).all(|(a, s)| a.shape == s.shape && a.dtype == s.dtype), "{}: {:?}", row.name, shapes);
@@ -238,7 +308,9 @@ impl Cx {
                     return;
                 }
                 Mode::Diff => {
-                    let active = row.differentiable() && inputs.iter().any(|t| level.var(t).is_some()) && outputs.iter().any(|t| t.dtype().is_float());
+                    let active = row.differentiable()
+                        && inputs.iter().any(|t| level.var(t).is_some())
+                        && outputs.iter().any(|t| t.dtype().is_float());
                     if active {
                         level.record(row, params, inputs, outputs);
                         self.recorded.set(self.recorded.get() + 1);
@@ -251,30 +323,44 @@ impl Cx {
     fn expand(&self, row: &'static Row, c: &ops::Composite, params: &Params, inputs: &[Tensor]) -> Result<Tensors> {
         let starts: SmallVec<[usize; 4]> = self.levels.borrow().iter().map(|l| l.program.equations.len()).collect();
         let out = (c.expand)(self, params, inputs).map_err(|e| e.at(row.name))?;
-        for (level, start) in self.levels.borrow_mut().iter_mut().zip(starts) { level.group(row.name, start); }
+        for (level, start) in self.levels.borrow_mut().iter_mut().zip(starts) {
+            level.group(row.name, start);
+        }
         Ok(out)
     }
 
     /// True if a level that is open knows this tensor, or made it.
-    pub fn belongs(&self, t: &Tensor) -> bool { t.abstract_level().is_some() || self.levels.borrow().iter().any(|l| l.var(t).is_some()) }
+    pub fn belongs(&self, t: &Tensor) -> bool {
+        t.abstract_level().is_some() || self.levels.borrow().iter().any(|l| l.var(t).is_some())
+    }
     /// True if an open level of this mode knows this tensor.
-    pub fn known_to(&self, t: &Tensor, mode: Mode) -> bool { self.levels.borrow().iter().any(|l| l.mode == mode && l.var(t).is_some()) }
+    pub fn known_to(&self, t: &Tensor, mode: Mode) -> bool {
+        self.levels.borrow().iter().any(|l| l.mode == mode && l.var(t).is_some())
+    }
 
     /// Calls a program on inputs that its caller gives away where `given` says so: results may lie over those that nobody but
     /// the caller and `inputs` holds. Should the call fail, what was given is gone.
     pub fn call_giving(&self, program: &Rc<Program>, inputs: &[Tensor], given: &[bool]) -> Result<Tensors> {
         let (row, params) = (&ops::programs::call::CALL, Params::new(ops::programs::call::CALL.params, [program.clone().into()])?);
-        if self.depth() > 0 || !given.contains(&true) { return self.apply(row, params, inputs); }
-        if !self.queue.borrow().is_empty() { self.flush()?; }
+        if self.depth() > 0 || !given.contains(&true) {
+            return self.apply(row, params, inputs);
+        }
+        if !self.queue.borrow().is_empty() {
+            self.flush()?;
+        }
         self.check_alive(inputs)?;
         self.check_alive(&program.captured)?;
         let shapes = row.results(&inputs.iter().chain(&program.captured).map(|t| t.aval()).collect::<Vec<_>>(), &params)?;
-        for a in &shapes { allocatable(a).map_err(|e| e.at(row.name))?; }
+        for a in &shapes {
+            allocatable(a).map_err(|e| e.at(row.name))?;
+        }
         let mut values: SmallVec<[Array; 3]> = SmallVec::with_capacity(inputs.len());
         for (i, t) in inputs.iter().chain(&program.captured).enumerate() {
             let free = given.get(i) == Some(&true) && Rc::strong_count(&t.0) <= 2;
             let a = self.array(t)?;
-            if free { *t.0.slot.borrow_mut() = Slot::Failed; }
+            if free {
+                *t.0.slot.borrow_mut() = Slot::Failed;
+            }
             values.push(a);
         }
         let arrays = self.eval(row, &params, values)?;
@@ -285,7 +371,9 @@ impl Cx {
         for t in inputs {
             if let Some(serial) = t.abstract_level() {
                 if !self.levels.borrow().iter().any(|l| l.serial == serial) {
-                    return Err(Error::trace("a tensor of a transformed function was used after that function ended: return it instead of keeping it"));
+                    return Err(Error::trace(
+                        "a tensor of a transformed function was used after that function ended: return it instead of keeping it",
+                    ));
                 }
             }
         }
@@ -303,7 +391,9 @@ impl Cx {
             Mode::Abstract => inputs.iter().map(|t| self.tensor(t.aval().clone(), Slot::Abstract(serial))).collect(),
             Mode::Diff => inputs.iter().map(|t| self.alias(t)).collect::<Result<_>>()?,
         };
-        for t in &fresh { level.input(t); }
+        for t in &fresh {
+            level.input(t);
+        }
         self.levels.borrow_mut().push(level);
         Ok(fresh)
     }
@@ -314,24 +404,33 @@ impl Cx {
         self.next_level.set(serial + 1);
         let mut level = Level::new(serial, Mode::Abstract);
         let fresh: Vec<Tensor> = avals.iter().map(|a| self.tensor(a.clone(), Slot::Abstract(serial))).collect();
-        for t in &fresh { level.input(t); }
+        for t in &fresh {
+            level.input(t);
+        }
         self.levels.borrow_mut().push(level);
         fresh
     }
 
     /// A new tensor with the value of `t`, known to the same levels under the same variables.
     fn alias(&self, t: &Tensor) -> Result<Tensor> {
-        let slot = match t.abstract_level() { Some(l) => Slot::Abstract(l), None => Slot::Ready(self.array(t)?) };
+        let slot = match t.abstract_level() {
+            Some(l) => Slot::Abstract(l),
+            None => Slot::Ready(self.array(t)?),
+        };
         let fresh = self.tensor(t.aval().clone(), slot);
         for level in self.levels.borrow_mut().iter_mut() {
-            if let Some(v) = level.var(t) { level.name(&fresh, v); }
+            if let Some(v) = level.var(t) {
+                level.name(&fresh, v);
+            }
         }
         Ok(fresh)
     }
 
     fn pop(&self, mode: Mode) -> Result<Level> {
         let level = self.levels.borrow_mut().pop().ok_or_else(|| Error::internal("end without begin"))?;
-        if level.mode != mode { return Err(Error::internal("levels ended out of order")); }
+        if level.mode != mode {
+            return Err(Error::internal("levels ended out of order"));
+        }
         Ok(level)
     }
 
@@ -356,17 +455,29 @@ impl Cx {
         level.program.dead_code();
         let mut live = vec![false; level.program.avals.len()];
         for e in &level.program.equations {
-            for (i, &v) in e.inputs.iter().enumerate() { live[v as usize] |= e.row.saves.input(i, &e.params); }
-            for (i, &v) in e.outputs.iter().enumerate() { live[v as usize] |= e.row.saves.output(i, &e.params); }
+            for (i, &v) in e.inputs.iter().enumerate() {
+                live[v as usize] |= e.row.saves.input(i, &e.params);
+            }
+            for (i, &v) in e.outputs.iter().enumerate() {
+                live[v as usize] |= e.row.saves.output(i, &e.params);
+            }
         }
-        for (slot, live) in level.saved.iter_mut().zip(live) { if !live { *slot = None; } }
+        for (slot, live) in level.saved.iter_mut().zip(live) {
+            if !live {
+                *slot = None;
+            }
+        }
         Ok(Tape { program: level.program, saved: level.saved, results, result_avals: outputs.iter().map(|t| t.aval().clone()).collect() })
     }
 
     /// Leaves levels that an exception interrupted.
     pub fn unwind(&self, depth: usize) {
         // Taken out first: tensors that a level saved must not be dropped while the levels are borrowed.
-        let gone = { let mut levels = self.levels.borrow_mut(); let at = depth.min(levels.len()); levels.split_off(at) };
+        let gone = {
+            let mut levels = self.levels.borrow_mut();
+            let at = depth.min(levels.len());
+            levels.split_off(at)
+        };
         drop(gone);
         self.sweep();
     }

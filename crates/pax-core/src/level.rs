@@ -32,8 +32,12 @@ impl Level {
         self.saved.push(None);
         (self.program.avals.len() - 1) as Var
     }
-    pub fn name(&mut self, t: &Tensor, v: Var) { self.vars.insert(t.id(), v); }
-    pub fn var(&self, t: &Tensor) -> Option<Var> { self.vars.get(&t.id()).copied() }
+    pub fn name(&mut self, t: &Tensor, v: Var) {
+        self.vars.insert(t.id(), v);
+    }
+    pub fn var(&self, t: &Tensor) -> Option<Var> {
+        self.vars.get(&t.id()).copied()
+    }
 
     pub fn input(&mut self, t: &Tensor) {
         let v = self.fresh(t.aval());
@@ -55,35 +59,52 @@ impl Level {
                 v
             }
         };
-        if save { self.saved[v as usize].get_or_insert_with(|| t.clone()); }
+        if save {
+            self.saved[v as usize].get_or_insert_with(|| t.clone());
+        }
         v
     }
 
     pub fn record(&mut self, row: &'static Row, params: &Params, inputs: &[Tensor], outputs: &[Tensor]) {
         let diff = self.mode == Mode::Diff;
         let ins = inputs.iter().enumerate().map(|(i, t)| self.operand(t, diff && row.saves.input(i, params))).collect();
-        let outs = outputs.iter().enumerate().map(|(i, t)| {
-            let v = self.fresh(t.aval());
-            if !diff || t.dtype().is_float() { self.name(t, v); }
-            if diff && row.saves.output(i, params) { self.saved[v as usize] = Some(t.clone()); }
-            v
-        }).collect();
+        let outs = outputs
+            .iter()
+            .enumerate()
+            .map(|(i, t)| {
+                let v = self.fresh(t.aval());
+                if !diff || t.dtype().is_float() {
+                    self.name(t, v);
+                }
+                if diff && row.saves.output(i, params) {
+                    self.saved[v as usize] = Some(t.clone());
+                }
+                v
+            })
+            .collect();
         self.program.collective |= row.collective(params);
-        for p in params.programs() { self.program.depth = self.program.depth.max(p.depth + 1); }
+        for p in params.programs() {
+            self.program.depth = self.program.depth.max(p.depth + 1);
+        }
         self.program.equations.push(Equation { row, params: params.clone(), inputs: ins, outputs: outs });
     }
 
     pub fn group(&mut self, name: &'static str, start: usize) {
         let end = self.program.equations.len() as u32;
-        if end > start as u32 { self.program.groups.push(Group { name, start: start as u32, end }); }
+        if end > start as u32 {
+            self.program.groups.push(Group { name, start: start as u32, end });
+        }
     }
 
     /// Sets the outputs; a tensor that the level does not know becomes a captured input (`Abstract`) or `None` (`Diff`).
     pub fn outputs(&mut self, tensors: &[Tensor]) -> Vec<Option<Var>> {
-        tensors.iter().map(|t| match (self.var(t), self.mode) {
-            (None, Mode::Abstract) => Some(self.operand(t, false)),
-            (v, _) => v,
-        }).collect()
+        tensors
+            .iter()
+            .map(|t| match (self.var(t), self.mode) {
+                (None, Mode::Abstract) => Some(self.operand(t, false)),
+                (v, _) => v,
+            })
+            .collect()
     }
 }
 
@@ -97,9 +118,13 @@ pub struct Tape {
 }
 
 impl Tape {
-    pub fn value(&self, v: Var) -> Option<&Tensor> { self.saved[v as usize].as_ref() }
+    pub fn value(&self, v: Var) -> Option<&Tensor> {
+        self.saved[v as usize].as_ref()
+    }
     pub(crate) fn check(&self) -> Result<()> {
-        if self.saved.len() != self.program.avals.len() { return Err(Error::internal("a tape was walked after it was consumed")); }
+        if self.saved.len() != self.program.avals.len() {
+            return Err(Error::internal("a tape was walked after it was consumed"));
+        }
         Ok(())
     }
 }

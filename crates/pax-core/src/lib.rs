@@ -15,9 +15,9 @@ pub mod walk;
 
 pub use array::{Array, Meter};
 pub use bind::Cx;
-pub use pax_kernels::{dispatch, dispatch_size, dtype, DType};
 pub use error::{Code, Error, Result};
 pub use ops::{row, Row, TABLE};
 pub use params::{Params, Value};
+pub use pax_kernels::{dispatch, dispatch_size, dtype, DType};
 pub use program::{Program, Var};
 pub use tensor::{Aval, Dims, Tensor};

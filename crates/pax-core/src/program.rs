@@ -24,7 +24,11 @@ pub struct Equation {
 }
 
 /// A composite that was expanded while recording: its name stays on the equations `start..end`.
-pub struct Group { pub name: &'static str, pub start: u32, pub end: u32 }
+pub struct Group {
+    pub name: &'static str,
+    pub start: u32,
+    pub end: u32,
+}
 
 #[derive(Default)]
 pub struct Program {
@@ -55,11 +59,21 @@ pub struct Program {
 }
 
 /// A program over an axis: which of its inputs have it, which results must, and which do.
-pub struct Mapped { pub inputs: Vec<bool>, pub forced: Vec<bool>, pub size: usize, pub axis: String, pub program: Rc<Program>, pub results: Vec<bool> }
+pub struct Mapped {
+    pub inputs: Vec<bool>,
+    pub forced: Vec<bool>,
+    pub size: usize,
+    pub axis: String,
+    pub program: Rc<Program>,
+    pub results: Vec<bool>,
+}
 
 /// A value that a backward program reads: an operand or a result of the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source { Operand(usize), Result(usize) }
+pub enum Source {
+    Operand(usize),
+    Result(usize),
+}
 
 /// How to walk back through a row that owns a forward program.
 pub struct Back {
@@ -75,30 +89,50 @@ pub struct Back {
 }
 
 impl Program {
-    pub fn aval(&self, v: Var) -> &Aval { &self.avals[v as usize] }
+    pub fn aval(&self, v: Var) -> &Aval {
+        &self.avals[v as usize]
+    }
     /// The same program, without what was made of it; its inputs are all passed.
     pub fn again(&self) -> Program {
-        Program { inputs: self.inputs.clone(), equations: self.equations.clone(), outputs: self.outputs.clone(), avals: self.avals.clone(), collective: self.collective, depth: self.depth, padding: self.padding.clone(), ..Program::default() }
+        Program {
+            inputs: self.inputs.clone(),
+            equations: self.equations.clone(),
+            outputs: self.outputs.clone(),
+            avals: self.avals.clone(),
+            collective: self.collective,
+            depth: self.depth,
+            padding: self.padding.clone(),
+            ..Program::default()
+        }
     }
     /// Inputs that the caller passes.
-    pub fn declared(&self) -> usize { self.inputs.len() - self.captured.len() }
+    pub fn declared(&self) -> usize {
+        self.inputs.len() - self.captured.len()
+    }
 
     /// Keeps only what the outputs need.
     pub fn dead_code(&mut self) {
         let mut live = vec![false; self.avals.len()];
-        for &o in &self.outputs { live[o as usize] = true; }
+        for &o in &self.outputs {
+            live[o as usize] = true;
+        }
         let mut keep = vec![false; self.equations.len()];
         for (i, e) in self.equations.iter().enumerate().rev() {
             if e.outputs.iter().any(|&o| live[o as usize]) {
                 keep[i] = true;
-                for &v in &e.inputs { live[v as usize] = true; }
+                for &v in &e.inputs {
+                    live[v as usize] = true;
+                }
             }
         }
         if !self.groups.is_empty() {
             let mut sums = vec![0u32];
-            for k in &keep { sums.push(sums.last().copied().unwrap_or(0) + u32::from(*k)); }
+            for k in &keep {
+                sums.push(sums.last().copied().unwrap_or(0) + u32::from(*k));
+            }
             let kept = |i: u32| sums[i as usize];
-            let mut groups: Vec<Group> = self.groups.iter().map(|g| Group { name: g.name, start: kept(g.start), end: kept(g.end) }).collect();
+            let mut groups: Vec<Group> =
+                self.groups.iter().map(|g| Group { name: g.name, start: kept(g.start), end: kept(g.end) }).collect();
             groups.retain(|g| g.start < g.end);
             self.groups = groups;
         }
@@ -112,18 +146,29 @@ impl fmt::Display for Program {
         let list = |vs: &[Var]| vs.iter().map(|&v| format!("%{v}: {}", self.aval(v))).collect::<Vec<_>>().join(", ");
         writeln!(f, "program({}) {{", list(&self.inputs))?;
         for (i, e) in self.equations.iter().enumerate() {
-            for g in self.groups.iter().filter(|g| g.start == i as u32) { writeln!(f, "  # {} ({} equations)", g.name, g.end - g.start)?; }
+            for g in self.groups.iter().filter(|g| g.start == i as u32) {
+                writeln!(f, "  # {} ({} equations)", g.name, g.end - g.start)?;
+            }
             let args: Vec<String> = e.inputs.iter().map(|v| format!("%{v}")).collect();
-            let params: Vec<String> = e.params.spec().iter().zip(e.params.values()).map(|(s, v)| match v {
-                crate::Value::Program(p) => format!("{}=<{} equations>", s.name, p.equations.len()),
-                crate::Value::Ints(x) => format!("{}={:?}", s.name, x.as_slice()),
-                crate::Value::Int(x) => format!("{}={x}", s.name),
-                crate::Value::Float(x) => format!("{}={x}", s.name),
-                crate::Value::Bool(x) => format!("{}={x}", s.name),
-                crate::Value::DType(x) => format!("{}={}", s.name, x.name()),
-                crate::Value::Str(x) => format!("{}={x:?}", s.name),
-                crate::Value::Choice(c) => match s.kind { crate::params::Kind::Choice(w) => format!("{}={}", s.name, w[*c as usize]), _ => String::new() },
-            }).collect();
+            let params: Vec<String> = e
+                .params
+                .spec()
+                .iter()
+                .zip(e.params.values())
+                .map(|(s, v)| match v {
+                    crate::Value::Program(p) => format!("{}=<{} equations>", s.name, p.equations.len()),
+                    crate::Value::Ints(x) => format!("{}={:?}", s.name, x.as_slice()),
+                    crate::Value::Int(x) => format!("{}={x}", s.name),
+                    crate::Value::Float(x) => format!("{}={x}", s.name),
+                    crate::Value::Bool(x) => format!("{}={x}", s.name),
+                    crate::Value::DType(x) => format!("{}={}", s.name, x.name()),
+                    crate::Value::Str(x) => format!("{}={x:?}", s.name),
+                    crate::Value::Choice(c) => match s.kind {
+                        crate::params::Kind::Choice(w) => format!("{}={}", s.name, w[*c as usize]),
+                        _ => String::new(),
+                    },
+                })
+                .collect();
             let params = if params.is_empty() { String::new() } else { format!(" [{}]", params.join(", ")) };
             writeln!(f, "  {} = {}({}){params}", list(&e.outputs), e.row.name, args.join(", "))?;
         }
@@ -132,5 +177,7 @@ impl fmt::Display for Program {
 }
 
 impl fmt::Debug for Program {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result { fmt::Display::fmt(self, f) }
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }

@@ -11,20 +11,38 @@ const AXES: usize = 1000;
 
 /// What is known of a tensor without computing it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aval { pub shape: Dims, pub dtype: DType, pub weak: bool }
+pub struct Aval {
+    pub shape: Dims,
+    pub dtype: DType,
+    pub weak: bool,
+}
 
 impl Aval {
-    pub fn new(shape: &[usize], dtype: DType) -> Aval { Aval { shape: shape.into(), dtype, weak: false } }
-    pub fn size(&self) -> usize { self.shape.iter().product() }
-    pub fn ndim(&self) -> usize { self.shape.len() }
+    pub fn new(shape: &[usize], dtype: DType) -> Aval {
+        Aval { shape: shape.into(), dtype, weak: false }
+    }
+    pub fn size(&self) -> usize {
+        self.shape.iter().product()
+    }
+    pub fn ndim(&self) -> usize {
+        self.shape.len()
+    }
 
     /// An error where it has more axes than any tensor, or is larger than what can be addressed. Sizes of 0 count as 1, so that
     /// the product of any of its axes, every stride and every offset can be computed without a thought of overflow.
     pub fn check(&self) -> Result<()> {
-        if self.shape.len() > AXES { return Err(Error::shape(format!("a tensor has at most {AXES} axes, not {}", self.shape.len()))); }
+        if self.shape.len() > AXES {
+            return Err(Error::shape(format!("a tensor has at most {AXES} axes, not {}", self.shape.len())));
+        }
         let bytes = self.shape.iter().try_fold(self.dtype.size(), |n, &d| n.checked_mul(d.max(1)));
-        if bytes.is_some_and(|n| n <= isize::MAX as usize) { return Ok(()); }
-        Err(Error::shape(format!("a {} tensor of shape {:?} has more elements than can be counted", self.dtype.name(), self.shape.as_slice())))
+        if bytes.is_some_and(|n| n <= isize::MAX as usize) {
+            return Ok(());
+        }
+        Err(Error::shape(format!(
+            "a {} tensor of shape {:?} has more elements than can be counted",
+            self.dtype.name(),
+            self.shape.as_slice()
+        )))
     }
 }
 
@@ -45,10 +63,17 @@ pub enum Slot {
     Failed,
 }
 
-pub struct Inner { pub id: u64, pub aval: Aval, pub slot: RefCell<Slot>, meter: Rc<Meter> }
+pub struct Inner {
+    pub id: u64,
+    pub aval: Aval,
+    pub slot: RefCell<Slot>,
+    meter: Rc<Meter>,
+}
 
 impl Drop for Inner {
-    fn drop(&mut self) { self.meter.tensors.set(self.meter.tensors.get() - 1); }
+    fn drop(&mut self) {
+        self.meter.tensors.set(self.meter.tensors.get() - 1);
+    }
 }
 
 /// A tensor. Cloning shares it; it never crosses threads.
@@ -60,19 +85,43 @@ impl Tensor {
         meter.tensors.set(meter.tensors.get() + 1);
         Tensor(Rc::new(Inner { id, aval, slot: RefCell::new(slot), meter: meter.clone() }))
     }
-    pub fn id(&self) -> u64 { self.0.id }
-    pub fn aval(&self) -> &Aval { &self.0.aval }
-    pub fn shape(&self) -> &[usize] { &self.0.aval.shape }
-    pub fn ndim(&self) -> usize { self.0.aval.shape.len() }
-    pub fn size(&self) -> usize { self.0.aval.size() }
-    pub fn dtype(&self) -> DType { self.0.aval.dtype }
-    pub fn weak(&self) -> bool { self.0.aval.weak }
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+    pub fn aval(&self) -> &Aval {
+        &self.0.aval
+    }
+    pub fn shape(&self) -> &[usize] {
+        &self.0.aval.shape
+    }
+    pub fn ndim(&self) -> usize {
+        self.0.aval.shape.len()
+    }
+    pub fn size(&self) -> usize {
+        self.0.aval.size()
+    }
+    pub fn dtype(&self) -> DType {
+        self.0.aval.dtype
+    }
+    pub fn weak(&self) -> bool {
+        self.0.aval.weak
+    }
     /// True if this is the only hold on it.
-    pub fn is_unshared(&self) -> bool { Rc::strong_count(&self.0) == 1 }
+    pub fn is_unshared(&self) -> bool {
+        Rc::strong_count(&self.0) == 1
+    }
     /// The serial number of the level that made it, if it is abstract.
-    pub fn abstract_level(&self) -> Option<u32> { if let Slot::Abstract(l) = &*self.0.slot.borrow() { Some(*l) } else { None } }
+    pub fn abstract_level(&self) -> Option<u32> {
+        if let Slot::Abstract(l) = &*self.0.slot.borrow() {
+            Some(*l)
+        } else {
+            None
+        }
+    }
 }
 
 impl std::fmt::Debug for Tensor {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result { write!(f, "#{}:{}", self.0.id, self.0.aval) }
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "#{}:{}", self.0.id, self.0.aval)
+    }
 }

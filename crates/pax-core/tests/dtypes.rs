@@ -4,9 +4,15 @@ mod support;
 use pax_core::{row, Cx, DType, Error, Params, Result, Tensor, Value};
 use serde_json::Value as Json;
 
-fn golden() -> Json { serde_json::from_str(include_str!("data/dtypes.json")).unwrap() }
-fn named(name: &str) -> Option<DType> { DType::ALL.into_iter().find(|d| d.name() == name) }
-fn ones(cx: &Cx, d: DType) -> Tensor { cx.from_f64(d, &[1.0; 4], &[2, 2]) }
+fn golden() -> Json {
+    serde_json::from_str(include_str!("data/dtypes.json")).unwrap()
+}
+fn named(name: &str) -> Option<DType> {
+    DType::ALL.into_iter().find(|d| d.name() == name)
+}
+fn ones(cx: &Cx, d: DType) -> Tensor {
+    cx.from_f64(d, &[1.0; 4], &[2, 2])
+}
 
 #[test]
 fn promotion() {
@@ -31,10 +37,23 @@ fn pair(cx: &Cx, name: &str, a: &Tensor, b: &Tensor) -> Result<Tensor> {
 #[test]
 fn binary_grid() {
     let (g, cx, mut failures) = (golden(), Cx::default(), Vec::new());
-    let rows = [("add", "add"), ("divide", "div"), ("where", "select"), ("matmul", "dot"), ("power", "pow"), ("maximum", "maximum"),
-        ("floor_divide", "floor_divide"), ("remainder", "remainder"), ("equal", "equal"), ("arctan2", "atan2")];
+    let rows = [
+        ("add", "add"),
+        ("divide", "div"),
+        ("where", "select"),
+        ("matmul", "dot"),
+        ("power", "pow"),
+        ("maximum", "maximum"),
+        ("floor_divide", "floor_divide"),
+        ("remainder", "remainder"),
+        ("equal", "equal"),
+        ("arctan2", "atan2"),
+    ];
     for (jax, ours) in rows {
-        if row(ours).is_none() { failures.push(format!("no row {ours}")); continue; }
+        if row(ours).is_none() {
+            failures.push(format!("no row {ours}"));
+            continue;
+        }
         for a in DType::ALL {
             for b in DType::ALL {
                 let want = g["binary"][jax][a.name()][b.name()].as_str().unwrap();
@@ -56,13 +75,27 @@ fn binary_grid() {
 fn unary_grid() {
     let (g, cx, mut failures) = (golden(), Cx::default(), Vec::new());
     let axes: Value = [0i64].into();
-    let rows: [(&str, &str, Vec<Value>); 10] = [("exp", "exp", vec![]), ("sqrt", "sqrt", vec![]), ("abs", "abs", vec![]), ("negative", "neg", vec![]), ("round", "round", vec![]),
-        ("square", "square", vec![]), ("sum", "reduce_sum", vec![axes.clone()]), ("prod", "reduce_prod", vec![axes.clone()]), ("max", "reduce_max", vec![axes.clone()]), ("mean", "mean", vec![axes])];
+    let rows: [(&str, &str, Vec<Value>); 10] = [
+        ("exp", "exp", vec![]),
+        ("sqrt", "sqrt", vec![]),
+        ("abs", "abs", vec![]),
+        ("negative", "neg", vec![]),
+        ("round", "round", vec![]),
+        ("square", "square", vec![]),
+        ("sum", "reduce_sum", vec![axes.clone()]),
+        ("prod", "reduce_prod", vec![axes.clone()]),
+        ("max", "reduce_max", vec![axes.clone()]),
+        ("mean", "mean", vec![axes]),
+    ];
     for (jax, ours, params) in rows {
         for d in DType::ALL {
             let mut want = named(g["unary"][jax][d.name()].as_str().unwrap());
-            if matches!(jax, "exp" | "sqrt" | "mean") && !d.is_float() { want = Some(DType::F32); }
-            if matches!(jax, "sum" | "prod") { want = Some(d.sum_result()); }
+            if matches!(jax, "exp" | "sqrt" | "mean") && !d.is_float() {
+                want = Some(DType::F32);
+            }
+            if matches!(jax, "sum" | "prod") {
+                want = Some(d.sum_result());
+            }
             let run = || -> Result<DType> {
                 let r = row(ours).ok_or_else(|| Error::internal(format!("no row {ours}")))?;
                 Ok(cx.apply(r, Params::new(r.params, params.clone())?, &[ones(&cx, d)])?.remove(0).dtype())

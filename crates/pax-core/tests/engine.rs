@@ -6,7 +6,9 @@ use pax_core::level::Mode;
 use pax_core::{row, walk, Aval, Code, Cx, DType, Params, Result, Tensor, Value};
 use support::{near, values, Rng, Threads};
 
-fn scalar(cx: &Cx, x: f64) -> Tensor { cx.from_f64(DType::F32, &[x], &[]) }
+fn scalar(cx: &Cx, x: f64) -> Tensor {
+    cx.from_f64(DType::F32, &[x], &[])
+}
 
 /// No walk recurses: a chain of a million equations overflows no stack, neither in use nor when it is dropped.
 #[test]
@@ -16,14 +18,18 @@ fn a_million_equations() {
     let (keep, small) = (scalar(&cx, -1.0), scalar(&cx, 0.5));
     let t = cx.begin(Mode::Diff, std::slice::from_ref(&x)).unwrap();
     let mut y = t[0].clone();
-    for i in 0..1_000_000 { y = if i % 2 == 0 { cx.mul(&y, &keep) } else { cx.add(&y, &small) }.unwrap(); }
+    for i in 0..1_000_000 {
+        y = if i % 2 == 0 { cx.mul(&y, &keep) } else { cx.add(&y, &small) }.unwrap();
+    }
     let mut tape = cx.end_diff(std::slice::from_ref(&y)).unwrap();
     assert_eq!(tape.program.equations.len(), 1_000_000);
     let g = walk::pull(&cx, &mut tape, &[Some(scalar(&cx, 1.0))], true).unwrap().remove(0).unwrap();
     assert_eq!(values(&cx, &g).unwrap(), [1.0]);
     let ts = cx.begin_abstract(&[x.aval().clone()]);
     let mut y = ts[0].clone();
-    for _ in 0..50_000 { y = cx.mul(&y, &keep).unwrap(); }
+    for _ in 0..50_000 {
+        y = cx.mul(&y, &keep).unwrap();
+    }
     let program = Rc::new(cx.end_abstract(std::slice::from_ref(&y)).unwrap());
     assert_eq!(values(&cx, &cx.call(&program, &[x.clone(), keep.clone()]).unwrap()[0]).unwrap(), [2.0]);
     // The other walks: split and pulled through a call, pushed, mapped.
@@ -53,7 +59,9 @@ fn programs_at_the_edges() -> Result<()> {
     let want = [3.0, 5.0, 2.0, 12.0, 12.0, 4.0];
     let inputs = [x.clone(), n.clone(), scalar(&cx, 9.0), outside.clone()];
     let outs = cx.call(&program, &inputs)?;
-    for (o, w) in outs.iter().zip(want) { assert_eq!(values(&cx, o)?, [w]); }
+    for (o, w) in outs.iter().zip(want) {
+        assert_eq!(values(&cx, o)?, [w]);
+    }
     // Backward: the input itself, and through y twice; the captured tensor; nothing to the integer and the unused one.
     let t = cx.begin(Mode::Diff, &inputs)?;
     let outs = cx.call(&program, &t)?;
@@ -76,13 +84,22 @@ fn programs_at_the_edges() -> Result<()> {
 }
 
 /// A function of several ops that fails at op `at`: by a wrong shape, or as a user's exception.
-struct Steps<'a> { cx: &'a Cx, at: usize, n: std::cell::Cell<usize>, thrown: bool }
+struct Steps<'a> {
+    cx: &'a Cx,
+    at: usize,
+    n: std::cell::Cell<usize>,
+    thrown: bool,
+}
 impl Steps<'_> {
     fn step(&self, f: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
         let n = self.n.get();
         self.n.set(n + 1);
-        if n != self.at { return f(); }
-        if self.thrown { return Err(pax_core::Error::value("thrown by the user's function")); }
+        if n != self.at {
+            return f();
+        }
+        if self.thrown {
+            return Err(pax_core::Error::value("thrown by the user's function"));
+        }
         let (a, b) = (self.cx.zeros(&[2], DType::F32)?, self.cx.zeros(&[3], DType::F32)?);
         self.cx.mul(&a, &b)
     }
@@ -148,12 +165,20 @@ fn errors_leave_nothing_behind() {
                     let body = |t: &Tensor| steps.run(t, &w);
                     let nested = |t: &Tensor| -> Result<Tensor> {
                         let y = if inner == 4 { body(t)? } else { transform(&cx, inner, &body, t)? };
-                        if y.ndim() == 0 { Ok(y) } else { cx.reduce_sum(&y, &[0]) }
+                        if y.ndim() == 0 {
+                            Ok(y)
+                        } else {
+                            cx.reduce_sum(&y, &[0])
+                        }
                     };
                     let got = transform(&cx, outer, &nested, &x);
                     assert!(got.is_err(), "op {at} under {outer} and {inner} did not fail");
                     cx.unwind(0);
-                    assert_eq!((cx.depth(), cx.meter.tensors.get(), cx.meter.bytes.get()), (0, tensors, bytes), "after op {at} under {outer} and {inner}, thrown: {thrown}");
+                    assert_eq!(
+                        (cx.depth(), cx.meter.tensors.get(), cx.meter.bytes.get()),
+                        (0, tensors, bytes),
+                        "after op {at} under {outer} and {inner}, thrown: {thrown}"
+                    );
                 }
             }
             // And without an error: what was made and not returned is gone.
@@ -161,7 +186,11 @@ fn errors_leave_nothing_behind() {
             let nested = |t: &Tensor| -> Result<Tensor> {
                 let body = |t: &Tensor| steps.run(t, &w);
                 let y = if inner == 4 { body(t)? } else { transform(&cx, inner, &body, t)? };
-                if y.ndim() == 0 { Ok(y) } else { cx.reduce_sum(&y, &[0]) }
+                if y.ndim() == 0 {
+                    Ok(y)
+                } else {
+                    cx.reduce_sum(&y, &[0])
+                }
             };
             let y = transform(&cx, outer, &nested, &x).unwrap_or_else(|e| panic!("{outer} around {inner}: {e}"));
             values(&cx, &y).unwrap();
@@ -195,7 +224,11 @@ fn peak_bytes_of_a_deep_network() {
     for l in 0..LAYERS {
         let y = cx.dot(&h, &ps[2 * l], [&[], &[]], [&[1], &[0]]).unwrap();
         let y = cx.add(&y, &cx.broadcast(&ps[2 * l + 1], &[B, D], &[1]).unwrap()).unwrap();
-        h = match relu { Some(r) => cx.one(r, [], &[&y]), None => cx.mul(&y, &y) }.unwrap();
+        h = match relu {
+            Some(r) => cx.one(r, [], &[&y]),
+            None => cx.mul(&y, &y),
+        }
+        .unwrap();
     }
     let loss = cx.reduce_sum(&h, &[0, 1]).unwrap();
     drop(h);
@@ -203,7 +236,9 @@ fn peak_bytes_of_a_deep_network() {
     drop(ps);
     let one = cx.full(&[], DType::F32, 1.0).unwrap();
     let grads = walk::pull(&cx, &mut tape, &[Some(one)], true).unwrap();
-    for g in &grads { values(&cx, g.as_ref().unwrap()).unwrap(); }
+    for g in &grads {
+        values(&cx, g.as_ref().unwrap()).unwrap();
+    }
     // The input and each relu's result; params; gradients.
     let kept = if relu.is_some() { LAYERS + 1 } else { 2 * LAYERS };
     let needed = kept * B * D * 4 + 2 * param_bytes;
@@ -214,7 +249,9 @@ fn peak_bytes_of_a_deep_network() {
 }
 
 /// `x³` by element.
-fn cubed(cx: &Cx, x: &Tensor) -> Result<Tensor> { cx.mul(x, &cx.mul(x, x)?) }
+fn cubed(cx: &Cx, x: &Tensor) -> Result<Tensor> {
+    cx.mul(x, &cx.mul(x, x)?)
+}
 
 #[test]
 fn pull_backs_are_values() -> Result<()> {
@@ -227,7 +264,9 @@ fn pull_backs_are_values() -> Result<()> {
     let want = [3.0, 6.0, 54.0];
     let pull = |tape: &mut _, ct: &Tensor| walk::pull(&cx, tape, &[Some(ct.clone())], false).map(|mut g| g.remove(0).unwrap());
     // Twice.
-    for _ in 0..2 { assert_eq!(values(&cx, &pull(&mut tape, &ct)?)?, want); }
+    for _ in 0..2 {
+        assert_eq!(values(&cx, &pull(&mut tape, &ct)?)?, want);
+    }
     // Under another recording: linear in the cotangent.
     let c = cx.begin(Mode::Diff, std::slice::from_ref(&ct))?;
     let g = pull(&mut tape, &c[0])?;
@@ -329,12 +368,26 @@ fn large(cx: &Cx) -> Vec<(&'static str, Vec<Value>, Vec<Tensor>)> {
         out.push(("reduce_sum", vec![axes(&[0])], vec![make(d, &[700, 300])]));
         out.push(("reduce_sum", vec![axes(&[1])], vec![make(d, &[700, 300])]));
         out.push(("mul", vec![], vec![make(d, &[700, 300]), make(d, &[700, 300])]));
-        let conv = |sizes: &[i64]| { let mut p = vec![axes(&[1, 2]), axes(&[1, 1]), axes(&[1, 0]), axes(&[1, 1]), axes(&[1, 1]), Value::Int(1)]; if !sizes.is_empty() { p.push(axes(sizes)); } p };
+        let conv = |sizes: &[i64]| {
+            let mut p = vec![axes(&[1, 2]), axes(&[1, 1]), axes(&[1, 0]), axes(&[1, 1]), axes(&[1, 1]), Value::Int(1)];
+            if !sizes.is_empty() {
+                p.push(axes(sizes));
+            }
+            p
+        };
         out.push(("conv", conv(&[]), vec![make(d, &[6, 17, 19, 8]), make(d, &[3, 2, 8, 12])]));
         out.push(("conv_input_grad", conv(&[17, 19]), vec![make(d, &[6, 17, 10, 12]), make(d, &[3, 2, 8, 12])]));
         out.push(("conv_kernel_grad", conv(&[3, 2]), vec![make(d, &[6, 17, 19, 8]), make(d, &[6, 17, 10, 12])]));
-        out.push(("window_max", vec![axes(&[1, 3, 3, 1]), axes(&[1, 2, 1, 1]), axes(&[0, 1, 1, 0]), axes(&[0, 1, 1, 0])], vec![make(d, &[6, 40, 40, 8])]));
-        out.push(("window_sum", vec![axes(&[1, 3, 3, 1]), axes(&[1, 2, 1, 1]), axes(&[0, 1, 1, 0]), axes(&[0, 1, 1, 0])], vec![make(d, &[6, 40, 40, 8])]));
+        out.push((
+            "window_max",
+            vec![axes(&[1, 3, 3, 1]), axes(&[1, 2, 1, 1]), axes(&[0, 1, 1, 0]), axes(&[0, 1, 1, 0])],
+            vec![make(d, &[6, 40, 40, 8])],
+        ));
+        out.push((
+            "window_sum",
+            vec![axes(&[1, 3, 3, 1]), axes(&[1, 2, 1, 1]), axes(&[0, 1, 1, 0]), axes(&[0, 1, 1, 0])],
+            vec![make(d, &[6, 40, 40, 8])],
+        ));
         out.push(("softmax", vec![Value::Int(1)], vec![make(d, &[700, 300])]));
         out.push(("layer_norm", vec![axes(&[1]), Value::Float(1e-5)], vec![make(d, &[700, 300])]));
         out.push(("cumsum", vec![Value::Int(0), Value::Bool(false)], vec![make(d, &[700, 300])]));
@@ -356,7 +409,9 @@ fn results_do_not_depend_on_threads() {
         let want = run(name, &params, &xs);
         for threads in [1, 2, 4] {
             cx.set_pool(Rc::new(Threads(threads)));
-            if run(name, &params, &xs) != want { failures.push(format!("{name} {:?} with {threads} threads", xs[0].aval())); }
+            if run(name, &params, &xs) != want {
+                failures.push(format!("{name} {:?} with {threads} threads", xs[0].aval()));
+            }
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -385,17 +440,24 @@ fn large_products_and_sums() -> Result<()> {
 fn products_of_every_layout() -> Result<()> {
     let cx = Cx::default();
     let mut rng = Rng(12);
-    for (m, k, n) in [(1, 1, 1), (3, 7, 5), (12, 16, 32), (13, 17, 33), (25, 40, 64), (60, 31, 65), (100, 700, 40), (5, 1100, 3), (130, 64, 200)] {
+    for (m, k, n) in
+        [(1, 1, 1), (3, 7, 5), (12, 16, 32), (13, 17, 33), (25, 40, 64), (60, 31, 65), (100, 700, 40), (5, 1100, 3), (130, 64, 200)]
+    {
         for layout in 0..4 {
             let (a, b) = (rng.normals(m * k), rng.normals(k * n));
             let make = |v: &[f64], rows: usize, cols: usize, turned: bool| {
                 let cell = |i: usize, j: usize| v[i * cols + j];
                 let flat: Vec<f64> = if turned { (0..cols).flat_map(|j| (0..rows).map(move |i| cell(i, j))).collect() } else { v.to_vec() };
                 let t = cx.from_f64(DType::F32, &flat, &if turned { [cols, rows] } else { [rows, cols] });
-                if turned { cx.transpose(&t, &[1, 0]) } else { Ok(t) }
+                if turned {
+                    cx.transpose(&t, &[1, 0])
+                } else {
+                    Ok(t)
+                }
             };
             let y = cx.dot(&make(&a, m, k, layout & 1 == 1)?, &make(&b, k, n, layout & 2 == 2)?, [&[], &[]], [&[1], &[0]])?;
-            let want: Vec<f64> = (0..m * n).map(|i| (0..k).map(|l| a[i / n * k + l] as f32 as f64 * (b[l * n + i % n] as f32 as f64)).sum()).collect();
+            let want: Vec<f64> =
+                (0..m * n).map(|i| (0..k).map(|l| a[i / n * k + l] as f32 as f64 * (b[l * n + i % n] as f32 as f64)).sum()).collect();
             near(&format!("{m}×{k}×{n}, layout {layout}"), &values(&cx, &y)?, &want, 1e-5, 1e-5 * (k as f64).sqrt()).unwrap();
         }
     }

@@ -9,7 +9,15 @@ use pax_core::{walk, Aval, Cx, DType, Params, Result, Tensor};
 use support::near;
 
 #[derive(Clone, Copy, Debug)]
-enum T { Grad, Vjp, Jvp, Vmap, Jit, Scan, Checkpoint }
+enum T {
+    Grad,
+    Vjp,
+    Jvp,
+    Vmap,
+    Jit,
+    Scan,
+    Checkpoint,
+}
 const ALL: [T; 7] = [T::Grad, T::Vjp, T::Jvp, T::Vmap, T::Jit, T::Scan, T::Checkpoint];
 const N: usize = 3;
 const W: [f64; N] = [0.5, -1.25, 0.75];
@@ -32,14 +40,16 @@ fn base(cx: &Cx, outer: &[Tensor], y: &Tensor) -> Result<Tensor> {
 }
 
 fn base_ref(outer: &[Vec<f64>], y: &[f64]) -> Vec<f64> {
-    (0..N).map(|i| {
-        let mut sum = y[i] * y[i] * y[i];
-        for (k, x) in outer.iter().enumerate() {
-            let all: f64 = x.iter().zip(y).map(|(a, b)| a * b).sum();
-            sum += (0.5 + k as f64) * x[i] * y[i] * y[i] + all * x[i];
-        }
-        sum
-    }).collect()
+    (0..N)
+        .map(|i| {
+            let mut sum = y[i] * y[i] * y[i];
+            for (k, x) in outer.iter().enumerate() {
+                let all: f64 = x.iter().zip(y).map(|(a, b)| a * b).sum();
+                sum += (0.5 + k as f64) * x[i] * y[i] * y[i] + all * x[i];
+            }
+            sum
+        })
+        .collect()
 }
 
 fn apply(cx: &Cx, ts: &[T], outer: &[Tensor], x: &Tensor) -> Result<Tensor> {
@@ -112,7 +122,8 @@ fn apply(cx: &Cx, ts: &[T], outer: &[Tensor], x: &Tensor) -> Result<Tensor> {
             let y = cx.begin_abstract(&[x.aval().clone()]);
             let out = inner(&y[0])?;
             let program = cx.end_abstract(&[out])?;
-            cx.apply(&CHECKPOINT, Params::new(CHECKPOINT.params, [Rc::new(program).into()])?, std::slice::from_ref(x)).map(|mut o| o.remove(0))
+            cx.apply(&CHECKPOINT, Params::new(CHECKPOINT.params, [Rc::new(program).into()])?, std::slice::from_ref(x))
+                .map(|mut o| o.remove(0))
         }
     }
 }
@@ -143,10 +154,12 @@ fn apply_ref(ts: &[T], outer: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
         T::Scan => {
             let outs: Vec<Vec<f64>> = SCALES.iter().map(|s| inner(&x.iter().map(|a| a * s).collect::<Vec<_>>())).collect();
             // In reverse: the last slice first.
-            (0..N).map(|i| {
-                let carry = outs.iter().rev().fold(V[i], |c, o| 0.5 * c + o[i]);
-                carry + outs.iter().map(|o| o[i]).sum::<f64>()
-            }).collect()
+            (0..N)
+                .map(|i| {
+                    let carry = outs.iter().rev().fold(V[i], |c, o| 0.5 * c + o[i]);
+                    carry + outs.iter().map(|o| o[i]).sum::<f64>()
+                })
+                .collect()
         }
     }
 }
@@ -163,22 +176,44 @@ fn check(all: Vec<Vec<T>>) {
             let want = apply_ref(&ts, &[], &x);
             near("value", &got, &want, 1e-8, 1e-8 * (1.0 + support::largest(&want)))
         };
-        if let Err(e) = run() { failures.push(format!("{ts:?}: {e}")); }
-        else if cx.depth() != 0 || cx.meter.tensors.get() != tensors { failures.push(format!("{ts:?}: {} levels and {} tensors are left", cx.depth(), cx.meter.tensors.get())); }
+        if let Err(e) = run() {
+            failures.push(format!("{ts:?}: {e}"));
+        } else if cx.depth() != 0 || cx.meter.tensors.get() != tensors {
+            failures.push(format!("{ts:?}: {} levels and {} tensors are left", cx.depth(), cx.meter.tensors.get()));
+        }
     }
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
 }
 
 fn lists(n: usize) -> Vec<Vec<T>> {
-    (0..n).fold(vec![vec![]], |lists, _| lists.iter().flat_map(|l| ALL.map(|t| { let mut l: Vec<T> = l.clone(); l.push(t); l })).collect())
+    (0..n).fold(vec![vec![]], |lists, _| {
+        lists
+            .iter()
+            .flat_map(|l| {
+                ALL.map(|t| {
+                    let mut l: Vec<T> = l.clone();
+                    l.push(t);
+                    l
+                })
+            })
+            .collect()
+    })
 }
 
 #[test]
-fn singles() { check(lists(1)) }
+fn singles() {
+    check(lists(1))
+}
 #[test]
-fn pairs() { check(lists(2)) }
+fn pairs() {
+    check(lists(2))
+}
 #[test]
-fn triples() { check(lists(3)) }
+fn triples() {
+    check(lists(3))
+}
 /// Differentiated programs inside programs need four.
 #[test]
-fn quadruples() { check(lists(4)) }
+fn quadruples() {
+    check(lists(4))
+}

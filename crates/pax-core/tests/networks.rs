@@ -10,7 +10,13 @@ use support::{near, values, Rng, Threads};
 
 /// Sizes of a stream `[batch, time, width]`, and the heads that divide its width.
 #[derive(Clone, Copy, Debug)]
-struct Net { batch: usize, time: usize, width: usize, heads: usize, seed: u64 }
+struct Net {
+    batch: usize,
+    time: usize,
+    width: usize,
+    heads: usize,
+    seed: u64,
+}
 
 const WORDS: usize = 11;
 
@@ -71,7 +77,14 @@ impl Net {
         let table = cx.scatter_add(&cx.zeros(&[WORDS, d], DType::F32)?, ids, &x, Place { axis: 0, batch: 0, outside: 0 })?;
         let norm = cx.reduce_sum(&unary("square", &gradient)?, &[0, 1])?;
         let clipped = cx.one(row("div").unwrap(), [] as [Value; 0], &[&gradient, &cx.broadcast(&cx.shift(&norm, 1.0)?, &[d, d], &[])?])?;
-        Ok(vec![cx.reduce_sum(&x, &[0, 1])?, update, table, clipped, cx.one(row("reduce_max").unwrap(), [Value::from(&[1i64][..])], &[&x])?, x])
+        Ok(vec![
+            cx.reduce_sum(&x, &[0, 1])?,
+            update,
+            table,
+            clipped,
+            cx.one(row("reduce_max").unwrap(), [Value::from(&[1i64][..])], &[&x])?,
+            x,
+        ])
     }
 }
 
@@ -84,7 +97,15 @@ fn networks_give_what_the_operations_give() -> Result<()> {
         let batch = if seed % 10 == 0 { 60 } else { rng.int(1, 20) as usize };
         let net = Net { batch, time: rng.int(2, 40) as usize, width: heads * rng.int(2, 14) as usize, heads, seed };
         let cx = Cx::default();
-        let mut inputs: Vec<Tensor> = net.shapes().iter().map(|s| { let n: usize = s.iter().product(); let v: Vec<f64> = rng.normals(n).iter().map(|v| 0.4 * v).collect(); cx.from_f64(DType::F32, &v, s) }).collect();
+        let mut inputs: Vec<Tensor> = net
+            .shapes()
+            .iter()
+            .map(|s| {
+                let n: usize = s.iter().product();
+                let v: Vec<f64> = rng.normals(n).iter().map(|v| 0.4 * v).collect();
+                cx.from_f64(DType::F32, &v, s)
+            })
+            .collect();
         let ids: Vec<f64> = (0..net.batch * net.time).map(|_| rng.int(-2, WORDS as i64 + 2) as f64).collect();
         inputs.push(cx.from_f64(DType::I32, &ids, &[net.batch, net.time]));
         let apply = |t: &[Tensor]| net.run(&cx, &t[..t.len() - 1], &t[t.len() - 1]);
@@ -97,15 +118,24 @@ fn networks_give_what_the_operations_give() -> Result<()> {
             cx.set_pool(if threads == 0 { Rc::new(Serial) as Rc<dyn Pool> } else { Rc::new(Threads(threads)) });
             // Once given away: results may lie over the inputs.
             let copies = inputs.iter().map(|t| Ok(cx.from_f64(t.dtype(), &values(&cx, t)?, t.shape()))).collect::<Result<Vec<_>>>()?;
-            let got = if threads == 2 { cx.call_giving(&program, &copies, &vec![true; copies.len()])?.to_vec() } else { cx.call(&program, &inputs)?.to_vec() };
+            let got = if threads == 2 {
+                cx.call_giving(&program, &copies, &vec![true; copies.len()])?.to_vec()
+            } else {
+                cx.call(&program, &inputs)?.to_vec()
+            };
             for (k, (g, w)) in got.iter().zip(&want).enumerate() {
                 assert_eq!((g.shape(), g.dtype()), (w.shape(), w.dtype()));
                 let w = values(&cx, w)?;
                 let scale = w.iter().fold(1.0f64, |m, v| m.max(v.abs()));
                 near(&format!("{net:?}, {threads} threads, result {k}: {program}"), &values(&cx, g)?, &w, 1e-4, 2e-5 * scale).unwrap();
             }
-            let bits: Vec<Vec<u64>> = got.iter().map(|g| Ok(values(&cx, g)?.iter().map(|v| v.to_bits()).collect())).collect::<Result<_>>()?;
-            if let Some(first) = &first { assert!(*first == bits, "{net:?}: other bits with {threads} threads"); } else { first = Some(bits); }
+            let bits: Vec<Vec<u64>> =
+                got.iter().map(|g| Ok(values(&cx, g)?.iter().map(|v| v.to_bits()).collect())).collect::<Result<_>>()?;
+            if let Some(first) = &first {
+                assert!(*first == bits, "{net:?}: other bits with {threads} threads");
+            } else {
+                first = Some(bits);
+            }
         }
     }
     Ok(())

@@ -18,27 +18,49 @@ fn operation(cx: &Cx, rng: &mut Rng, pool: &[Tensor]) -> Result<Tensor> {
     let small = |t: &Tensor| cx.one(row("tanh").unwrap(), [], &[t]);
     let alike = |rng: &mut Rng, x: &Tensor| -> Result<Tensor> {
         let y = pick(rng);
-        if y.shape() == x.shape() { return Ok(y); }
+        if y.shape() == x.shape() {
+            return Ok(y);
+        }
         // Brought to the shape of x: by a scalar of it, repeated.
         let s = cx.reduce_sum(&y, &(0..y.ndim()).collect::<Vec<_>>())?;
         cx.broadcast(&small(&s)?, x.shape(), &[])
     };
     match rng.int(0, 14) {
         0..=3 => cx.one(name(rng, &UNARY), [], &[&small(&x)?]),
-        4..=6 => { let y = alike(rng, &x)?; cx.one(name(rng, &BINARY), [], &[&x, &y]) }
+        4..=6 => {
+            let y = alike(rng, &x)?;
+            cx.one(name(rng, &BINARY), [], &[&x, &y])
+        }
         7 => {
             let (a, b) = (alike(rng, &x)?, alike(rng, &x)?);
             let c = cx.one(name(rng, &COMPARE), [], &[&x, &a])?;
             let c = if rng.int(0, 2) == 0 { cx.one(row("logical_not").unwrap(), [], &[&c])? } else { c };
-            if rng.int(0, 3) == 0 { cx.cast(&c, x.dtype()) } else { cx.select(&c, &x, &b) }
+            if rng.int(0, 3) == 0 {
+                cx.cast(&c, x.dtype())
+            } else {
+                cx.select(&c, &x, &b)
+            }
         }
         8 => cx.scale(&x, rng.uniform(-2.0, 2.0)),
         9 if x.ndim() > 0 => cx.cumsum(&small(&x)?, x.ndim() - 1, false),
-        9 => { let order: Vec<usize> = (0..x.ndim()).rev().collect(); cx.transpose(&x, &order) }
+        9 => {
+            let order: Vec<usize> = (0..x.ndim()).rev().collect();
+            cx.transpose(&x, &order)
+        }
         10 => cx.reshape(&x, &[x.size()]),
-        11 if x.ndim() > 0 && x.shape()[0] > 1 => { let (mut start, limit, stride) = (vec![0; x.ndim()], x.shape().to_vec(), vec![1; x.ndim()]); start[0] = 1; cx.slice(&x, &start, &limit, &stride) }
-        12 if x.ndim() > 0 => { let s = cx.reduce_sum(&x, &[x.ndim() - 1])?; cx.broadcast(&small(&s)?, x.shape(), &(0..x.ndim() - 1).collect::<Vec<_>>()) }
-        13 if x.ndim() == 2 => { let y = alike(rng, &x)?; small(&cx.dot(&x, &cx.transpose(&y, &[1, 0])?, [&[], &[]], [&[1], &[0]])?) }
+        11 if x.ndim() > 0 && x.shape()[0] > 1 => {
+            let (mut start, limit, stride) = (vec![0; x.ndim()], x.shape().to_vec(), vec![1; x.ndim()]);
+            start[0] = 1;
+            cx.slice(&x, &start, &limit, &stride)
+        }
+        12 if x.ndim() > 0 => {
+            let s = cx.reduce_sum(&x, &[x.ndim() - 1])?;
+            cx.broadcast(&small(&s)?, x.shape(), &(0..x.ndim() - 1).collect::<Vec<_>>())
+        }
+        13 if x.ndim() == 2 => {
+            let y = alike(rng, &x)?;
+            small(&cx.dot(&x, &cx.transpose(&y, &[1, 0])?, [&[], &[]], [&[1], &[0]])?)
+        }
         _ => cx.shift(&x, 0.5),
     }
 }
@@ -46,15 +68,22 @@ fn operation(cx: &Cx, rng: &mut Rng, pool: &[Tensor]) -> Result<Tensor> {
 fn random(cx: &Cx, seed: u64, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
     let mut rng = Rng(seed);
     let mut pool = inputs.to_vec();
-    for _ in 0..rng.int(3, 60) { let t = operation(cx, &mut rng, &pool)?; pool.push(t); }
+    for _ in 0..rng.int(3, 60) {
+        let t = operation(cx, &mut rng, &pool)?;
+        pool.push(t);
+    }
     let n = rng.int(1, 5) as usize;
     Ok((0..n).map(|_| pool[rng.int(0, pool.len() as i64) as usize].clone()).collect())
 }
 
 #[test]
-fn plans_give_what_the_operations_give() -> Result<()> { as_the_operations(DType::F32, 1e-6) }
+fn plans_give_what_the_operations_give() -> Result<()> {
+    as_the_operations(DType::F32, 1e-6)
+}
 #[test]
-fn plans_of_float64_give_what_the_operations_give() -> Result<()> { as_the_operations(DType::F64, 1e-14) }
+fn plans_of_float64_give_what_the_operations_give() -> Result<()> {
+    as_the_operations(DType::F64, 1e-14)
+}
 
 fn as_the_operations(dtype: DType, error: f64) -> Result<()> {
     // The largest is made again where it is cheap, copied where it lies across memory, and divided into chunks.
@@ -62,7 +91,12 @@ fn as_the_operations(dtype: DType, error: f64) -> Result<()> {
     for seed in 0..400 {
         let cx = Cx::default();
         let mut rng = Rng(seed * 7 + 1);
-        let inputs: Vec<Tensor> = (0..3).map(|_| { let s = shapes[rng.int(0, 8) as usize]; cx.from_f64(dtype, &rng.normals(s.iter().product()), s) }).collect();
+        let inputs: Vec<Tensor> = (0..3)
+            .map(|_| {
+                let s = shapes[rng.int(0, 8) as usize];
+                cx.from_f64(dtype, &rng.normals(s.iter().product()), s)
+            })
+            .collect();
         let want = random(&cx, seed, &inputs)?;
         let ts = cx.begin_abstract(&inputs.iter().map(|t| t.aval().clone()).collect::<Vec<_>>());
         let outs = random(&cx, seed, &ts)?;
@@ -71,13 +105,15 @@ fn as_the_operations(dtype: DType, error: f64) -> Result<()> {
         for run in 0..2 {
             for (k, (got, want)) in cx.call(&program, &inputs)?.iter().zip(&want).enumerate() {
                 assert_eq!((got.shape(), got.dtype()), (want.shape(), want.dtype()));
-                near(&format!("seed {seed}, run {run}, result {k}: {program}"), &values(&cx, got)?, &values(&cx, want)?, error, error).unwrap();
+                near(&format!("seed {seed}, run {run}, result {k}: {program}"), &values(&cx, got)?, &values(&cx, want)?, error, error)
+                    .unwrap();
             }
         }
         // Given away: results may lie over the inputs.
         let copies = inputs.iter().map(|t| Ok(cx.from_f64(dtype, &values(&cx, t)?, t.shape()))).collect::<Result<Vec<_>>>()?;
         for (k, (got, want)) in cx.call_giving(&program, &copies, &[true; 3])?.iter().zip(&want).enumerate() {
-            near(&format!("seed {seed}, given away, result {k}: {program}"), &values(&cx, got)?, &values(&cx, want)?, error, error).unwrap();
+            near(&format!("seed {seed}, given away, result {k}: {program}"), &values(&cx, got)?, &values(&cx, want)?, error, error)
+                .unwrap();
         }
     }
     Ok(())
@@ -92,7 +128,12 @@ fn half_floats_are_rounded_after_each_operation() -> Result<()> {
         let cx = Cx::default();
         let mut rng = Rng(seed * 5 + 2);
         let (dtype, unit) = if seed % 2 == 0 { (DType::BF16, 0.0079) } else { (DType::F16, 0.00098) };
-        let inputs: Vec<Tensor> = (0..3).map(|_| { let s = shapes[rng.int(0, 5) as usize]; cx.from_f64(dtype, &rng.normals(s.iter().product()), s) }).collect();
+        let inputs: Vec<Tensor> = (0..3)
+            .map(|_| {
+                let s = shapes[rng.int(0, 5) as usize];
+                cx.from_f64(dtype, &rng.normals(s.iter().product()), s)
+            })
+            .collect();
         let f = |xs: &[Tensor]| -> Result<Vec<Tensor>> {
             let mut outs = random(&cx, seed, xs)?;
             let wide = cx.one(row("exp").unwrap(), [], &[&cx.cast(&outs[0], DType::F32)?])?;
@@ -120,7 +161,12 @@ fn large_loops() -> Result<()> {
     let cx = Cx::default();
     let mut rng = Rng(4);
     for (m, n, dtype) in [DType::F32, DType::BF16, DType::F64].into_iter().flat_map(|d| [(1, 70_001, d), (257, 129, d), (1000, 33, d)]) {
-        let xs = [cx.from_f64(dtype, &rng.normals(m * n), &[m, n]), cx.from_f64(dtype, &rng.normals(m * n), &[n, m]), cx.from_f64(dtype, &rng.normals(n), &[n]), cx.from_f64(DType::Bool, &vec![1.0; m], &[m])];
+        let xs = [
+            cx.from_f64(dtype, &rng.normals(m * n), &[m, n]),
+            cx.from_f64(dtype, &rng.normals(m * n), &[n, m]),
+            cx.from_f64(dtype, &rng.normals(n), &[n]),
+            cx.from_f64(DType::Bool, &vec![1.0; m], &[m]),
+        ];
         let f = |t: &[Tensor]| -> Result<Vec<Tensor>> {
             let (row, flags) = (cx.broadcast(&t[2], &[m, n], &[1])?, cx.broadcast(&t[3], &[m, n], &[0])?);
             let y = cx.mul(&cx.add(&t[0], &cx.transpose(&t[1], &[1, 0])?)?, &row)?;
@@ -131,7 +177,9 @@ fn large_loops() -> Result<()> {
         let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
         let outs = f(&ts)?;
         let program = Rc::new(cx.end_abstract(&outs)?);
-        for (got, want) in cx.call(&program, &xs)?.iter().zip(&want) { near("large", &values(&cx, got)?, &values(&cx, want)?, 0.0, 0.0).unwrap(); }
+        for (got, want) in cx.call(&program, &xs)?.iter().zip(&want) {
+            near("large", &values(&cx, got)?, &values(&cx, want)?, 0.0, 0.0).unwrap();
+        }
     }
     Ok(())
 }
@@ -145,8 +193,11 @@ fn products_with_loops_behind() -> Result<()> {
         let cx = Cx::default();
         let [m, k, mut n] = [rng.int(20, 140), rng.int(40, 90), rng.int(17, 100)].map(|n| n as usize);
         // So that the loop may read the left operand, too.
-        if seed % 3 == 0 { n = k; }
-        let xs = [[m, k].as_slice(), &[k, n], &[n], &[m], &[m, n], &[n, m]].map(|s| cx.from_f64(dtype, &rng.normals(s.iter().product()), s));
+        if seed % 3 == 0 {
+            n = k;
+        }
+        let xs =
+            [[m, k].as_slice(), &[k, n], &[n], &[m], &[m, n], &[n, m]].map(|s| cx.from_f64(dtype, &rng.normals(s.iter().product()), s));
         let choices: Vec<i64> = (0..8).map(|_| rng.int(0, 7)).collect();
         let f = |t: &[Tensor]| -> Result<Vec<Tensor>> {
             let product = cx.scale(&cx.dot(&t[0], &t[1], [&[], &[]], [&[1], &[0]])?, 1.0)?;
@@ -161,7 +212,10 @@ fn products_with_loops_behind() -> Result<()> {
                     1 => cx.mul(&small(&x)?, &column)?,
                     2 => cx.add(&small(&x)?, &t[4])?,
                     3 => cx.mul(&x, &cx.transpose(&t[5], &[1, 0])?)?,
-                    4 => { let less = cx.one(row("less").unwrap(), [] as [Value; 0], &[&x, &pool[0]])?; cx.select(&less, &x, &row_)? }
+                    4 => {
+                        let less = cx.one(row("less").unwrap(), [] as [Value; 0], &[&x, &pool[0]])?;
+                        cx.select(&less, &x, &row_)?
+                    }
                     5 => cx.add(&x, if n == k { &t[0] } else { &pool[0] })?,
                     _ => small(&x)?,
                 });
@@ -170,16 +224,30 @@ fn products_with_loops_behind() -> Result<()> {
             let last = pool[pool.len() - 1].clone();
             let sums = cx.reduce_sum(&last, &[(choices[0] % 2) as usize])?;
             let mut outs = vec![last, sums, less, pool[3].clone()];
-            if choices[1] % 2 == 0 { outs.push(pool[0].clone()); }
+            if choices[1] % 2 == 0 {
+                outs.push(pool[0].clone());
+            }
             Ok(outs)
         };
         let want = f(&xs)?;
         let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
         let outs = f(&ts)?;
         let program = Rc::new(cx.end_abstract(&outs)?);
-        for (i, (got, want)) in cx.call(&program, &xs)?.iter().zip(&want).enumerate() { near(&format!("seed {seed}, {m}×{k}×{n}, {choices:?}, result {i}"), &values(&cx, got)?, &values(&cx, want)?, error, error).unwrap(); }
+        for (i, (got, want)) in cx.call(&program, &xs)?.iter().zip(&want).enumerate() {
+            near(&format!("seed {seed}, {m}×{k}×{n}, {choices:?}, result {i}"), &values(&cx, got)?, &values(&cx, want)?, error, error)
+                .unwrap();
+        }
         let copies = xs.iter().map(|t| Ok(cx.from_f64(dtype, &values(&cx, t)?, t.shape()))).collect::<Result<Vec<_>>>()?;
-        for (i, (got, want)) in cx.call_giving(&program, &copies, &[true; 6])?.iter().zip(&want).enumerate() { near(&format!("seed {seed}, {m}×{k}×{n}, {choices:?}, given away, result {i}"), &values(&cx, got)?, &values(&cx, want)?, error, error).unwrap(); }
+        for (i, (got, want)) in cx.call_giving(&program, &copies, &[true; 6])?.iter().zip(&want).enumerate() {
+            near(
+                &format!("seed {seed}, {m}×{k}×{n}, {choices:?}, given away, result {i}"),
+                &values(&cx, got)?,
+                &values(&cx, want)?,
+                error,
+                error,
+            )
+            .unwrap();
+        }
     }
     Ok(())
 }
@@ -188,10 +256,29 @@ fn products_with_loops_behind() -> Result<()> {
 #[test]
 fn numbers_become_float64_where_they_are_loaded() -> Result<()> {
     let mut rng = Rng(5);
-    for (dtype, (m, n)) in [DType::F32, DType::F16, DType::BF16, DType::I32, DType::U32, DType::Bool].into_iter().flat_map(|d| [(d, (3, 5)), (d, (40, 33)), (d, (1, 700))]) {
+    for (dtype, (m, n)) in [DType::F32, DType::F16, DType::BF16, DType::I32, DType::U32, DType::Bool]
+        .into_iter()
+        .flat_map(|d| [(d, (3, 5)), (d, (40, 33)), (d, (1, 700))])
+    {
         let cx = Cx::default();
-        let numbers = |rng: &mut Rng, n: usize| -> Vec<f64> { (0..n).map(|_| if dtype.is_float() { rng.uniform(-9.0, 9.0) } else { rng.int(0, 2) as f64 * if dtype == DType::Bool { 1.0 } else { 70_001.0 } }).collect() };
-        let xs = [cx.from_f64(dtype, &numbers(&mut rng, m * n), &[m, n]), cx.from_f64(dtype, &numbers(&mut rng, n * m), &[n, m]), cx.from_f64(dtype, &numbers(&mut rng, n), &[n]), cx.from_f64(dtype, &numbers(&mut rng, 1), &[]), cx.from_f64(DType::F64, &rng.normals(m * n), &[m, n])];
+        let numbers = |rng: &mut Rng, n: usize| -> Vec<f64> {
+            (0..n)
+                .map(|_| {
+                    if dtype.is_float() {
+                        rng.uniform(-9.0, 9.0)
+                    } else {
+                        rng.int(0, 2) as f64 * if dtype == DType::Bool { 1.0 } else { 70_001.0 }
+                    }
+                })
+                .collect()
+        };
+        let xs = [
+            cx.from_f64(dtype, &numbers(&mut rng, m * n), &[m, n]),
+            cx.from_f64(dtype, &numbers(&mut rng, n * m), &[n, m]),
+            cx.from_f64(dtype, &numbers(&mut rng, n), &[n]),
+            cx.from_f64(dtype, &numbers(&mut rng, 1), &[]),
+            cx.from_f64(DType::F64, &rng.normals(m * n), &[m, n]),
+        ];
         let f = |t: &[Tensor]| -> Result<Vec<Tensor>> {
             let wide = |x: &Tensor| cx.cast(x, DType::F64);
             let y = cx.mul(&wide(&t[0])?, &t[4])?;
@@ -205,7 +292,9 @@ fn numbers_become_float64_where_they_are_loaded() -> Result<()> {
         let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
         let outs = f(&ts)?;
         let program = Rc::new(cx.end_abstract(&outs)?);
-        for (got, want) in cx.call(&program, &xs)?.iter().zip(&want) { near(&format!("{dtype:?} {m} {n}: {program}"), &values(&cx, got)?, &values(&cx, want)?, 1e-14, 1e-14).unwrap(); }
+        for (got, want) in cx.call(&program, &xs)?.iter().zip(&want) {
+            near(&format!("{dtype:?} {m} {n}: {program}"), &values(&cx, got)?, &values(&cx, want)?, 1e-14, 1e-14).unwrap();
+        }
     }
     Ok(())
 }
@@ -222,14 +311,17 @@ fn products_divided_by_their_sums() -> Result<()> {
         let xs = shapes.map(|s| cx.from_f64(dtype, &rng.normals(s.iter().product()), &s));
         let f = |t: &[Tensor]| -> Result<Vec<Tensor>> {
             let product = cx.dot(&t[0], &t[1], [&[], &[]], [&[usize::from(!left)], &[usize::from(right)]])?;
-            let y = cx.one(row("relu").unwrap(), [], &[&cx.add(&cx.scale(&product, 1.0 / k as f64)?, &cx.broadcast(&t[2], &[m, n], &[1])?)?])?;
+            let y =
+                cx.one(row("relu").unwrap(), [], &[&cx.add(&cx.scale(&product, 1.0 / k as f64)?, &cx.broadcast(&t[2], &[m, n], &[1])?)?])?;
             Ok(vec![cx.reduce_sum(&y, &[0])?, y, product])
         };
         let want = f(&xs)?;
         let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
         let outs = f(&ts)?;
         let program = Rc::new(cx.end_abstract(&outs)?);
-        for (got, want) in cx.call(&program, &xs)?.iter().zip(&want) { near(&format!("{m}×{k}×{n}, {left} {right}: {program}"), &values(&cx, got)?, &values(&cx, want)?, error, error).unwrap(); }
+        for (got, want) in cx.call(&program, &xs)?.iter().zip(&want) {
+            near(&format!("{m}×{k}×{n}, {left} {right}: {program}"), &values(&cx, got)?, &values(&cx, want)?, error, error).unwrap();
+        }
     }
     Ok(())
 }

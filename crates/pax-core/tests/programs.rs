@@ -8,7 +8,9 @@ use pax_core::program::Source;
 use pax_core::{row, walk, Aval, Code, Cx, DType, Params, Program, Result, Tensor, Value};
 use support::{inner, near, tensor, values, vjp, Rng};
 
-fn f64s(shape: &[usize]) -> Aval { Aval::new(shape, DType::F64) }
+fn f64s(shape: &[usize]) -> Aval {
+    Aval::new(shape, DType::F64)
+}
 
 fn program(cx: &Cx, avals: &[Aval], f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Rc<Program>> {
     let depth = cx.depth();
@@ -28,18 +30,29 @@ fn differentiates(cx: &Cx, what: &str, xs: &[Tensor], f: F) -> Result<()> {
     let mut rng = Rng(3);
     let outs = f(xs)?;
     let cts: Vec<Vec<f64>> = outs.iter().map(|y| rng.normals(y.size())).collect();
-    let ct: Vec<Option<Tensor>> = outs.iter().zip(&cts).map(|(y, c)| y.dtype().is_float().then(|| tensor(cx, DType::F64, c, y.shape()))).collect();
+    let ct: Vec<Option<Tensor>> =
+        outs.iter().zip(&cts).map(|(y, c)| y.dtype().is_float().then(|| tensor(cx, DType::F64, c, y.shape()))).collect();
     let wrt: Vec<usize> = (0..xs.len()).filter(|&i| xs[i].dtype().is_float()).collect();
-    let scalar = |xs: &[Tensor]| -> Result<f64> { f(xs)?.iter().zip(&cts).filter(|(y, _)| y.dtype().is_float()).map(|(y, c)| Ok(inner(&values(cx, y)?, c))).sum() };
+    let scalar = |xs: &[Tensor]| -> Result<f64> {
+        f(xs)?.iter().zip(&cts).filter(|(y, _)| y.dtype().is_float()).map(|(y, c)| Ok(inner(&values(cx, y)?, c))).sum()
+    };
     let gradient = |cx: &Cx, xs: &[Tensor]| vjp(cx, xs, &wrt, &ct, |_, xs| f(xs));
     let check = |what: &str, g: &[Tensor], scalar: &dyn Fn(&[Tensor]) -> Result<f64>| -> Result<()> {
         for (g, &i) in g.iter().zip(&wrt) {
             let x = values(cx, &xs[i])?;
-            let want: Vec<f64> = (0..x.len()).map(|e| {
-                let at = |h: f64| { let mut v = x.clone(); v[e] += h; let mut xs = xs.to_vec(); xs[i] = tensor(cx, DType::F64, &v, xs[i].shape()); scalar(&xs) };
-                let h = 1e-3;
-                Ok((8.0 * (at(h)? - at(-h)?) - (at(2.0 * h)? - at(-2.0 * h)?)) / (12.0 * h))
-            }).collect::<Result<_>>()?;
+            let want: Vec<f64> = (0..x.len())
+                .map(|e| {
+                    let at = |h: f64| {
+                        let mut v = x.clone();
+                        v[e] += h;
+                        let mut xs = xs.to_vec();
+                        xs[i] = tensor(cx, DType::F64, &v, xs[i].shape());
+                        scalar(&xs)
+                    };
+                    let h = 1e-3;
+                    Ok((8.0 * (at(h)? - at(-h)?) - (at(2.0 * h)? - at(-2.0 * h)?)) / (12.0 * h))
+                })
+                .collect::<Result<_>>()?;
             near(&format!("{what}, operand {i}"), &values(cx, g)?, &want, 1e-6, 1e-7).unwrap();
         }
         Ok(())
@@ -49,7 +62,9 @@ fn differentiates(cx: &Cx, what: &str, xs: &[Tensor], f: F) -> Result<()> {
     let weights: Vec<Tensor> = wrt.iter().map(|&i| tensor(cx, DType::F64, &rng.normals(xs[i].size()), xs[i].shape())).collect();
     let along = |cx: &Cx, xs: &[Tensor]| -> Result<Tensor> {
         let mut sum = cx.zeros(&[], DType::F64)?;
-        for (g, w) in gradient(cx, xs)?.iter().zip(&weights) { sum = cx.add(&sum, &support::dot(cx, g, w)?)?; }
+        for (g, w) in gradient(cx, xs)?.iter().zip(&weights) {
+            sum = cx.add(&sum, &support::dot(cx, g, w)?)?;
+        }
         Ok(sum)
     };
     let one = cx.full(&[], DType::F64, 1.0)?;
@@ -59,9 +74,15 @@ fn differentiates(cx: &Cx, what: &str, xs: &[Tensor], f: F) -> Result<()> {
     let (_, tape) = support::tape(cx, xs, &wrt, |_, xs| f(xs))?;
     let tangents: Vec<Option<Tensor>> = weights.iter().cloned().map(Some).collect();
     let mut left = 0.0;
-    for (t, c) in walk::push(cx, &tape, &tangents)?.iter().zip(&cts) { if let Some(t) = t { left += inner(&values(cx, t)?, c); } }
+    for (t, c) in walk::push(cx, &tape, &tangents)?.iter().zip(&cts) {
+        if let Some(t) = t {
+            left += inner(&values(cx, t)?, c);
+        }
+    }
     let mut right = 0.0;
-    for (g, w) in grads.iter().zip(&weights) { right += inner(&values(cx, g)?, &values(cx, w)?); }
+    for (g, w) in grads.iter().zip(&weights) {
+        right += inner(&values(cx, g)?, &values(cx, w)?);
+    }
     near(&format!("{what}: jvp"), &[left], &[right], 1e-9, 1e-9).unwrap();
     assert_eq!(cx.depth(), 0);
     Ok(())
@@ -71,18 +92,40 @@ fn differentiates(cx: &Cx, what: &str, xs: &[Tensor], f: F) -> Result<()> {
 fn maps(cx: &Cx, what: &str, xs: &[Tensor], mapped: &[bool], f: F) -> Result<()> {
     const SIZE: usize = 3;
     let mut rng = Rng(9);
-    let examples: Vec<Vec<Tensor>> = (0..SIZE).map(|k| xs.iter().zip(mapped).map(|(x, &m)| {
-        let v = values(cx, x).unwrap();
-        let moved: Vec<f64> = v.iter().map(|a| if m && x.dtype().is_float() { a + 0.3 * rng.uniform(-1.0, 1.0) } else if m && x.dtype() == DType::Bool { ((*a as usize + k) % 2) as f64 } else { *a }).collect();
-        tensor(cx, x.dtype(), &moved, x.shape())
-    }).collect()).collect();
+    let examples: Vec<Vec<Tensor>> = (0..SIZE)
+        .map(|k| {
+            xs.iter()
+                .zip(mapped)
+                .map(|(x, &m)| {
+                    let v = values(cx, x).unwrap();
+                    let moved: Vec<f64> = v
+                        .iter()
+                        .map(|a| {
+                            if m && x.dtype().is_float() {
+                                a + 0.3 * rng.uniform(-1.0, 1.0)
+                            } else if m && x.dtype() == DType::Bool {
+                                ((*a as usize + k) % 2) as f64
+                            } else {
+                                *a
+                            }
+                        })
+                        .collect();
+                    tensor(cx, x.dtype(), &moved, x.shape())
+                })
+                .collect()
+        })
+        .collect();
     let p = program(cx, &xs.iter().map(|x| x.aval().clone()).collect::<Vec<_>>(), f)?;
-    let mut inputs: Vec<Tensor> = (0..xs.len()).map(|i| {
-        if !mapped[i] { return xs[i].clone(); }
-        let all: Vec<f64> = examples.iter().flat_map(|e| values(cx, &e[i]).unwrap()).collect();
-        let shape: Vec<usize> = [SIZE].iter().chain(xs[i].shape()).copied().collect();
-        tensor(cx, xs[i].dtype(), &all, &shape)
-    }).collect();
+    let mut inputs: Vec<Tensor> = (0..xs.len())
+        .map(|i| {
+            if !mapped[i] {
+                return xs[i].clone();
+            }
+            let all: Vec<f64> = examples.iter().flat_map(|e| values(cx, &e[i]).unwrap()).collect();
+            let shape: Vec<usize> = [SIZE].iter().chain(xs[i].shape()).copied().collect();
+            tensor(cx, xs[i].dtype(), &all, &shape)
+        })
+        .collect();
     inputs.extend(p.captured.iter().cloned());
     let mut flags = mapped.to_vec();
     flags.resize(inputs.len(), false);
@@ -98,7 +141,9 @@ fn maps(cx: &Cx, what: &str, xs: &[Tensor], mapped: &[bool], f: F) -> Result<()>
     Ok(())
 }
 
-fn subsets(n: usize) -> impl Iterator<Item = Vec<bool>> { (1..1usize << n).map(move |s| (0..n).map(|i| s >> i & 1 == 1).collect()) }
+fn subsets(n: usize) -> impl Iterator<Item = Vec<bool>> {
+    (1..1usize << n).map(move |s| (0..n).map(|i| s >> i & 1 == 1).collect())
+}
 
 /// A recurrent cell: `h' = tanh(h W + x)`, which also gives `h'` and counts in int32.
 fn cell(cx: &Cx, reverse: bool) -> impl Fn(&[Tensor]) -> Result<Vec<Tensor>> + '_ {
@@ -111,7 +156,8 @@ fn cell(cx: &Cx, reverse: bool) -> impl Fn(&[Tensor]) -> Result<Vec<Tensor>> + '
             Ok(vec![next.clone(), cx.shift(&t[1], 1.0)?, next.clone(), cx.mul(&next, &t[2])?])
         })?;
         let n = x.shape()[0];
-        let outs = apply(cx, "scan", vec![p.into(), 2usize.into(), 1usize.into(), n.into(), reverse.into()], &[h.clone(), count, x.clone()])?;
+        let outs =
+            apply(cx, "scan", vec![p.into(), 2usize.into(), 1usize.into(), n.into(), reverse.into()], &[h.clone(), count, x.clone()])?;
         assert_eq!(values(cx, &outs[1]).unwrap_or(vec![n as f64]), [n as f64]);
         Ok(vec![outs[0].clone(), outs[2].clone(), outs[3].clone()])
     }
@@ -140,7 +186,9 @@ fn scan() -> Result<()> {
         near("carry", &values(&cx, &outs[0])?, &h, 1e-14, 1e-14).unwrap();
         near("stack", &values(&cx, &outs[1])?, &hs.concat(), 1e-14, 1e-14).unwrap();
         differentiates(&cx, &format!("scan of {steps}, reverse {reverse}"), &xs, &f)?;
-        for m in subsets(3) { maps(&cx, "scan", &xs, &m, &f)?; }
+        for m in subsets(3) {
+            maps(&cx, "scan", &xs, &m, &f)?;
+        }
     }
     Ok(())
 }
@@ -181,7 +229,10 @@ fn cond() -> Result<()> {
         let f = |xs: &[Tensor]| {
             let (c, x, w) = (&xs[0], &xs[1], &xs[2]);
             let then = program(&cx, &[x.aval().clone()], |t| Ok(vec![cx.mul(&cx.mul(&t[0], &t[0])?, w)?, t[0].clone()]))?;
-            let otherwise = program(&cx, &[x.aval().clone()], |t| { let y = cx.one(row("exp").unwrap(), [], &[&t[0]])?; Ok(vec![y, x.clone()]) })?;
+            let otherwise = program(&cx, &[x.aval().clone()], |t| {
+                let y = cx.one(row("exp").unwrap(), [], &[&t[0]])?;
+                Ok(vec![y, x.clone()])
+            })?;
             apply(&cx, "cond", vec![then.into(), otherwise.into()], &[c.clone(), x.clone()])
         };
         let (v, u) = (values(&cx, &x)?, values(&cx, &w)?);
@@ -189,7 +240,9 @@ fn cond() -> Result<()> {
         let xs = [c, x.clone(), w.clone()];
         near("cond", &values(&cx, &f(&xs)?[0])?, &want, 1e-14, 0.0).unwrap();
         differentiates(&cx, &format!("cond {truth}"), &xs, &f)?;
-        for m in subsets(3) { maps(&cx, "cond", &xs, &m, &f)?; }
+        for m in subsets(3) {
+            maps(&cx, "cond", &xs, &m, &f)?;
+        }
     }
     Ok(())
 }
@@ -210,7 +263,9 @@ fn while_loop() -> Result<()> {
     let xs = [tensor(&cx, DType::F64, &[1.0, 0.5], &[2]), tensor(&cx, DType::F64, &[20.0], &[])];
     let outs = doubling(&cx, &xs)?;
     assert_eq!((values(&cx, &outs[0])?, values(&cx, &outs[1])?), (vec![16.0, 8.0], vec![4.0]));
-    for m in subsets(2) { maps(&cx, "while", &xs, &m, &|xs| doubling(&cx, xs))?; }
+    for m in subsets(2) {
+        maps(&cx, "while", &xs, &m, &|xs| doubling(&cx, xs))?;
+    }
     let e = vjp(&cx, &xs, &[0], &[None, None], doubling).err().unwrap();
     assert_eq!(e.code, Code::Trace);
     assert!(e.message.contains("use scan"), "{e}");
@@ -228,13 +283,17 @@ fn checkpoint() -> Result<()> {
         let w = &xs[1];
         let p = program(&cx, &[xs[0].aval().clone()], |t| {
             let mut h = t[0].clone();
-            for _ in 0..3 { h = cx.one(row("tanh").unwrap(), [], &[&cx.dot(&h, w, [&[], &[]], [&[0], &[0]])?])?; }
+            for _ in 0..3 {
+                h = cx.one(row("tanh").unwrap(), [], &[&cx.dot(&h, w, [&[], &[]], [&[0], &[0]])?])?;
+            }
             Ok(vec![h])
         })?;
         apply(&cx, "checkpoint", vec![p.into()], &xs[..1])
     };
     differentiates(&cx, "checkpoint", &xs, &f)?;
-    for m in subsets(2) { maps(&cx, "checkpoint", &xs, &m, &f)?; }
+    for m in subsets(2) {
+        maps(&cx, "checkpoint", &xs, &m, &f)?;
+    }
     let (_, tape) = support::tape(&cx, &xs, &[0, 1], |_, xs| f(xs))?;
     let kept: Vec<usize> = tape.saved.iter().flatten().map(Tensor::size).collect();
     assert_eq!(kept, [3, 9]);
@@ -245,13 +304,19 @@ fn checkpoint() -> Result<()> {
 #[test]
 fn custom_vjp() -> Result<()> {
     let cx = Cx::default();
-    let (x, y, c) = (tensor(&cx, DType::F64, &[3.0, -1.0], &[2]), tensor(&cx, DType::F64, &[2.0, 5.0], &[2]), tensor(&cx, DType::F64, &[10.0, 10.0], &[2]));
+    let (x, y, c) = (
+        tensor(&cx, DType::F64, &[3.0, -1.0], &[2]),
+        tensor(&cx, DType::F64, &[2.0, 5.0], &[2]),
+        tensor(&cx, DType::F64, &[10.0, 10.0], &[2]),
+    );
     let f = |xs: &[Tensor]| -> Result<Vec<Tensor>> {
         let avals = [xs[0].aval().clone(), xs[1].aval().clone()];
         let value = |t: &[Tensor]| cx.mul(&cx.mul(&t[0], &t[0])?, &t[1]);
         let primal = program(&cx, &avals, |t| Ok(vec![value(t)?]))?;
         let forward = program(&cx, &avals, |t| Ok(vec![value(t)?, cx.mul(&t[0], &t[1])?]))?;
-        let backward = program(&cx, &[avals[0].clone(), avals[0].clone()], |t| Ok(vec![cx.mul(&cx.scale(&cx.mul(&t[0], &t[1])?, 6.0)?, &cx.scale(&c, 0.1)?)?]))?;
+        let backward = program(&cx, &[avals[0].clone(), avals[0].clone()], |t| {
+            Ok(vec![cx.mul(&cx.scale(&cx.mul(&t[0], &t[1])?, 6.0)?, &cx.scale(&c, 0.1)?)?])
+        })?;
         let p = cx.custom_vjp(&primal, &forward, &backward, &[0])?;
         let mut inputs = xs.to_vec();
         inputs.extend(p.captured.iter().cloned());
@@ -263,7 +328,12 @@ fn custom_vjp() -> Result<()> {
     let g = vjp(&cx, &xs, &[0, 1], &[ct()], |_, xs| f(xs))?;
     assert_eq!((values(&cx, &g[0])?, values(&cx, &g[1])?), (vec![36.0, -30.0], vec![0.0, 0.0]));
     // In a call, twice differentiated: the backward program is differentiated as any other.
-    let called = |xs: &[Tensor]| { let p = program(&cx, &[xs[0].aval().clone(), xs[1].aval().clone()], f)?; let mut i = xs.to_vec(); i.extend(p.captured.iter().cloned()); cx.call(&p, &i) };
+    let called = |xs: &[Tensor]| {
+        let p = program(&cx, &[xs[0].aval().clone(), xs[1].aval().clone()], f)?;
+        let mut i = xs.to_vec();
+        i.extend(p.captured.iter().cloned());
+        cx.call(&p, &i)
+    };
     let gg = vjp(&cx, &xs, &[0, 1], &[ct()], |cx, xs| vjp(cx, xs, &[0], &[ct()], |_, xs| called(xs)))?;
     assert_eq!((values(&cx, &gg[0])?, values(&cx, &gg[1])?), (vec![12.0, 30.0], vec![18.0, -6.0]));
     // Mapped, it keeps its derivative; over an operand that is not mapped it adds up.
@@ -307,18 +377,38 @@ fn collectives() -> Result<()> {
     let one = cx.full(&[], DType::F64, 1.0)?;
     assert_eq!(run(&|t| cx.add(t, &over("psum", &[&one])?), &x, "i")?, (vec![4.0, 7.0, 7.0], true));
     // Inside, d(sum of all losses)/dx: each x is in every loss.
-    let grad = |f: &dyn Fn(&Tensor) -> Result<Tensor>, t: &Tensor| -> Result<Tensor> { vjp(&cx, std::slice::from_ref(t), &[0], &[Some(one.clone())], |_, t| Ok(vec![f(&t[0])?])).map(|mut g| g.remove(0)) };
-    assert_eq!(run(&|t| grad(&|t| { let s = over("psum", &[t])?; cx.mul(&s, &s) }, t), &x, "i")?.0, [54.0]);
+    let grad = |f: &dyn Fn(&Tensor) -> Result<Tensor>, t: &Tensor| -> Result<Tensor> {
+        vjp(&cx, std::slice::from_ref(t), &[0], &[Some(one.clone())], |_, t| Ok(vec![f(&t[0])?])).map(|mut g| g.remove(0))
+    };
+    assert_eq!(
+        run(
+            &|t| grad(
+                &|t| {
+                    let s = over("psum", &[t])?;
+                    cx.mul(&s, &s)
+                },
+                t
+            ),
+            &x,
+            "i"
+        )?
+        .0,
+        [54.0]
+    );
     assert_eq!(run(&|t| grad(&|t| over("pmax", &[t]), t), &x, "i")?, (vec![0.0, 1.5, 1.5], true));
     // Another axis leaves it: the inner map of two.
     let xx = tensor(&cx, DType::F64, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[3, 2]);
     let inner = program(&cx, &[f64s(&[])], |t| Ok(vec![over("psum", &[&t[0]])?]))?;
-    let p = program(&cx, &[f64s(&[2])], |t| Ok(vec![walk::batch(&cx, &inner, vec![t[0].clone()], &[true], Axis { size: 2, name: "j" })?.remove(0).0]))?;
+    let p = program(&cx, &[f64s(&[2])], |t| {
+        Ok(vec![walk::batch(&cx, &inner, vec![t[0].clone()], &[true], Axis { size: 2, name: "j" })?.remove(0).0])
+    })?;
     let (t, m) = walk::batch(&cx, &p, vec![xx], &[true], Axis { size: 3, name: "i" })?.remove(0);
     assert_eq!((values(&cx, &t)?, m), (vec![9.0, 12.0], false));
     // In a scan none of whose operands is mapped.
     let body = program(&cx, &[f64s(&[])], |t| Ok(vec![cx.add(&t[0], &over("psum", &[&one])?)?]))?;
-    let p = program(&cx, &[f64s(&[])], |_| apply(&cx, "scan", vec![body.clone().into(), 1usize.into(), 0usize.into(), 2usize.into(), false.into()], std::slice::from_ref(&one)))?;
+    let p = program(&cx, &[f64s(&[])], |_| {
+        apply(&cx, "scan", vec![body.clone().into(), 1usize.into(), 0usize.into(), 2usize.into(), false.into()], std::slice::from_ref(&one))
+    })?;
     let mut inputs = vec![x.clone()];
     inputs.extend(p.captured.iter().cloned());
     let flags: Vec<bool> = (0..inputs.len()).map(|i| i == 0).collect();

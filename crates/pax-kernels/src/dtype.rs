@@ -3,7 +3,17 @@ pub use half::{bf16, f16};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum DType { F32, F64, F16, BF16, I32, I64, U8, U32, Bool }
+pub enum DType {
+    F32,
+    F64,
+    F16,
+    BF16,
+    I32,
+    I64,
+    U8,
+    U32,
+    Bool,
+}
 pub use DType::*;
 
 impl DType {
@@ -11,17 +21,43 @@ impl DType {
     pub fn name(self) -> &'static str {
         ["float32", "float64", "float16", "bfloat16", "int32", "int64", "uint8", "uint32", "bool"][self as usize]
     }
-    pub fn size(self) -> usize { [4, 8, 2, 2, 4, 8, 1, 4, 1][self as usize] }
+    pub fn size(self) -> usize {
+        [4, 8, 2, 2, 4, 8, 1, 4, 1][self as usize]
+    }
     /// The dtype of the elements in memory: bools are bytes.
-    pub fn stored(self) -> DType { if self == Bool { U8 } else { self } }
-    pub fn is_float(self) -> bool { matches!(self, F32 | F64 | F16 | BF16) }
+    pub fn stored(self) -> DType {
+        if self == Bool {
+            U8
+        } else {
+            self
+        }
+    }
+    pub fn is_float(self) -> bool {
+        matches!(self, F32 | F64 | F16 | BF16)
+    }
     /// Half floats, which are computed as float32.
-    pub fn is_half(self) -> bool { matches!(self, F16 | BF16) }
-    pub fn is_int(self) -> bool { matches!(self, I32 | I64 | U8 | U32) }
+    pub fn is_half(self) -> bool {
+        matches!(self, F16 | BF16)
+    }
+    pub fn is_int(self) -> bool {
+        matches!(self, I32 | I64 | U8 | U32)
+    }
     /// The dtype that `exp`, `mean` or `div` of this dtype gives (API.md: integers give float32).
-    pub fn to_float(self) -> DType { if self.is_float() { self } else { F32 } }
+    pub fn to_float(self) -> DType {
+        if self.is_float() {
+            self
+        } else {
+            F32
+        }
+    }
     /// What sums accumulate in and give back for bool and uint8 (API.md); other dtypes stay.
-    pub fn sum_result(self) -> DType { match self { Bool => I32, U8 => U32, d => d } }
+    pub fn sum_result(self) -> DType {
+        match self {
+            Bool => I32,
+            U8 => U32,
+            d => d,
+        }
+    }
     /// The least and greatest value of an integer dtype.
     pub fn int_range(self) -> Option<(i64, i64)> {
         match self {
@@ -34,7 +70,9 @@ impl DType {
     }
     /// `jnp.promote_types` with x64 on.
     pub fn promote(a: DType, b: DType) -> DType {
-        if a == b { return a; }
+        if a == b {
+            return a;
+        }
         let (a, b) = if rank(a) <= rank(b) { (a, b) } else { (b, a) };
         match (a, b) {
             (U32, I32) | (I32, U32) => I64,
@@ -54,12 +92,30 @@ impl DType {
 }
 
 fn weak_with(weak: DType, strong: DType) -> DType {
-    let kind = |d: DType| match d { Bool => 0, d if d.is_int() => 1, _ => 2 };
-    if kind(weak) <= kind(strong) { strong } else { weak }
+    let kind = |d: DType| match d {
+        Bool => 0,
+        d if d.is_int() => 1,
+        _ => 2,
+    };
+    if kind(weak) <= kind(strong) {
+        strong
+    } else {
+        weak
+    }
 }
 
 fn rank(d: DType) -> u8 {
-    match d { Bool => 0, U8 => 1, U32 => 2, I32 => 3, I64 => 4, F16 => 5, BF16 => 6, F32 => 7, F64 => 8 }
+    match d {
+        Bool => 0,
+        U8 => 1,
+        U32 => 2,
+        I32 => 3,
+        I64 => 4,
+        F16 => 5,
+        BF16 => 6,
+        F32 => 7,
+        F64 => 8,
+    }
 }
 
 /// A Rust type that a tensor's elements have in memory: a number, as any bits are one. Bool is stored as `u8`.
@@ -69,18 +125,35 @@ pub trait Element: Copy + Send + Sync + PartialOrd + std::fmt::Debug + 'static {
     fn to_f64(self) -> f64;
     fn from_i64(x: i64) -> Self;
     fn to_i64(self) -> i64;
-    fn is_nan(self) -> bool { false }
+    fn is_nan(self) -> bool {
+        false
+    }
 }
 
 macro_rules! element {
     ($t:ty, $d:ident, $from:expr, $to:expr, $fromi:expr, $toi:expr, $nan:expr) => {
         impl Element for $t {
             const DTYPE: DType = DType::$d;
-            #[inline(always)] fn from_f64(x: f64) -> Self { $from(x) }
-            #[inline(always)] fn to_f64(self) -> f64 { $to(self) }
-            #[inline(always)] fn from_i64(x: i64) -> Self { $fromi(x) }
-            #[inline(always)] fn to_i64(self) -> i64 { $toi(self) }
-            #[inline(always)] fn is_nan(self) -> bool { $nan(self) }
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                $from(x)
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                $to(self)
+            }
+            #[inline(always)]
+            fn from_i64(x: i64) -> Self {
+                $fromi(x)
+            }
+            #[inline(always)]
+            fn to_i64(self) -> i64 {
+                $toi(self)
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                $nan(self)
+            }
         }
     };
 }
@@ -98,14 +171,38 @@ element!(u32, U32, |x| x as u32, |x| x as f64, |x| x as u32, |x| x as i64, |_| f
 macro_rules! dispatch {
     ($dtype:expr, $t:ident => $body:expr) => {
         match $dtype {
-            $crate::DType::F32 => { type $t = f32; $body }
-            $crate::DType::F64 => { type $t = f64; $body }
-            $crate::DType::F16 => { type $t = $crate::dtype::f16; $body }
-            $crate::DType::BF16 => { type $t = $crate::dtype::bf16; $body }
-            $crate::DType::I32 => { type $t = i32; $body }
-            $crate::DType::I64 => { type $t = i64; $body }
-            $crate::DType::U8 | $crate::DType::Bool => { type $t = u8; $body }
-            $crate::DType::U32 => { type $t = u32; $body }
+            $crate::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            $crate::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            $crate::DType::F16 => {
+                type $t = $crate::dtype::f16;
+                $body
+            }
+            $crate::DType::BF16 => {
+                type $t = $crate::dtype::bf16;
+                $body
+            }
+            $crate::DType::I32 => {
+                type $t = i32;
+                $body
+            }
+            $crate::DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            $crate::DType::U8 | $crate::DType::Bool => {
+                type $t = u8;
+                $body
+            }
+            $crate::DType::U32 => {
+                type $t = u32;
+                $body
+            }
         }
     };
 }
@@ -115,10 +212,22 @@ macro_rules! dispatch {
 macro_rules! dispatch_size {
     ($size:expr, $b:ident => $body:expr) => {
         match $size {
-            1 => { type $b = u8; $body }
-            2 => { type $b = u16; $body }
-            4 => { type $b = u32; $body }
-            _ => { type $b = u64; $body }
+            1 => {
+                type $b = u8;
+                $body
+            }
+            2 => {
+                type $b = u16;
+                $body
+            }
+            4 => {
+                type $b = u32;
+                $body
+            }
+            _ => {
+                type $b = u64;
+                $body
+            }
         }
     };
 }

@@ -6,7 +6,12 @@ use crate::rows::{columns_of, rows_of};
 use crate::tile::Simd;
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Fold { Sum = 0, Prod = 1, Max = 2, Min = 3 }
+pub enum Fold {
+    Sum = 0,
+    Prod = 1,
+    Max = 2,
+    Min = 3,
+}
 
 /// A loop over rows of elements: the first one, how many rows, how long and how far apart, and results.
 pub type Rows<T> = unsafe fn(*const T, usize, usize, isize, *mut T);
@@ -36,20 +41,45 @@ macro_rules! by_fold {
 macro_rules! accumulate {
     ($t:ty, $add:expr, $mul:expr, $low:expr, $high:expr) => {
         impl Accumulate for $t {
-            #[inline(always)] fn start(f: Fold) -> $t { match f { Fold::Sum => 0 as $t, Fold::Prod => 1 as $t, Fold::Max => $low, Fold::Min => $high } }
+            #[inline(always)]
+            fn start(f: Fold) -> $t {
+                match f {
+                    Fold::Sum => 0 as $t,
+                    Fold::Prod => 1 as $t,
+                    Fold::Max => $low,
+                    Fold::Min => $high,
+                }
+            }
             #[allow(clippy::eq_op)] // x != x is NaN's test, and false for integers
-            #[inline(always)] fn join(f: Fold, a: $t, b: $t) -> $t {
+            #[inline(always)]
+            fn join(f: Fold, a: $t, b: $t) -> $t {
                 match f {
                     Fold::Sum => $add(a, b),
                     Fold::Prod => $mul(a, b),
-                    Fold::Max => if a > b || a != a { a } else { b },
-                    Fold::Min => if a < b || a != a { a } else { b },
+                    Fold::Max => {
+                        if a > b || a != a {
+                            a
+                        } else {
+                            b
+                        }
+                    }
+                    Fold::Min => {
+                        if a < b || a != a {
+                            a
+                        } else {
+                            b
+                        }
+                    }
                 }
             }
             #[inline(never)]
-            fn rows(f: Fold) -> Rows<$t> { by_fold!(f, rows_of, $t) }
+            fn rows(f: Fold) -> Rows<$t> {
+                by_fold!(f, rows_of, $t)
+            }
             #[inline(never)]
-            fn columns(f: Fold) -> Rows<$t> { by_fold!(f, columns_of, $t) }
+            fn columns(f: Fold) -> Rows<$t> {
+                by_fold!(f, columns_of, $t)
+            }
         }
     };
 }
@@ -60,16 +90,24 @@ accumulate!(i64, i64::wrapping_add, i64::wrapping_mul, i64::MIN, i64::MAX);
 accumulate!(u32, u32::wrapping_add, u32::wrapping_mul, u32::MIN, u32::MAX);
 
 /// Folds numbers in pairs, of pairs, …: the error of a sum grows with the logarithm of their number.
-pub struct Pairwise<T> { fold: Fold, count: u64, parts: [MaybeUninit<T>; 64] }
+pub struct Pairwise<T> {
+    fold: Fold,
+    count: u64,
+    parts: [MaybeUninit<T>; 64],
+}
 
 impl<T: Accumulate> Pairwise<T> {
-    pub fn new(fold: Fold) -> Pairwise<T> { Pairwise { fold, count: 0, parts: [const { MaybeUninit::uninit() }; 64] } }
+    pub fn new(fold: Fold) -> Pairwise<T> {
+        Pairwise { fold, count: 0, parts: [const { MaybeUninit::uninit() }; 64] }
+    }
 
     #[inline(always)]
     pub fn push(&mut self, mut x: T) {
         // The ones at the count's end are pairs that are full now.
         let full = self.count.trailing_ones() as usize;
-        for i in 0..full { x = T::join(self.fold, self.part(i), x); }
+        for i in 0..full {
+            x = T::join(self.fold, self.part(i), x);
+        }
         self.parts[full].write(x);
         self.count += 1;
     }
@@ -77,19 +115,25 @@ impl<T: Accumulate> Pairwise<T> {
     /// All of them, behind `first`.
     #[inline(always)]
     pub fn behind(&self, first: T) -> T {
-        if self.count == 0 { return first; }
+        if self.count == 0 {
+            return first;
+        }
         let mut rest = self.count;
         let mut x = self.part(rest.trailing_zeros() as usize);
         loop {
             rest &= rest - 1;
-            if rest == 0 { return T::join(self.fold, first, x); }
+            if rest == 0 {
+                return T::join(self.fold, first, x);
+            }
             x = T::join(self.fold, self.part(rest.trailing_zeros() as usize), x);
         }
     }
 
     // SAFETY: what has a bit in the count has been written.
     #[inline(always)]
-    fn part(&self, i: usize) -> T { unsafe { self.parts[i].assume_init() } }
+    fn part(&self, i: usize) -> T {
+        unsafe { self.parts[i].assume_init() }
+    }
 }
 
 #[cfg(test)]
@@ -100,13 +144,17 @@ mod tests {
     fn sums_in_pairs_are_exact_for_long_rows_and_columns() {
         const N: usize = 3_000_000;
         let mut parts = Pairwise::new(Fold::Sum);
-        for _ in 0..N { parts.push(0.1f32); }
+        for _ in 0..N {
+            parts.push(0.1f32);
+        }
         let near = |got: f32| assert!((got as f64 / (N as f64 * 0.1f32 as f64) - 1.0).abs() < 3e-6, "{got}");
         near(parts.behind(0.0));
         let (x, mut out) = (vec![0.1f32; N * 3], [0f32; 3]);
         // SAFETY: there are so many rows.
         unsafe {
-            crate::rows::fold_in_pairs(Fold::Sum, (0, N), 3, out.as_mut_ptr(), &|(from, to), (column, n), out| f32::columns(Fold::Sum)(x.as_ptr().add(from * 3 + column), to - from, n, 3, out));
+            crate::rows::fold_in_pairs(Fold::Sum, (0, N), 3, out.as_mut_ptr(), &|(from, to), (column, n), out| {
+                f32::columns(Fold::Sum)(x.as_ptr().add(from * 3 + column), to - from, n, 3, out)
+            });
             out.iter().for_each(|&y| near(y));
             f32::rows(Fold::Sum)(x.as_ptr(), 1, N, 0, out.as_mut_ptr());
         }

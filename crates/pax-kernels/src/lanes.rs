@@ -22,14 +22,22 @@ pub trait Lanes: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = S
     fn at_least(self, y: Self) -> Self;
 
     #[inline(always)]
-    fn gt(self, y: Self) -> Self::Mask { y.lt(self) }
+    fn gt(self, y: Self) -> Self::Mask {
+        y.lt(self)
+    }
     #[inline(always)]
-    fn ge(self, y: Self) -> Self::Mask { y.le(self) }
+    fn ge(self, y: Self) -> Self::Mask {
+        y.le(self)
+    }
     #[inline(always)]
-    fn is_nan(self) -> Self::Mask { self.is_not(self) }
+    fn is_nan(self) -> Self::Mask {
+        self.is_not(self)
+    }
     /// 1 where it is, 0 elsewhere.
     #[inline(always)]
-    fn bools(mask: Self::Mask) -> Self { Self::select(mask, Self::all(1.0), Self::all(0.0)) }
+    fn bools(mask: Self::Mask) -> Self {
+        Self::select(mask, Self::all(1.0), Self::all(0.0))
+    }
 }
 
 /// Numbers of 32 bits, whose parts functions take.
@@ -99,7 +107,9 @@ impl Words for f32 {
         f32::from_bits(x.wrapping_add((1 << (bits - 1)) - 1 + (x >> bits & 1)) & (u32::MAX << bits))
     }
     #[inline(always)]
-    fn power(self) -> f32 { f32::from_bits((self.to_bits() << EXPONENT).wrapping_add(ONE_BITS as u32)) }
+    fn power(self) -> f32 {
+        f32::from_bits((self.to_bits() << EXPONENT).wrapping_add(ONE_BITS as u32))
+    }
     #[inline(always)]
     fn scaled(self, n: f32) -> f32 {
         let n = n.to_bits();
@@ -150,7 +160,9 @@ pub fn tanh<T: Words, const F: bool>(x: T) -> T {
 #[inline(always)]
 fn polynomial<T: Lanes, const F: bool, const N: usize>(x: T, coefficients: [f32; N]) -> T {
     let mut p = T::all(coefficients[0]);
-    for &k in &coefficients[1..] { p = p.fma::<F>(x, T::all(k)); }
+    for &k in &coefficients[1..] {
+        p = p.fma::<F>(x, T::all(k));
+    }
     p
 }
 
@@ -163,7 +175,20 @@ pub fn log<T: Words, const F: bool>(x: T) -> T {
     let e = e - T::select(tiny, c(23.0), c(0.0));
     let m = m - c(1.0);
     let z = m * m;
-    let s = polynomial::<T, F, 9>(m, [7.037_683_6e-2, -1.151_461e-1, 1.167_699_9e-1, -1.242_014_1e-1, 1.424_932_3e-1, -1.666_805_8e-1, 2.000_071_5e-1, -2.499_999_4e-1, 3.333_333_1e-1]);
+    let s = polynomial::<T, F, 9>(
+        m,
+        [
+            7.037_683_6e-2,
+            -1.151_461e-1,
+            1.167_699_9e-1,
+            -1.242_014_1e-1,
+            1.424_932_3e-1,
+            -1.666_805_8e-1,
+            2.000_071_5e-1,
+            -2.499_999_4e-1,
+            3.333_333_1e-1,
+        ],
+    );
     let y = e.fma::<F>(c(-2.121_944_4e-4), s * m * z);
     let y = e.fma::<F>(c(0.693_359_4), m + z.fma::<F>(c(-0.5), y));
     let y = T::select(x.is(c(0.0)), c(f32::NEG_INFINITY), T::select(x.lt(c(0.0)), c(f32::NAN), y));
@@ -204,8 +229,12 @@ pub fn softplus<T: Words, const F: bool>(x: T) -> T {
 #[inline(always)]
 pub fn erf<T: Words, const F: bool>(x: T) -> T {
     let (c, a, s) = (T::all, x.abs(), x * x);
-    let near = polynomial::<T, F, 6>(s, [-5.967_617e-4, 4.991_194_2e-3, -2.676_813_5e-2, 1.128_199_3e-1, -3.761_253_4e-1, 1.283_791_7e-1]).fma::<F>(x, x);
-    let p = polynomial::<T, F, 7>(a, [-1.728_534_7e-5, 3.831_971_3e-4, -3.883_964_4e-3, 2.425_462_2e-2, -1.067_778_8e-1, -6.348_466_9e-1, -1.287_175_1e-1]);
+    let near = polynomial::<T, F, 6>(s, [-5.967_617e-4, 4.991_194_2e-3, -2.676_813_5e-2, 1.128_199_3e-1, -3.761_253_4e-1, 1.283_791_7e-1])
+        .fma::<F>(x, x);
+    let p = polynomial::<T, F, 7>(
+        a,
+        [-1.728_534_7e-5, 3.831_971_3e-4, -3.883_964_4e-3, 2.425_462_2e-2, -1.067_778_8e-1, -6.348_466_9e-1, -1.287_175_1e-1],
+    );
     let far = (c(1.0) - exp::<T, F>(p.fma::<F>(a, -a))).copysign(x);
     T::select(a.gt(c(0.921_875)), far, near)
 }
@@ -219,10 +248,23 @@ pub fn erfc<T: Words, const F: bool>(x: T) -> T {
     let q = (a - c(2.0)) * over;
     let rest = (-q).fma::<F>(a, (q + c(1.0)).fma::<F>(c(-2.0), a));
     let q = over.fma::<F>(rest, q);
-    let p = polynomial::<T, F, 12>(q, [
-        5.924_701_7e-5, 1.612_245_5e-4, -3.464_817_7e-4, -1.396_812_3e-3, 1.205_883_8e-3, 8.690_144e-3, -8.013_874e-3, -5.421_229_5e-2, 1.640_485_2e-1, -1.660_310_8e-1,
-        -9.276_371_5e-2, 2.769_784e-1,
-    ]);
+    let p = polynomial::<T, F, 12>(
+        q,
+        [
+            5.924_701_7e-5,
+            1.612_245_5e-4,
+            -3.464_817_7e-4,
+            -1.396_812_3e-3,
+            1.205_883_8e-3,
+            8.690_144e-3,
+            -8.013_874e-3,
+            -5.421_229_5e-2,
+            1.640_485_2e-1,
+            -1.660_310_8e-1,
+            -9.276_371_5e-2,
+            2.769_784e-1,
+        ],
+    );
     let r = c(0.5) / (a + c(0.5));
     let q = p.fma::<F>(r, r);
     let rest = (p - q) + (q + q).fma::<F>(-a, c(1.0));
@@ -260,11 +302,15 @@ pub fn sigmoid<T: Words, const F: bool>(x: T) -> T {
 
 /// The bfloat16 next to it, of two the even one.
 #[inline(always)]
-pub fn to_bf16<T: Words>(x: T) -> T { T::select(x.is_nan(), T::all(f32::NAN), x.rounded(16)) }
+pub fn to_bf16<T: Words>(x: T) -> T {
+    T::select(x.is_nan(), T::all(f32::NAN), x.rounded(16))
+}
 
 /// `x` times the normal distribution's share below `x`.
 #[inline(always)]
-pub fn gelu<T: Words, const F: bool>(x: T) -> T { erfc::<T, F>(x * T::all(-std::f32::consts::FRAC_1_SQRT_2)) * (x * T::all(0.5)) }
+pub fn gelu<T: Words, const F: bool>(x: T) -> T {
+    erfc::<T, F>(x * T::all(-std::f32::consts::FRAC_1_SQRT_2)) * (x * T::all(0.5))
+}
 
 /// Of gelu by tanh (Hendrycks and Gimpel 2016): `(1 + tanh(u)) / 2` is `sigmoid(2u)`, which keeps the left tail, and `2u` is
 /// `x (GELU_LINEAR + GELU_CUBIC x²)`.
@@ -293,17 +339,29 @@ mod vector {
         /// # Safety
         /// `p` holds `n` numbers; the others are 0.
         #[inline(always)]
-        pub unsafe fn load(p: *const f32, n: usize) -> V { unsafe { V(if n >= V::LANES { ops::load(p) } else { ops::load_part(p, n) }) } }
+        pub unsafe fn load(p: *const f32, n: usize) -> V {
+            unsafe { V(if n >= V::LANES { ops::load(p) } else { ops::load_part(p, n) }) }
+        }
         /// # Safety
         /// `p` has room for `n` numbers.
         #[inline(always)]
-        pub unsafe fn store(self, p: *mut f32, n: usize) { unsafe { if n >= V::LANES { ops::store(p, self.0) } else { ops::store_part(p, n, self.0) } } }
+        pub unsafe fn store(self, p: *mut f32, n: usize) {
+            unsafe {
+                if n >= V::LANES {
+                    ops::store(p, self.0)
+                } else {
+                    ops::store_part(p, n, self.0)
+                }
+            }
+        }
     }
 
     /// As those of float32.
     impl V {
         #[inline(always)]
-        pub fn floor(self) -> V { V(f32x4_floor(self.0)) }
+        pub fn floor(self) -> V {
+            V(f32x4_floor(self.0))
+        }
     }
 
     macro_rules! operators { ($($name:ident $f:ident $op:ident;)*) => { $(impl $name for V {
@@ -315,36 +373,62 @@ mod vector {
     impl Neg for V {
         type Output = V;
         #[inline(always)]
-        fn neg(self) -> V { V(f32x4_neg(self.0)) }
+        fn neg(self) -> V {
+            V(f32x4_neg(self.0))
+        }
     }
 
     impl Lanes for V {
         type Mask = V;
         #[inline(always)]
-        fn all(x: f32) -> V { V(f32x4_splat(x)) }
+        fn all(x: f32) -> V {
+            V(f32x4_splat(x))
+        }
         /// Relaxed, `F` or not.
         #[inline(always)]
-        fn fma<const F: bool>(self, b: V, c: V) -> V { V(ops::fma(self.0, b.0, c.0)) }
+        fn fma<const F: bool>(self, b: V, c: V) -> V {
+            V(ops::fma(self.0, b.0, c.0))
+        }
         #[inline(always)]
-        fn abs(self) -> V { V(f32x4_abs(self.0)) }
+        fn abs(self) -> V {
+            V(f32x4_abs(self.0))
+        }
         #[inline(always)]
-        fn copysign(self, sign: V) -> V { V(v128_bitselect(sign.0, self.0, i32x4_splat(i32::MIN))) }
+        fn copysign(self, sign: V) -> V {
+            V(v128_bitselect(sign.0, self.0, i32x4_splat(i32::MIN)))
+        }
         #[inline(always)]
-        fn lt(self, y: V) -> V { V(f32x4_lt(self.0, y.0)) }
+        fn lt(self, y: V) -> V {
+            V(f32x4_lt(self.0, y.0))
+        }
         #[inline(always)]
-        fn le(self, y: V) -> V { V(f32x4_le(self.0, y.0)) }
+        fn le(self, y: V) -> V {
+            V(f32x4_le(self.0, y.0))
+        }
         #[inline(always)]
-        fn is(self, y: V) -> V { V(f32x4_eq(self.0, y.0)) }
+        fn is(self, y: V) -> V {
+            V(f32x4_eq(self.0, y.0))
+        }
         #[inline(always)]
-        fn is_not(self, y: V) -> V { V(f32x4_ne(self.0, y.0)) }
+        fn is_not(self, y: V) -> V {
+            V(f32x4_ne(self.0, y.0))
+        }
         #[inline(always)]
-        fn select(mask: V, yes: V, no: V) -> V { V(v128_bitselect(yes.0, no.0, mask.0)) }
+        fn select(mask: V, yes: V, no: V) -> V {
+            V(v128_bitselect(yes.0, no.0, mask.0))
+        }
         #[inline(always)]
-        fn sqrt(self) -> V { V(f32x4_sqrt(self.0)) }
+        fn sqrt(self) -> V {
+            V(f32x4_sqrt(self.0))
+        }
         #[inline(always)]
-        fn at_most(self, y: V) -> V { V(f32x4_pmin(self.0, y.0)) }
+        fn at_most(self, y: V) -> V {
+            V(f32x4_pmin(self.0, y.0))
+        }
         #[inline(always)]
-        fn at_least(self, y: V) -> V { V(f32x4_pmax(self.0, y.0)) }
+        fn at_least(self, y: V) -> V {
+            V(f32x4_pmax(self.0, y.0))
+        }
     }
 
     impl Words for V {
@@ -354,7 +438,9 @@ mod vector {
             V(v128_and(i32x4_add(self.0, up), i32x4_splat(-1 << bits)))
         }
         #[inline(always)]
-        fn power(self) -> V { V(i32x4_add(i32x4_shl(self.0, EXPONENT), i32x4_splat(ONE_BITS))) }
+        fn power(self) -> V {
+            V(i32x4_add(i32x4_shl(self.0, EXPONENT), i32x4_splat(ONE_BITS)))
+        }
         #[inline(always)]
         fn scaled(self, n: V) -> V {
             let half = i32x4_shl(u32x4_shr(n.0, 1), EXPONENT);

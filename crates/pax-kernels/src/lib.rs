@@ -22,7 +22,13 @@ pub use dtype::DType;
 pub type Dims = smallvec::SmallVec<[usize; 6]>;
 
 /// The greatest common divisor; that of 0 and a number is the number.
-pub fn gcd(a: usize, b: usize) -> usize { if b == 0 { a } else { gcd(b, a % b) } }
+pub fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 {
+        a
+    } else {
+        gcd(b, a % b)
+    }
+}
 
 /// Asks for `n` floats that will soon be read, or written: their lines are on their way while something else is done. Any address will do.
 #[inline(always)]
@@ -32,7 +38,13 @@ pub(crate) fn ask<const WRITE: bool>(p: *const f32, n: usize) {
         use std::arch::x86_64::*;
         let p = p.wrapping_add(i) as *const i8;
         // SAFETY: it only moves lines between caches, whatever the address.
-        unsafe { if WRITE { _mm_prefetch::<_MM_HINT_ET0>(p) } else { _mm_prefetch::<_MM_HINT_T0>(p) } }
+        unsafe {
+            if WRITE {
+                _mm_prefetch::<_MM_HINT_ET0>(p)
+            } else {
+                _mm_prefetch::<_MM_HINT_T0>(p)
+            }
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (p, n);

@@ -41,9 +41,13 @@ const MAX: u8 = Fold::Max as u8;
 
 /// True if the order of a fold says how much is rounded away.
 #[inline(always)]
-fn rounds<T: Accumulate>(fold: Fold) -> bool { T::DTYPE.is_float() && matches!(fold, Fold::Sum | Fold::Prod) }
+fn rounds<T: Accumulate>(fold: Fold) -> bool {
+    T::DTYPE.is_float() && matches!(fold, Fold::Sum | Fold::Prod)
+}
 
-const fn named(k: u8) -> Fold { [Fold::Sum, Fold::Prod, Fold::Max, Fold::Min][k as usize] }
+const fn named(k: u8) -> Fold {
+    [Fold::Sum, Fold::Prod, Fold::Max, Fold::Min][k as usize]
+}
 
 /// In `L` partial folds: enough for vectors, and a fixed order.
 #[inline(always)]
@@ -52,12 +56,20 @@ fn fold_lanes<T: Accumulate, const K: u8, const L: usize>(xs: &[T]) -> T {
     let mut acc = [T::start(f); L];
     let chunks = xs.chunks_exact(L);
     let rest = chunks.remainder();
-    for c in chunks { for l in 0..L { acc[l] = T::join(f, acc[l], c[l]); } }
-    for (a, &v) in acc.iter_mut().zip(rest) { *a = T::join(f, *a, v); }
+    for c in chunks {
+        for l in 0..L {
+            acc[l] = T::join(f, acc[l], c[l]);
+        }
+    }
+    for (a, &v) in acc.iter_mut().zip(rest) {
+        *a = T::join(f, *a, v);
+    }
     let mut width = L;
     while width > 1 {
         width /= 2;
-        for l in 0..width { acc[l] = T::join(f, acc[l], acc[l + width]); }
+        for l in 0..width {
+            acc[l] = T::join(f, acc[l], acc[l + width]);
+        }
     }
     acc[0]
 }
@@ -65,14 +77,24 @@ fn fold_lanes<T: Accumulate, const K: u8, const L: usize>(xs: &[T]) -> T {
 /// Few lanes for few elements; many hide how long an operation takes. Integers have no order, and the compiler makes vectors itself.
 #[inline(always)]
 fn fold_block<T: Accumulate, const K: u8>(xs: &[T]) -> T {
-    if !T::DTYPE.is_float() { fold_lanes::<T, K, 1>(xs) } else if xs.len() < 256 { fold_lanes::<T, K, 16>(xs) } else { fold_lanes::<T, K, 64>(xs) }
+    if !T::DTYPE.is_float() {
+        fold_lanes::<T, K, 1>(xs)
+    } else if xs.len() < 256 {
+        fold_lanes::<T, K, 16>(xs)
+    } else {
+        fold_lanes::<T, K, 64>(xs)
+    }
 }
 
 #[inline(always)]
 fn fold_row<T: Accumulate, const K: u8>(xs: &[T]) -> T {
-    if xs.len() <= BLOCK || !rounds::<T>(named(K)) { return fold_block::<T, K>(xs); }
+    if xs.len() <= BLOCK || !rounds::<T>(named(K)) {
+        return fold_block::<T, K>(xs);
+    }
     let mut blocks = Pairwise::new(named(K));
-    for block in xs.chunks(BLOCK) { blocks.push(fold_block::<T, K>(block)); }
+    for block in xs.chunks(BLOCK) {
+        blocks.push(fold_block::<T, K>(block));
+    }
     blocks.behind(T::start(named(K)))
 }
 
@@ -95,7 +117,9 @@ fn fold_four<T: Accumulate, const K: u8>(out: &mut [T], [a, b, c, d]: [&[T]; 4])
 
 #[inline(always)]
 fn fold_one<T: Accumulate, const K: u8>(out: &mut [T], a: &[T]) {
-    for (o, &a) in out.iter_mut().zip(a) { *o = T::join(named(K), *o, a); }
+    for (o, &a) in out.iter_mut().zip(a) {
+        *o = T::join(named(K), *o, a);
+    }
 }
 
 /// Rows that are added one after the other, and columns that go together where there are more.
@@ -110,16 +134,26 @@ pub type AddRows<'a, T> = &'a dyn Fn((usize, usize), (usize, usize), *mut T);
 /// # Safety
 /// `out` holds an accumulator for each column, and nobody else uses it.
 pub unsafe fn fold_in_pairs<T: Accumulate>(fold: Fold, rows: (usize, usize), columns: usize, out: *mut T, add: AddRows<T>) {
-    if rows.1 - rows.0 <= TALL || !rounds::<T>(fold) { return add(rows, (0, columns), out); }
+    if rows.1 - rows.0 <= TALL || !rounds::<T>(fold) {
+        return add(rows, (0, columns), out);
+    }
     // SAFETY: the caller's.
-    unsafe { for at in (0..columns).step_by(STRIP) { halves(fold, rows, (at, STRIP.min(columns - at)), out.add(at), add); } }
+    unsafe {
+        for at in (0..columns).step_by(STRIP) {
+            halves(fold, rows, (at, STRIP.min(columns - at)), out.add(at), add);
+        }
+    }
 }
 
 unsafe fn halves<T: Accumulate>(fold: Fold, (from, to): (usize, usize), strip: (usize, usize), out: *mut T, add: AddRows<T>) {
-    if to - from <= TALL { return add((from, to), strip, out); }
+    if to - from <= TALL {
+        return add((from, to), strip, out);
+    }
     let middle = from + (to - from) / 2;
     let mut room = [const { MaybeUninit::<T>::uninit() }; STRIP];
-    for x in &mut room[..strip.1] { x.write(T::start(fold)); }
+    for x in &mut room[..strip.1] {
+        x.write(T::start(fold));
+    }
     let part = room.as_mut_ptr().cast::<T>();
     // SAFETY: the caller's; a strip has so many columns at most, and its accumulators were written.
     unsafe {
@@ -136,8 +170,12 @@ unsafe fn fold_columns<T: Accumulate, const K: u8, const M: bool>(x: *const T, r
         let row = |r: usize| std::slice::from_raw_parts(x.offset(r as isize * stride), len);
         let out = std::slice::from_raw_parts_mut(out, len);
         let whole = rows / 4 * 4;
-        for r in (0..whole).step_by(4) { fold_four::<T, K>(out, [row(r), row(r + 1), row(r + 2), row(r + 3)]); }
-        for r in whole..rows { fold_one::<T, K>(out, row(r)); }
+        for r in (0..whole).step_by(4) {
+            fold_four::<T, K>(out, [row(r), row(r + 1), row(r + 2), row(r + 3)]);
+        }
+        for r in whole..rows {
+            fold_one::<T, K>(out, row(r));
+        }
     }
 }
 
@@ -163,11 +201,17 @@ macro_rules! float {
     ($t:ident, $exp:expr) => {
         impl Float for $t {
             #[inline(always)]
-            fn exp_in_row<const M: bool>(self) -> $t { $exp(self) }
+            fn exp_in_row<const M: bool>(self) -> $t {
+                $exp(self)
+            }
             #[inline(always)]
-            fn log(self) -> $t { self.ln() }
+            fn log(self) -> $t {
+                self.ln()
+            }
             #[inline(always)]
-            fn root(self) -> $t { self.sqrt() }
+            fn root(self) -> $t {
+                self.sqrt()
+            }
             unsafe fn norm_rows(norm: Norm, x: *const $t, out: *mut $t, rows: usize, len: usize) {
                 // SAFETY: the caller's.
                 unsafe { norm_rows(norm, x, out, rows, len) }
@@ -180,7 +224,11 @@ float!(f64, f64::exp);
 
 /// `out[i] = f(x[i])`; arguments tell the compiler that nothing overlaps.
 #[inline(always)]
-fn each<T: Copy>(out: &mut [T], x: &[T], f: impl Fn(T) -> T) { for (o, &v) in out.iter_mut().zip(x) { *o = f(v); } }
+fn each<T: Copy>(out: &mut [T], x: &[T], f: impl Fn(T) -> T) {
+    for (o, &v) in out.iter_mut().zip(x) {
+        *o = f(v);
+    }
+}
 
 /// `Σ f(x[i])`, by way of a few numbers in the first cache.
 #[inline(always)]
@@ -215,7 +263,9 @@ unsafe fn normalise<T: Float, const K: u8, const M: bool>(x: *const T, out: *mut
         if K == SOFTMAX {
             each(out, x, |v| (v - top).exp_in_row::<M>());
             let scale = T::from_f64(1.0) / fold_row::<T, SUM>(out);
-            for o in out { *o = *o * scale; }
+            for o in out {
+                *o = *o * scale;
+            }
         } else {
             let log = sum_of(x, |v| (v - top).exp_in_row::<M>()).log();
             each(out, x, |v| v - top - log);
@@ -227,7 +277,11 @@ levels!(normalise_of<Float>(x: *const T, out: *mut T, rows: usize, len: usize, e
 
 /// What rows are normalised to.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Norm { Softmax, LogSoftmax, LayerNorm { eps: f64 } }
+pub enum Norm {
+    Softmax,
+    LogSoftmax,
+    LayerNorm { eps: f64 },
+}
 
 unsafe fn norm_rows<T: Float>(norm: Norm, x: *const T, out: *mut T, rows: usize, len: usize) {
     let (f, eps) = match norm {
@@ -242,10 +296,17 @@ unsafe fn norm_rows<T: Float>(norm: Norm, x: *const T, out: *mut T, rows: usize,
 mod tests {
     use super::*;
 
-    fn numbers(n: usize) -> Vec<f32> { (0..n).map(|i| ((i * 7919 + 13) % 1009) as f32 / 300.0 - 1.7).collect() }
+    fn numbers(n: usize) -> Vec<f32> {
+        (0..n).map(|i| ((i * 7919 + 13) % 1009) as f32 / 300.0 - 1.7).collect()
+    }
     fn exact(fold: Fold, xs: &[f32]) -> f64 {
         let xs = xs.iter().map(|&x| x as f64);
-        match fold { Fold::Sum => xs.sum(), Fold::Prod => xs.product(), Fold::Max => xs.fold(f64::NEG_INFINITY, f64::max), Fold::Min => xs.fold(f64::INFINITY, f64::min) }
+        match fold {
+            Fold::Sum => xs.sum(),
+            Fold::Prod => xs.product(),
+            Fold::Max => xs.fold(f64::NEG_INFINITY, f64::max),
+            Fold::Min => xs.fold(f64::INFINITY, f64::min),
+        }
     }
     const FOLDS: [Fold; 4] = [Fold::Sum, Fold::Prod, Fold::Max, Fold::Min];
     type Loop = unsafe fn(*const f32, usize, usize, isize, *mut f32);
@@ -265,17 +326,31 @@ mod tests {
                 for len in (0..70).chain([255, 256, 1000, 4095, 4096, 9000]) {
                     let (n, stride) = (if len > 300 { 2 } else { 7 }, len + 3);
                     let x = numbers(n * stride);
-                    let size = |xs: &[f32]| if fold == Fold::Prod { exact(fold, xs).abs() } else { xs.iter().map(|v| v.abs() as f64).sum() };
-                    let check = |got: f32, xs: &[f32]| assert!(got as f64 == exact(fold, xs) || (got as f64 - exact(fold, xs)).abs() <= 1e-6 * size(xs).min(1e40), "{simd:?} {fold:?} {len}: {got} is not {}", exact(fold, xs));
+                    let size =
+                        |xs: &[f32]| if fold == Fold::Prod { exact(fold, xs).abs() } else { xs.iter().map(|v| v.abs() as f64).sum() };
+                    let check = |got: f32, xs: &[f32]| {
+                        assert!(
+                            got as f64 == exact(fold, xs) || (got as f64 - exact(fold, xs)).abs() <= 1e-6 * size(xs).min(1e40),
+                            "{simd:?} {fold:?} {len}: {got} is not {}",
+                            exact(fold, xs)
+                        )
+                    };
                     let (mut across, mut down) = (vec![f32::NAN; n], vec![f32::start(fold); len]);
                     let [rows, columns] = loops(simd, fold);
                     // SAFETY: the vectors are as large as the rows say.
-                    unsafe { rows(x.as_ptr(), n, len, stride as isize, across.as_mut_ptr()); columns(x.as_ptr(), n, len, stride as isize, down.as_mut_ptr()); }
+                    unsafe {
+                        rows(x.as_ptr(), n, len, stride as isize, across.as_mut_ptr());
+                        columns(x.as_ptr(), n, len, stride as isize, down.as_mut_ptr());
+                    }
                     for (r, &got) in across.iter().enumerate() {
                         let row = &x[r * stride..r * stride + len];
-                        if fold != Fold::Prod || len < 60 { check(got, row); }
+                        if fold != Fold::Prod || len < 60 {
+                            check(got, row);
+                        }
                     }
-                    for (j, &got) in down.iter().enumerate() { check(got, &(0..n).map(|r| x[r * stride + j]).collect::<Vec<_>>()); }
+                    for (j, &got) in down.iter().enumerate() {
+                        check(got, &(0..n).map(|r| x[r * stride + j]).collect::<Vec<_>>());
+                    }
                 }
             }
         }
@@ -291,7 +366,10 @@ mod tests {
                     let (mut across, mut down) = ([0.0], [f32::start(fold)]);
                     let [rows, columns] = loops(simd, fold);
                     // SAFETY: a row, and a column of the same numbers.
-                    unsafe { rows(x.as_ptr(), 1, len, 0, across.as_mut_ptr()); columns(x.as_ptr(), len, 1, 1, down.as_mut_ptr()); }
+                    unsafe {
+                        rows(x.as_ptr(), 1, len, 0, across.as_mut_ptr());
+                        columns(x.as_ptr(), len, 1, 1, down.as_mut_ptr());
+                    }
                     assert!(across[0].is_nan() && down[0].is_nan(), "{simd:?} {fold:?} {len} {at}");
                 }
             }
@@ -309,7 +387,8 @@ mod tests {
                     unsafe { f(x.as_ptr(), out.as_mut_ptr(), x.len() / len, len, 0.5) };
                     out
                 };
-                let [soft, log, layer] = [normalise_of::<f32, SOFTMAX>(simd), normalise_of::<f32, LOG_SOFTMAX>(simd), normalise_of::<f32, LAYER_NORM>(simd)];
+                let [soft, log, layer] =
+                    [normalise_of::<f32, SOFTMAX>(simd), normalise_of::<f32, LOG_SOFTMAX>(simd), normalise_of::<f32, LAYER_NORM>(simd)];
                 let (s, l, n) = (run(soft, &x), run(log, &x), run(layer, &x));
                 for r in 0..3 {
                     let row: Vec<f64> = x[r * len..(r + 1) * len].iter().map(|&v| v as f64).collect();
@@ -319,7 +398,10 @@ mod tests {
                     for (j, v) in row.iter().enumerate() {
                         let at = r * len + j;
                         assert!((s[at] as f64 - v.exp() / sum).abs() <= 1e-6 * v.exp() / sum, "{simd:?} softmax {len}");
-                        assert!((l[at] as f64 - (v - sum.ln())).abs() <= 2e-6 * (v - sum.ln()).abs().max(1.0), "{simd:?} log_softmax {len}");
+                        assert!(
+                            (l[at] as f64 - (v - sum.ln())).abs() <= 2e-6 * (v - sum.ln()).abs().max(1.0),
+                            "{simd:?} log_softmax {len}"
+                        );
                         assert!((n[at] as f64 - (v - mean) * scale).abs() <= 3e-6, "{simd:?} layer_norm {len}");
                     }
                     // A row by itself has the same bits.
@@ -335,7 +417,11 @@ mod tests {
                 }
                 let mut x = x.clone();
                 x[0] = f32::NEG_INFINITY;
-                if len > 1 { assert!(run(soft, &x)[0] == 0.0 && run(log, &x)[0] == f32::NEG_INFINITY && run(soft, &x)[1..].iter().all(|v| v.is_finite())); }
+                if len > 1 {
+                    assert!(
+                        run(soft, &x)[0] == 0.0 && run(log, &x)[0] == f32::NEG_INFINITY && run(soft, &x)[1..].iter().all(|v| v.is_finite())
+                    );
+                }
             }
         }
     }

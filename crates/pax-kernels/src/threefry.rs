@@ -5,19 +5,32 @@ use crate::tile::Simd;
 /// One round of counters side by side; a rotation that is known is three instructions.
 #[inline(always)]
 fn round<const R: u32, const L: usize>(a: &mut [u32; L], b: &mut [u32; L]) {
-    for l in 0..L { a[l] = a[l].wrapping_add(b[l]); }
-    for l in 0..L { b[l] = b[l].rotate_left(R) ^ a[l]; }
+    for l in 0..L {
+        a[l] = a[l].wrapping_add(b[l]);
+    }
+    for l in 0..L {
+        b[l] = b[l].rotate_left(R) ^ a[l];
+    }
 }
 
 /// Four rounds, and the key's words for the `i`-th time.
 #[inline(always)]
-fn rounds<const R0: u32, const R1: u32, const R2: u32, const R3: u32, const L: usize>(ks: [u32; 3], i: usize, a: &mut [u32; L], b: &mut [u32; L]) {
+fn rounds<const R0: u32, const R1: u32, const R2: u32, const R3: u32, const L: usize>(
+    ks: [u32; 3],
+    i: usize,
+    a: &mut [u32; L],
+    b: &mut [u32; L],
+) {
     round::<R0, L>(a, b);
     round::<R1, L>(a, b);
     round::<R2, L>(a, b);
     round::<R3, L>(a, b);
-    for a in a { *a = a.wrapping_add(ks[i % 3]); }
-    for b in b { *b = b.wrapping_add(ks[(i + 1) % 3]).wrapping_add(i as u32); }
+    for a in a {
+        *a = a.wrapping_add(ks[i % 3]);
+    }
+    for b in b {
+        *b = b.wrapping_add(ks[(i + 1) % 3]).wrapping_add(i as u32);
+    }
 }
 
 /// Encrypts counters side by side, which are the words `a` and `b`.
@@ -53,17 +66,23 @@ fn lanes(key: [u32; 2], from: u64) -> [u32; LANES] {
 
 #[inline(always)]
 fn fill(key: [u32; 2], from: u64, out: &mut [u32]) {
-    for (k, part) in out.chunks_mut(LANES).enumerate() { part.copy_from_slice(&lanes(key, from + (k * LANES) as u64)[..part.len()]); }
+    for (k, part) in out.chunks_mut(LANES).enumerate() {
+        part.copy_from_slice(&lanes(key, from + (k * LANES) as u64)[..part.len()]);
+    }
 }
 
 /// 32 random bits for each counter from `from` on: both words of a counter, joined by exclusive or.
 pub fn words(key: [u32; 2], from: u64, out: &mut [u32]) {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
-    fn avx512(key: [u32; 2], from: u64, out: &mut [u32]) { fill(key, from, out) }
+    fn avx512(key: [u32; 2], from: u64, out: &mut [u32]) {
+        fill(key, from, out)
+    }
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
-    fn avx2(key: [u32; 2], from: u64, out: &mut [u32]) { fill(key, from, out) }
+    fn avx2(key: [u32; 2], from: u64, out: &mut [u32]) {
+        fill(key, from, out)
+    }
     match Simd::detect() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the machine has them.

@@ -4,9 +4,12 @@ use std::sync::OnceLock;
 
 #[cfg(target_arch = "x86_64")]
 use super::code::trace::Sym;
-pub use super::lanes::{GELU_CUBIC, GELU_LINEAR};
-pub use super::tile_wide::{acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, cos, cosh, erfinv, floor_divide, pow, quotient_of, remainder, remainder_of, sin, sinh, tan, Number};
 use super::lanes::{self, Lanes, Words};
+pub use super::lanes::{GELU_CUBIC, GELU_LINEAR};
+pub use super::tile_wide::{
+    acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, cos, cosh, erfinv, floor_divide, pow, quotient_of, remainder, remainder_of, sin,
+    sinh, tan, Number,
+};
 
 /// `dst[i] = f(a[i], b[i], c[i])` for `n` cells; operands that a function does not have are not read.
 ///
@@ -26,13 +29,31 @@ pub struct Function {
 
 impl Function {
     /// One that runs over tiles only.
-    pub const fn plain(run: TileFn) -> Function { Function { run, cells: 1, double: None, #[cfg(target_arch = "x86_64")] trace: None } }
+    pub const fn plain(run: TileFn) -> Function {
+        Function {
+            run,
+            cells: 1,
+            double: None,
+            #[cfg(target_arch = "x86_64")]
+            trace: None,
+        }
+    }
     /// The same of f64.
-    pub const fn double_of(run: TileFn) -> Function { Function { cells: 2, ..Function::plain(run) } }
+    pub const fn double_of(run: TileFn) -> Function {
+        Function { cells: 2, ..Function::plain(run) }
+    }
     /// What it is of f64, if that is exact.
-    pub fn double(self) -> Option<Function> { Some(Function { run: self.double?, cells: 2, double: None, ..self }) }
+    pub fn double(self) -> Option<Function> {
+        Some(Function { run: self.double?, cells: 2, double: None, ..self })
+    }
     /// The same for elements of so many cells.
-    pub fn of(self, cells: usize) -> Option<Function> { if cells == self.cells { Some(self) } else { self.double() } }
+    pub fn of(self, cells: usize) -> Option<Function> {
+        if cells == self.cells {
+            Some(self)
+        } else {
+            self.double()
+        }
+    }
 }
 
 /// Copies a few floats: a row of a block.
@@ -44,11 +65,19 @@ pub unsafe fn copy_few(src: *const f32, dst: *mut f32, n: usize) {
     // SAFETY: the caller's.
     unsafe {
         // Most have the width of a panel.
-        if n == 32 && !cfg!(target_feature = "simd128") { *dst.cast::<[f32; 32]>() = *src.cast::<[f32; 32]>(); return; }
-        if n == 16 && !cfg!(target_feature = "simd128") { *dst.cast::<[f32; 16]>() = *src.cast::<[f32; 16]>(); return; }
+        if n == 32 && !cfg!(target_feature = "simd128") {
+            *dst.cast::<[f32; 32]>() = *src.cast::<[f32; 32]>();
+            return;
+        }
+        if n == 16 && !cfg!(target_feature = "simd128") {
+            *dst.cast::<[f32; 16]>() = *src.cast::<[f32; 16]>();
+            return;
+        }
         // Engines of WebAssembly take as long to begin a copy as for a hundred floats; the last eight may be copied twice.
         if (8..=128).contains(&n) && cfg!(target_feature = "simd128") {
-            for i in (0..n - 7).step_by(8) { *dst.add(i).cast::<[f32; 8]>() = *src.add(i).cast::<[f32; 8]>(); }
+            for i in (0..n - 7).step_by(8) {
+                *dst.add(i).cast::<[f32; 8]>() = *src.add(i).cast::<[f32; 8]>();
+            }
             *dst.add(n - 8).cast::<[f32; 8]>() = *src.add(n - 8).cast::<[f32; 8]>();
             return;
         }
@@ -58,28 +87,42 @@ pub unsafe fn copy_few(src: *const f32, dst: *mut f32, n: usize) {
 
 /// What the machine's vectors can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Simd { Base, Avx2, Avx512 }
+pub enum Simd {
+    Base,
+    Avx2,
+    Avx512,
+}
 
 impl Simd {
     /// The best of this machine, or a lower level that the environment variable PAX_SIMD names (`avx2` or `base`).
     pub fn detect() -> Simd {
         static LEVEL: OnceLock<Simd> = OnceLock::new();
         #[allow(clippy::disallowed_methods)] // no setting: tests of the lower levels
-        let wanted = || match std::env::var("PAX_SIMD").as_deref() { Ok("base") => Simd::Base, Ok("avx2") => Simd::Avx2, _ => Simd::Avx512 };
+        let wanted = || match std::env::var("PAX_SIMD").as_deref() {
+            Ok("base") => Simd::Base,
+            Ok("avx2") => Simd::Avx2,
+            _ => Simd::Avx512,
+        };
         *LEVEL.get_or_init(|| Simd::machine().min(wanted()))
     }
 
     pub(crate) fn machine() -> Simd {
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") { return Simd::Avx512; }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") { return Simd::Avx2; }
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") {
+                return Simd::Avx512;
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
+                return Simd::Avx2;
+            }
         }
         Simd::Base
     }
 
     /// All levels that run here, from the lowest.
-    pub fn levels() -> Vec<Simd> { [Simd::Base, Simd::Avx2, Simd::Avx512].into_iter().filter(|s| *s <= Simd::machine()).collect() }
+    pub fn levels() -> Vec<Simd> {
+        [Simd::Base, Simd::Avx2, Simd::Avx512].into_iter().filter(|s| *s <= Simd::machine()).collect()
+    }
 }
 
 /// `body`, a function of tiles, in the compilation of a level; its constant says whether multiply-adds are fused.
@@ -87,11 +130,17 @@ macro_rules! compilation {
     ($simd:expr, $body:ident) => {{
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx512dq,avx512vl,fma")]
-        unsafe fn avx512(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) { unsafe { $body::<true>(dst, a, b, c, n) } }
+        unsafe fn avx512(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) {
+            unsafe { $body::<true>(dst, a, b, c, n) }
+        }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
-        unsafe fn avx2(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) { unsafe { $body::<true>(dst, a, b, c, n) } }
-        unsafe fn base(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) { unsafe { $body::<false>(dst, a, b, c, n) } }
+        unsafe fn avx2(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) {
+            unsafe { $body::<true>(dst, a, b, c, n) }
+        }
+        unsafe fn base(dst: *mut f32, a: *const f32, b: *const f32, c: *const f32, n: usize) {
+            unsafe { $body::<false>(dst, a, b, c, n) }
+        }
         let run: $crate::tile::TileFn = match $simd {
             #[cfg(target_arch = "x86_64")]
             Simd::Avx512 => avx512,
@@ -264,12 +313,16 @@ mod tests {
     /// The distance in units of the last place of the right result.
     fn ulps(got: f32, want: f64) -> f64 {
         let w = want as f32;
-        if got == w || (got.is_nan() && w.is_nan()) { return 0.0; }
+        if got == w || (got.is_nan() && w.is_nan()) {
+            return 0.0;
+        }
         let unit = (f32::from_bits(w.abs().to_bits() + 1) - w.abs()) as f64;
         (got as f64 - want).abs() / unit.max(f32::from_bits(1) as f64)
     }
 
-    fn points(lo: f64, hi: f64) -> Vec<f32> { (0..200_000).map(|i| (lo + (hi - lo) * i as f64 / 200_000.0) as f32).collect() }
+    fn points(lo: f64, hi: f64) -> Vec<f32> {
+        (0..200_000).map(|i| (lo + (hi - lo) * i as f64 / 200_000.0) as f32).collect()
+    }
 
     #[test]
     fn functions_are_within_their_errors() {
@@ -300,7 +353,9 @@ mod tests {
                 (cos, f64::cos, -3e8, 3e8, 1.0),
             ] {
                 let mut x = points(lo, hi);
-                if lo < 0.0 { x.extend(points(-1.0, 1.0).into_iter().map(|x| x * x * x * 0.01)); }
+                if lo < 0.0 {
+                    x.extend(points(-1.0, 1.0).into_iter().map(|x| x * x * x * 0.01));
+                }
                 for (x, y) in x.iter().zip(run(f, simd, &x)) {
                     let want = exact(*x as f64);
                     assert!(ulps(y, want) <= most, "{simd:?}: f({x}) is {y}, not {want}: {} ulp", ulps(y, want));
@@ -312,13 +367,33 @@ mod tests {
     #[test]
     fn half_floats_are_rounded_as_they_are_stored() {
         use crate::dtype::{bf16, f16};
-        let edges = [0.0, -0.0, f32::NAN, f32::INFINITY, f32::MAX, 65504.0, 65519.99, 65520.0, 65536.0, 6.1e-5, 6.103_515_6e-5, 5.96e-8, 2.98e-8, 2.99e-8, 1e-9, 1e-42];
+        let edges = [
+            0.0,
+            -0.0,
+            f32::NAN,
+            f32::INFINITY,
+            f32::MAX,
+            65504.0,
+            65519.99,
+            65520.0,
+            65536.0,
+            6.1e-5,
+            6.103_515_6e-5,
+            5.96e-8,
+            2.98e-8,
+            2.99e-8,
+            1e-9,
+            1e-42,
+        ];
         let steps = (0..200_000u32).map(|i| f32::from_bits(i.wrapping_mul(2_654_435_761)));
         // Halves between two neighbours.
         let ties = (0..60_000u32).flat_map(|i| [f32::from_bits((i << 16) + 0x8000), f32::from_bits((i << 13) + 0x3800_1000)]);
         let x: Vec<f32> = edges.into_iter().flat_map(|v| [v, -v]).chain(steps).chain(ties).collect();
         for simd in Simd::levels() {
-            for (f, exact) in [(to_bf16 as fn(Simd) -> Function, (|x| bf16::from_f32(x).to_f32()) as fn(f32) -> f32), (to_f16, |x| f16::from_f32(x).to_f32())] {
+            for (f, exact) in [
+                (to_bf16 as fn(Simd) -> Function, (|x| bf16::from_f32(x).to_f32()) as fn(f32) -> f32),
+                (to_f16, |x| f16::from_f32(x).to_f32()),
+            ] {
                 for (&x, y) in x.iter().zip(run(f, simd, &x)) {
                     let want = exact(x);
                     assert!(y.to_bits() == want.to_bits() || (y.is_nan() && want.is_nan()), "{simd:?}: {x:e} is {y:e}, not {want:e}");
@@ -332,13 +407,42 @@ mod tests {
         let x = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, 1e-42, -1.0, 200.0, -200.0];
         for simd in Simd::levels() {
             let bits = |v: Vec<f32>| v.into_iter().map(|v| if v.is_nan() { u32::MAX } else { v.to_bits() }).collect::<Vec<_>>();
-            for (f, exact) in [(exp_ as fn(Simd) -> Function, f32::exp as fn(f32) -> f32), (tanh_, f32::tanh), (relu, |x: f32| if x <= 0.0 { 0.0 } else { x }), (sqrt, f32::sqrt)] {
+            for (f, exact) in [
+                (exp_ as fn(Simd) -> Function, f32::exp as fn(f32) -> f32),
+                (tanh_, f32::tanh),
+                (relu, |x: f32| if x <= 0.0 { 0.0 } else { x }),
+                (sqrt, f32::sqrt),
+            ] {
                 let (got, want) = (run(f, simd, &x), x.map(exact).to_vec());
-                for (g, w) in got.iter().zip(&want) { assert!(g == w || (g.is_nan() && w.is_nan()) || (g - w).abs() <= 1e-6 * w.abs(), "{simd:?} {got:?} {want:?}"); }
+                for (g, w) in got.iter().zip(&want) {
+                    assert!(g == w || (g.is_nan() && w.is_nan()) || (g - w).abs() <= 1e-6 * w.abs(), "{simd:?} {got:?} {want:?}");
+                }
             }
-            for (f, exact) in [(expm1 as fn(Simd) -> Function, f32::exp_m1 as fn(f32) -> f32), (log1p, f32::ln_1p), (softplus, |x| if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() }), (erf, libm::erff), (erfc, libm::erfcf), (sin, f32::sin), (cos, f32::cos),
-                (tan, f32::tan), (asin, f32::asin), (acos, f32::acos), (atan, f32::atan), (sinh, f32::sinh), (cosh, f32::cosh), (asinh, libm::asinhf), (acosh, libm::acoshf), (atanh, libm::atanhf), (cbrt, f32::cbrt)] {
-                for (g, w) in run(f, simd, &x).iter().zip(&x.map(exact)) { assert!(g.to_bits() == w.to_bits() || (g.is_nan() && w.is_nan()) || (g - w).abs() <= 1e-6 * w.abs(), "{simd:?} {g} {w}"); }
+            for (f, exact) in [
+                (expm1 as fn(Simd) -> Function, f32::exp_m1 as fn(f32) -> f32),
+                (log1p, f32::ln_1p),
+                (softplus, |x| if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() }),
+                (erf, libm::erff),
+                (erfc, libm::erfcf),
+                (sin, f32::sin),
+                (cos, f32::cos),
+                (tan, f32::tan),
+                (asin, f32::asin),
+                (acos, f32::acos),
+                (atan, f32::atan),
+                (sinh, f32::sinh),
+                (cosh, f32::cosh),
+                (asinh, libm::asinhf),
+                (acosh, libm::acoshf),
+                (atanh, libm::atanhf),
+                (cbrt, f32::cbrt),
+            ] {
+                for (g, w) in run(f, simd, &x).iter().zip(&x.map(exact)) {
+                    assert!(
+                        g.to_bits() == w.to_bits() || (g.is_nan() && w.is_nan()) || (g - w).abs() <= 1e-6 * w.abs(),
+                        "{simd:?} {g} {w}"
+                    );
+                }
             }
             for (x, y) in points(-1.0, 1.0).iter().zip(run(erfinv, simd, &points(-1.0, 1.0))) {
                 // The inverse of the inverse, by a step of Newton's in float64.
@@ -347,19 +451,44 @@ mod tests {
                 assert!(x == -1.0 || step.abs() <= 5e-7 * y.abs().max(1e-30), "{simd:?}: erfinv({x}) is {y}, off by {step}");
             }
             let at = run(erfinv, simd, &[1.0, -1.0, 1.5, f32::NAN, 0.0, -0.0]);
-            assert!(at[0] == f32::INFINITY && at[1] == f32::NEG_INFINITY && at[2].is_nan() && at[3].is_nan() && at[4].to_bits() == 0 && at[5].to_bits() == 1 << 31, "{simd:?} {at:?}");
+            assert!(
+                at[0] == f32::INFINITY
+                    && at[1] == f32::NEG_INFINITY
+                    && at[2].is_nan()
+                    && at[3].is_nan()
+                    && at[4].to_bits() == 0
+                    && at[5].to_bits() == 1 << 31,
+                "{simd:?} {at:?}"
+            );
             let wholes = [-2.5, -1.5, -0.7, -0.5, -0.0, 0.0, 0.5, 1.5, 2.5, 8_388_607.5, 1e30, f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
-            for (f, exact) in [(floor as fn(Simd) -> Function, f32::floor as fn(f32) -> f32), (ceil, f32::ceil), (trunc, f32::trunc), (round, f32::round_ties_even), (sign, |x| if x == 0.0 || x.is_nan() { x } else { x.signum() }),
-                (is_finite, |x| if x.is_finite() { 1.0 } else { 0.0 }), (is_nan, |x| if x.is_nan() { 1.0 } else { 0.0 })] {
+            for (f, exact) in [
+                (floor as fn(Simd) -> Function, f32::floor as fn(f32) -> f32),
+                (ceil, f32::ceil),
+                (trunc, f32::trunc),
+                (round, f32::round_ties_even),
+                (sign, |x| if x == 0.0 || x.is_nan() { x } else { x.signum() }),
+                (is_finite, |x| if x.is_finite() { 1.0 } else { 0.0 }),
+                (is_nan, |x| if x.is_nan() { 1.0 } else { 0.0 }),
+            ] {
                 assert_eq!(bits(run(f, simd, &wholes)), bits(wholes.map(exact).to_vec()), "{simd:?}");
             }
             let logs = run(log_, simd, &x);
-            assert!(logs[0].is_nan() && logs[1] == f32::INFINITY && logs[2].is_nan() && logs[3] == f32::NEG_INFINITY && logs[4] == f32::NEG_INFINITY && logs[6].is_nan(), "{logs:?}");
+            assert!(
+                logs[0].is_nan()
+                    && logs[1] == f32::INFINITY
+                    && logs[2].is_nan()
+                    && logs[3] == f32::NEG_INFINITY
+                    && logs[4] == f32::NEG_INFINITY
+                    && logs[6].is_nan(),
+                "{logs:?}"
+            );
             // The same element gives the same bits wherever it lies in a tile.
             let many: Vec<f32> = (0..67).map(|i| (i % 9) as f32 - 4.3).collect();
             for f in [exp_ as fn(Simd) -> Function, tanh_, sigmoid_, log_, expm1, log1p, softplus, erf, erfc, sin, cos] {
                 let all = bits(run(f, simd, &many));
-                for i in 9..67 { assert_eq!(all[i], all[i % 9]); }
+                for i in 9..67 {
+                    assert_eq!(all[i], all[i % 9]);
+                }
             }
         }
     }

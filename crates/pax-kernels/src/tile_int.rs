@@ -23,7 +23,13 @@ macro_rules! ints {
         }
     )* };
 }
-fn bool_of(x: bool) -> f32 { if x { 1.0 } else { 0.0 } }
+fn bool_of(x: bool) -> f32 {
+    if x {
+        1.0
+    } else {
+        0.0
+    }
+}
 ints! { i32:
     add(x, y) -> i32 = x.wrapping_add(y);
     sub(x, y) -> i32 = x.wrapping_sub(y);
@@ -46,14 +52,28 @@ ints! { u32:
 #[inline(never)]
 unsafe fn of_bool(dst: *mut f32, a: *const f32, _b: *const f32, _c: *const f32, n: usize) {
     // SAFETY: the caller's.
-    unsafe { for i in 0..n { *dst.cast::<i32>().add(i) = i32::from(*a.add(i) != 0.0); } }
+    unsafe {
+        for i in 0..n {
+            *dst.cast::<i32>().add(i) = i32::from(*a.add(i) != 0.0);
+        }
+    }
 }
 
 /// The function of a row on int32 operands, if there is one.
 pub fn of(name: &str) -> Option<Function> {
     Some(Function::plain(match name {
-        "add" => add, "sub" => sub, "mul" => mul, "maximum" => maximum, "minimum" => minimum, "neg" => neg,
-        "equal" => equal, "not_equal" => not_equal, "less" => less, "less_equal" => less_equal, "greater" => greater, "greater_equal" => greater_equal,
+        "add" => add,
+        "sub" => sub,
+        "mul" => mul,
+        "maximum" => maximum,
+        "minimum" => minimum,
+        "neg" => neg,
+        "equal" => equal,
+        "not_equal" => not_equal,
+        "less" => less,
+        "less_equal" => less_equal,
+        "greater" => greater,
+        "greater_equal" => greater_equal,
         _ => return None,
     }))
 }

@@ -48,7 +48,9 @@ const FAR: f32 = 1e8;
 
 /// The polynomial of `x` with these coefficients, the highest first.
 #[inline(always)]
-fn polynomial<const N: usize>(x: f64, coefficients: [f64; N]) -> f64 { coefficients[1..].iter().fold(coefficients[0], |p, c| p * x + c) }
+fn polynomial<const N: usize>(x: f64, coefficients: [f64; N]) -> f64 {
+    coefficients[1..].iter().fold(coefficients[0], |p, c| p * x + c)
+}
 
 /// The quarter turns next to `x` radians, in the low bits, and the sine and cosine of what is left (musl's reduction and polynomials).
 #[inline(always)]
@@ -57,8 +59,12 @@ fn quarters(x: f32) -> (i64, f64, f64) {
     let n = t - ROUND;
     let r = (x as f64 - n * 1.570_796_310_901_641_8) - n * 1.589_325_477_352_819_7e-8;
     let z = r * r;
-    let sine = r * polynomial(z, [2.718_311_493_989_822e-6, -0.000_198_393_348_360_966_32, 0.008_333_329_385_889_463, -0.166_666_666_416_265_24, 1.0]);
-    let cosine = polynomial(z, [2.439_044_879_627_741e-5, -0.001_388_676_377_460_993, 0.041_666_623_323_739_06, -0.499_999_997_251_031, 1.0]);
+    let sine = r * polynomial(
+        z,
+        [2.718_311_493_989_822e-6, -0.000_198_393_348_360_966_32, 0.008_333_329_385_889_463, -0.166_666_666_416_265_24, 1.0],
+    );
+    let cosine =
+        polynomial(z, [2.439_044_879_627_741e-5, -0.001_388_676_377_460_993, 0.041_666_623_323_739_06, -0.499_999_997_251_031, 1.0]);
     (t.to_bits() as i64, sine, cosine)
 }
 
@@ -83,16 +89,35 @@ fn tangent(x: f32) -> f32 {
 fn angle(y: f64, x: f64) -> f64 {
     let (low, high) = if y < x { (y, x) } else { (x, y) };
     let t = low / high;
-    let a = t * polynomial(t * t, [
-        -0.000_663_395_241_376, 0.004_732_482_998_79, -0.015_828_319_890_3, 0.033_826_215_081, -0.053_956_677_306_6, 0.072_282_781_676_4, -0.089_741_718_956_3,
-        0.110_919_229_496, -0.142_838_132_538, 0.199_999_011_02, -0.333_333_312_909, 0.999_999_999_929,
-    ]);
-    if y < x { a } else { std::f64::consts::FRAC_PI_2 - a }
+    let a = t * polynomial(
+        t * t,
+        [
+            -0.000_663_395_241_376,
+            0.004_732_482_998_79,
+            -0.015_828_319_890_3,
+            0.033_826_215_081,
+            -0.053_956_677_306_6,
+            0.072_282_781_676_4,
+            -0.089_741_718_956_3,
+            0.110_919_229_496,
+            -0.142_838_132_538,
+            0.199_999_011_02,
+            -0.333_333_312_909,
+            0.999_999_999_929,
+        ],
+    );
+    if y < x {
+        a
+    } else {
+        std::f64::consts::FRAC_PI_2 - a
+    }
 }
 
 /// The other side of a right triangle whose longest is 1; NaN where `a` is longer.
 #[inline(always)]
-fn side(a: f64) -> f64 { (1.0 - a * a).sqrt() }
+fn side(a: f64) -> f64 {
+    (1.0 - a * a).sqrt()
+}
 
 /// The angle of a point `y` above the abscissa `x`.
 #[inline(always)]
@@ -133,11 +158,15 @@ fn hyperbolic_cosine(x: f32) -> f32 {
 
 /// `y` of the absolute value `a` of `x`, with the sign of `x`; below 1e-4 `a` itself, which the inverses of `sinh` and `tanh` equal there.
 #[inline(always)]
-fn odd(x: f32, y: f64) -> f32 { (if x.abs() < 1e-4 { x.abs() } else { y as f32 }).copysign(x) }
+fn odd(x: f32, y: f64) -> f32 {
+    (if x.abs() < 1e-4 { x.abs() } else { y as f32 }).copysign(x)
+}
 
 /// The natural logarithm of a normal number above 0.
 #[inline(always)]
-fn ln(a: f64) -> f64 { log2(a) * std::f64::consts::LN_2 }
+fn ln(a: f64) -> f64 {
+    log2(a) * std::f64::consts::LN_2
+}
 
 #[inline(always)]
 fn inverse_of_sinh(x: f32) -> f32 {
@@ -162,21 +191,33 @@ fn inverse_of_tanh(x: f32) -> f32 {
 fn floor_of(x: f64, y: f64) -> f64 {
     let q = x / y;
     let n = (q + ROUND) - ROUND;
-    if n > q { n - 1.0 } else { n }
+    if n > q {
+        n - 1.0
+    } else {
+        n
+    }
 }
 
 /// A zero has the dividend's sign.
 #[inline(always)]
 fn rest(x: f32, y: f32) -> f32 {
     let r = x as f64 - floor_of(x as f64, y as f64) * y as f64;
-    if r == 0.0 { 0f32.copysign(x) } else { r as f32 }
+    if r == 0.0 {
+        0f32.copysign(x)
+    } else {
+        r as f32
+    }
 }
 
 /// A zero has the divisor's sign, as what the rest leaves has over it.
 #[inline(always)]
 fn quotient(x: f32, y: f32) -> f32 {
     let n = floor_of(x as f64, y as f64) as f32;
-    if n == 0.0 { 0f32.copysign(y) } else { n }
+    if n == 0.0 {
+        0f32.copysign(y)
+    } else {
+        n
+    }
 }
 
 /// What has the operators of numbers.
@@ -193,20 +234,32 @@ fn remains<T: Number>(x: T, y: T) -> (T, bool) {
 #[inline(always)]
 pub fn remainder_of<T: Number>(x: T, y: T) -> T {
     let (r, apart) = remains(x, y);
-    if apart { r + y } else { r }
+    if apart {
+        r + y
+    } else {
+        r
+    }
 }
 /// As JAX: the quotient of what the remainder leaves, and infinite over 0; it is still to be rounded.
 #[inline(always)]
 pub fn quotient_of<T: Number>(x: T, y: T) -> T {
-    if y == T::from(0) { return x / y; }
+    if y == T::from(0) {
+        return x / y;
+    }
     let (r, apart) = remains(x, y);
     let q = (x - r) / y;
-    if apart { q - T::from(1) } else { q }
+    if apart {
+        q - T::from(1)
+    } else {
+        q
+    }
 }
 
 /// True where the quotient has more than so many bits, or an operand is infinite or NaN.
 #[inline(always)]
-fn beyond(x: f32, y: f32, bits: i32) -> bool { !((x as f64 / y as f64).abs() < (1i64 << bits) as f64 && y.is_finite()) }
+fn beyond(x: f32, y: f32, bits: i32) -> bool {
+    !((x as f64 / y as f64).abs() < (1i64 << bits) as f64 && y.is_finite())
+}
 
 /// The logarithm to the base of 2 of a normal number above 0, by the series of `atanh((m - 1) / (m + 1))`.
 #[inline(always)]
@@ -226,11 +279,41 @@ fn log2(a: f64) -> f64 {
 fn inverse_of_erf(x: f32) -> f32 {
     let a = x.abs() as f64;
     let w = -log2((1.0 - a) * (1.0 + a)) * std::f64::consts::LN_2;
-    let near = polynomial(w - 2.5, [2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087, -0.00125372503, -0.00417768164, 0.246640727, 1.50140941]);
-    let far = polynomial(w.sqrt() - 3.0, [-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613, 0.00943887047, 1.00167406, 2.83297682]);
+    let near = polynomial(
+        w - 2.5,
+        [
+            2.81022636e-08,
+            3.43273939e-07,
+            -3.5233877e-06,
+            -4.39150654e-06,
+            0.00021858087,
+            -0.00125372503,
+            -0.00417768164,
+            0.246640727,
+            1.50140941,
+        ],
+    );
+    let far = polynomial(
+        w.sqrt() - 3.0,
+        [
+            -0.000200214257,
+            0.000100950558,
+            0.00134934322,
+            -0.00367342844,
+            0.00573950773,
+            -0.0076224613,
+            0.00943887047,
+            1.00167406,
+            2.83297682,
+        ],
+    );
     let y = ((if w < 5.0 { near } else { far }) * x as f64) as f32;
     let y = if a == 1.0 { x * f32::INFINITY } else { y };
-    if a > 1.0 { f32::NAN } else { y }
+    if a > 1.0 {
+        f32::NAN
+    } else {
+        y
+    }
 }
 
 /// `x^y` of finite numbers: `2^(y log2 |x|)`, with the sign of an odd power.
@@ -242,13 +325,25 @@ fn power(x: f32, y: f32) -> f32 {
     let p = if p > 200.0 { 200.0 } else { p };
     let p = if p < -200.0 { -200.0 } else { p };
     let r = exp2(p) as f32;
-    let r = if a == 0.0 { if y > 0.0 { 0.0 } else { f32::INFINITY } } else { r };
+    let r = if a == 0.0 {
+        if y > 0.0 {
+            0.0
+        } else {
+            f32::INFINITY
+        }
+    } else {
+        r
+    };
     let r = if y == 0.0 { 1.0 } else { r };
     let whole = y.abs() >= EVEN || (y + ROUND) - ROUND == y;
     let half = y * 0.5;
     let odd = whole && y.abs() < EVEN && (half + ROUND) - ROUND != half;
     let r = if x < 0.0 && !whole { f32::NAN } else { r };
-    if x.is_sign_negative() && odd { -r } else { r }
+    if x.is_sign_negative() && odd {
+        -r
+    } else {
+        r
+    }
 }
 
 wide! {
@@ -277,8 +372,28 @@ mod tests {
 
     /// Results of a function of all pairs of numbers that lie well or badly, with those that are wanted.
     fn all_pairs(f: fn(Simd) -> Function, exact: fn(f32, f32) -> f32, agree: fn(f32, f32) -> bool) {
-        let numbers: Vec<f32> = (0..300).map(|i| (i as f32 - 150.0) / 16.0)
-            .chain([-0.0, 1e-42, -1e-42, 1e-30, 3e38, -3e38, 1e10, 1.1e7, 16_777_216.0, 16_777_217.0, 0.1, -0.3, 0.999_999_9, 1.000_000_1, f32::NAN, f32::INFINITY, f32::NEG_INFINITY]).collect();
+        let numbers: Vec<f32> = (0..300)
+            .map(|i| (i as f32 - 150.0) / 16.0)
+            .chain([
+                -0.0,
+                1e-42,
+                -1e-42,
+                1e-30,
+                3e38,
+                -3e38,
+                1e10,
+                1.1e7,
+                16_777_216.0,
+                16_777_217.0,
+                0.1,
+                -0.3,
+                0.999_999_9,
+                1.000_000_1,
+                f32::NAN,
+                f32::INFINITY,
+                f32::NEG_INFINITY,
+            ])
+            .collect();
         let (x, y): (Vec<f32>, Vec<f32>) = numbers.iter().flat_map(|&x| numbers.iter().map(move |&y| (x, y))).unzip();
         for simd in Simd::levels() {
             let mut out = vec![0.0; x.len()];

@@ -5,7 +5,12 @@ const SIDE: usize = 16;
 
 /// Matrices of `rows` by `len` elements whose columns lie along memory, `step` elements apart; `outer`: sizes and strides of the axes before.
 #[derive(Clone, Copy)]
-pub struct Turned<'a> { outer: &'a [(usize, isize)], rows: usize, len: usize, step: isize }
+pub struct Turned<'a> {
+    outer: &'a [(usize, isize)],
+    rows: usize,
+    len: usize,
+    step: isize,
+}
 
 impl<'a> Turned<'a> {
     /// Of a view's axes, merged where they lie together: its rows lie across memory, and those of an axis before lie along it.
@@ -16,7 +21,9 @@ impl<'a> Turned<'a> {
         }
     }
     /// Elements that are best copied together.
-    pub fn grain(self) -> usize { SIDE * self.len.max(1) }
+    pub fn grain(self) -> usize {
+        SIDE * self.len.max(1)
+    }
 
     /// Copies `n` elements of `size` bytes from the `from`th on: squares, so that a line is read once for all rows that have a part of it.
     /// # Safety
@@ -38,14 +45,20 @@ impl<'a> Turned<'a> {
         let (mut row, mut at, mut done) = (from / len, from % len, 0);
         while done < n {
             let mut rest = row / m;
-            let outside = outer.iter().rev().fold(0, |sum, &(m, s)| { let i = rest % m; rest /= m; sum + i as isize * s });
+            let outside = outer.iter().rev().fold(0, |sum, &(m, s)| {
+                let i = rest % m;
+                rest /= m;
+                sum + i as isize * s
+            });
             let rows = if at == 0 { SIDE.min(m - row % m).min((n - done) / len) } else { 0 };
             // SAFETY: the caller's.
             unsafe {
                 let (src, dst) = (start.offset(outside + (row % m) as isize), to.add(done));
                 if rows < 2 {
                     let some = (len - at).min(n - done);
-                    for j in 0..some { *dst.add(j) = *src.offset((at + j) as isize * step); }
+                    for j in 0..some {
+                        *dst.add(j) = *src.offset((at + j) as isize * step);
+                    }
                     (row, at, done) = (row + 1, 0, done + some);
                     continue;
                 }
@@ -53,10 +66,16 @@ impl<'a> Turned<'a> {
                     if rows == SIDE && j + SIDE <= len {
                         let square: [[B; SIDE]; SIDE] = std::array::from_fn(|l| *src.offset((j + l) as isize * step).cast());
                         let turned: [[B; SIDE]; SIDE] = std::array::from_fn(|k| std::array::from_fn(|l| square[l][k]));
-                        for (k, row) in turned.iter().enumerate() { *dst.add(k * len + j).cast() = *row; }
+                        for (k, row) in turned.iter().enumerate() {
+                            *dst.add(k * len + j).cast() = *row;
+                        }
                         continue;
                     }
-                    for k in 0..rows { for l in j..len.min(j + SIDE) { *dst.add(k * len + l) = *src.offset(l as isize * step + k as isize); } }
+                    for k in 0..rows {
+                        for l in j..len.min(j + SIDE) {
+                            *dst.add(k * len + l) = *src.offset(l as isize * step + k as isize);
+                        }
+                    }
                 }
                 (row, done) = (row + rows, done + rows * len);
             }

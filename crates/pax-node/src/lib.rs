@@ -20,7 +20,11 @@ use value::{bytes, float64, number, string, Args};
 /// `PAX_FINALIZERS=ordinary` asks for the ordinary ones, for runtimes that refuse it.
 #[no_mangle]
 pub extern "C" fn node_api_module_get_api_version_v1() -> i32 {
-    if std::env::var_os("PAX_FINALIZERS").is_some_and(|v| v == "ordinary") { 8 } else { i32::MAX }
+    if std::env::var_os("PAX_FINALIZERS").is_some_and(|v| v == "ordinary") {
+        8
+    } else {
+        i32::MAX
+    }
 }
 
 /// One JavaScript thread's session and the array that its numbers travel through.
@@ -50,13 +54,17 @@ unsafe extern "C" fn finalize(_: sys::napi_env, handle: *mut c_void, dead: *mut 
 fn tell(env: sys::napi_env, bytes: i64) {
     let mut total = 0;
     // SAFETY: `env` is the calling environment.
-    if bytes != 0 { unsafe { sys::napi_adjust_external_memory(env, bytes, &mut total) }; }
+    if bytes != 0 {
+        unsafe { sys::napi_adjust_external_memory(env, bytes, &mut total) };
+    }
 }
 
 /// V8 collects when it has heard of some 64 MB of foreign memory. It hears more of ours than there is, so that it collects
 /// after 8 MB of dropped tensors, or, where steps work with more, after as much as is there, at most 32 MB: a training loop
 /// stays as flat as it is large, and does not wait for the collector all the time.
-fn pressure(alive: usize) -> usize { ((64 << 20) / alive.max(1)).clamp(2, 8) }
+fn pressure(alive: usize) -> usize {
+    ((64 << 20) / alive.max(1)).clamp(2, 8)
+}
 
 /// Bytes after which young objects are collected: that costs some tenths of a millisecond, where marking all objects takes as
 /// long as several steps.
@@ -72,7 +80,10 @@ fn track(env: sys::napi_env, cell: &RefCell<Instance>, made: &Made, targets: &[s
     for (&(handle, bytes), &target) in made.iter().zip(targets) {
         let list = Rc::into_raw(dead.clone());
         // SAFETY: the list lives until `finalize` has run for the last object.
-        if unsafe { sys::napi_add_finalizer(env, target, handle as usize as *mut c_void, Some(finalize), list.cast_mut().cast(), ptr::null_mut()) } != sys::Status::napi_ok {
+        if unsafe {
+            sys::napi_add_finalizer(env, target, handle as usize as *mut c_void, Some(finalize), list.cast_mut().cast(), ptr::null_mut())
+        } != sys::Status::napi_ok
+        {
             drop(unsafe { Rc::from_raw(list) });
             return Err(Error::internal("what a verb should track is no object"));
         }
@@ -88,9 +99,13 @@ fn track(env: sys::napi_env, cell: &RefCell<Instance>, made: &Made, targets: &[s
 fn account(env: sys::napi_env, cell: &RefCell<Instance>, made: i64, swept: i64, back: i64) {
     tell(env, made - swept - back);
     let Ok(mut i) = cell.try_borrow_mut() else { return };
-    if i.collect.is_null() { return; }
+    if i.collect.is_null() {
+        return;
+    }
     i.young = (i.young + made - back).max(0);
-    if i.young < YOUNG { return; }
+    if i.young < YOUNG {
+        return;
+    }
     i.young = 0;
     let reference = i.collect;
     drop(i);
@@ -115,7 +130,11 @@ fn instance<'a>(env: sys::napi_env) -> Result<&'a RefCell<Instance>> {
 type Verb = fn(sys::napi_env, &Args, &mut Session, &mut [f64]) -> Result<Answer>;
 
 /// What a verb answers.
-enum Answer { Number(f64), Made(Made), Value(sys::napi_value) }
+enum Answer {
+    Number(f64),
+    Made(Made),
+    Value(sys::napi_value),
+}
 
 /// Runs a verb: errors and panics become −1.
 fn call(env: sys::napi_env, info: sys::napi_callback_info, verb: Verb) -> sys::napi_value {
@@ -127,7 +146,8 @@ fn call(env: sys::napi_env, info: sys::napi_callback_info, verb: Verb) -> sys::n
             i.session.sweep();
             let swept = i.session.handles.owed();
             // SAFETY: `init` gave a Float64Array's memory of this length and holds a reference to it.
-            let scratch: &mut [f64] = if i.scratch.is_null() { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(i.scratch, i.length) } };
+            let scratch: &mut [f64] =
+                if i.scratch.is_null() { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(i.scratch, i.length) } };
             let answer = verb(env, &args, &mut i.session, scratch)?;
             (answer, swept, i.session.handles.relieved() - swept)
         };
@@ -150,7 +170,11 @@ fn call(env: sys::napi_env, info: sys::napi_callback_info, verb: Verb) -> sys::n
         Ok(Answer::Value(v)) => v,
         Ok(Answer::Made(_)) => number(env, 0.0),
         Err(e) => {
-            if let Ok(cell) = instance(env) { if let Ok(mut i) = cell.try_borrow_mut() { i.session.error = Some(e); } }
+            if let Ok(cell) = instance(env) {
+                if let Ok(mut i) = cell.try_borrow_mut() {
+                    i.session.error = Some(e);
+                }
+            }
             number(env, -1.0)
         }
     }
@@ -197,7 +221,9 @@ const VERBS: &[(&str, Raw)] = verbs! {
 
 /// Code, row and sentence of the last error, by lines.
 unsafe extern "C" fn last_error(env: sys::napi_env, _: sys::napi_callback_info) -> sys::napi_value {
-    let error = instance(env).ok().and_then(|c| c.try_borrow_mut().ok().and_then(|mut i| i.session.error.take()))
+    let error = instance(env)
+        .ok()
+        .and_then(|c| c.try_borrow_mut().ok().and_then(|mut i| i.session.error.take()))
         .unwrap_or_else(|| Error::new(Code::Internal, "no error was kept"));
     string(env, &format!("{}\n{}\n{}", error.code.name(), error.op.unwrap_or(""), error.message))
 }
@@ -207,10 +233,14 @@ unsafe extern "C" fn init(env: sys::napi_env, info: sys::napi_callback_info) -> 
     let args = Args::of(env, info);
     if let (Ok((data, length)), Ok(cell)) = (float64(env, args.get(0)), instance(env)) {
         if let Ok(mut i) = cell.try_borrow_mut() {
-            if !i.reference.is_null() { sys::napi_delete_reference(env, i.reference); }
+            if !i.reference.is_null() {
+                sys::napi_delete_reference(env, i.reference);
+            }
             sys::napi_create_reference(env, args.get(0), 1, &mut i.reference);
             (i.scratch, i.length) = (data, length);
-            if i.collect.is_null() && args.is_function(env, 1) { sys::napi_create_reference(env, args.get(1), 1, &mut i.collect); }
+            if i.collect.is_null() && args.is_function(env, 1) {
+                sys::napi_create_reference(env, args.get(1), 1, &mut i.collect);
+            }
             return number(env, 0.0);
         }
     }
@@ -227,7 +257,14 @@ unsafe extern "C" fn drop_instance(_: sys::napi_env, data: *mut c_void, _: *mut 
 pub unsafe extern "C" fn napi_register_module_v1(env: sys::napi_env, exports: sys::napi_value) -> sys::napi_value {
     // napi-sys looks its functions up in the process, once.
     drop(sys::setup());
-    let instance = Instance { session: Session::new(pool::of(0)), scratch: ptr::null_mut(), length: 0, reference: ptr::null_mut(), collect: ptr::null_mut(), young: 0 };
+    let instance = Instance {
+        session: Session::new(pool::of(0)),
+        scratch: ptr::null_mut(),
+        length: 0,
+        reference: ptr::null_mut(),
+        collect: ptr::null_mut(),
+        young: 0,
+    };
     let data = Box::into_raw(Box::new(RefCell::new(instance)));
     sys::napi_set_instance_data(env, data.cast(), Some(drop_instance), ptr::null_mut());
     for (name, f) in VERBS.iter().chain(&[("lastError", last_error as Raw), ("init", init as Raw)]) {

@@ -7,7 +7,10 @@ use pax_abi::pool::{Park, Workers};
 use pax_core::exec::{Pool, Serial};
 
 #[derive(Default)]
-struct Parked { lock: Mutex<()>, wake: Condvar }
+struct Parked {
+    lock: Mutex<()>,
+    wake: Condvar,
+}
 
 impl Park for Parked {
     const SPINS: u32 = 10_000;

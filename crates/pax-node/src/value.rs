@@ -7,7 +7,11 @@ use pax_abi::Handle;
 use pax_core::{Error, Result};
 
 /// A call's arguments.
-pub struct Args { few: [sys::napi_value; 8], many: Vec<sys::napi_value>, count: usize }
+pub struct Args {
+    few: [sys::napi_value; 8],
+    many: Vec<sys::napi_value>,
+    count: usize,
+}
 
 impl Args {
     pub fn of(env: sys::napi_env, info: sys::napi_callback_info) -> Args {
@@ -21,11 +25,15 @@ impl Args {
         }
         Args { few, many, count }
     }
-    pub fn get(&self, i: usize) -> sys::napi_value { self.few[i] }
+    pub fn get(&self, i: usize) -> sys::napi_value {
+        self.few[i]
+    }
     pub fn number(&self, env: sys::napi_env, i: usize) -> Result<f64> {
         let mut x = 0.0;
         // SAFETY: a null value gives an error status.
-        if unsafe { sys::napi_get_value_double(env, self.get(i), &mut x) } != sys::Status::napi_ok { return Err(Error::internal(format!("argument {i} of a verb is no number"))); }
+        if unsafe { sys::napi_get_value_double(env, self.get(i), &mut x) } != sys::Status::napi_ok {
+            return Err(Error::internal(format!("argument {i} of a verb is no number")));
+        }
         Ok(x)
     }
     pub fn is_function(&self, env: sys::napi_env, i: usize) -> bool {
@@ -33,7 +41,9 @@ impl Args {
         // SAFETY: a null value gives an error status.
         unsafe { sys::napi_typeof(env, self.get(i), &mut kind) == sys::Status::napi_ok && kind == sys::ValueType::napi_function }
     }
-    pub fn handle(&self, env: sys::napi_env, i: usize) -> Result<Handle> { Ok(self.number(env, i)? as Handle) }
+    pub fn handle(&self, env: sys::napi_env, i: usize) -> Result<Handle> {
+        Ok(self.number(env, i)? as Handle)
+    }
     /// At most `n` objects to track: the elements of the last argument if it is an array, else the last arguments if they are objects.
     pub fn objects(&self, env: sys::napi_env, n: usize) -> Vec<sys::napi_value> {
         let all = if self.many.is_empty() { &self.few[..self.count] } else { &self.many[..] };
@@ -48,9 +58,19 @@ impl Args {
             let mut length = 0;
             // SAFETY: as above; elements exist below the length.
             unsafe { sys::napi_get_array_length(env, last, &mut length) };
-            return (0..length).map(|i| { let mut v = ptr::null_mut(); unsafe { sys::napi_get_element(env, last, i, &mut v) }; v }).collect();
+            return (0..length)
+                .map(|i| {
+                    let mut v = ptr::null_mut();
+                    unsafe { sys::napi_get_element(env, last, i, &mut v) };
+                    v
+                })
+                .collect();
         }
-        if kind == sys::ValueType::napi_object { all[all.len().saturating_sub(n)..].to_vec() } else { Vec::new() }
+        if kind == sys::ValueType::napi_object {
+            all[all.len().saturating_sub(n)..].to_vec()
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -76,7 +96,9 @@ pub fn buffer(env: sys::napi_env, data: &[u8]) -> Result<sys::napi_value> {
         if sys::napi_create_arraybuffer(env, data.len(), &mut to, &mut v) != sys::Status::napi_ok {
             return Err(Error::new(pax_core::Code::Memory, format!("no memory for {} bytes", data.len())));
         }
-        if !data.is_empty() { ptr::copy_nonoverlapping(data.as_ptr(), to.cast::<u8>(), data.len()); }
+        if !data.is_empty() {
+            ptr::copy_nonoverlapping(data.as_ptr(), to.cast::<u8>(), data.len());
+        }
     }
     Ok(v)
 }
@@ -96,6 +118,8 @@ fn typed(env: sys::napi_env, v: sys::napi_value, want: sys::napi_typedarray_type
     let (mut kind, mut length, mut data) = (-1, 0, ptr::null_mut());
     // SAFETY: a value that is no typed array gives an error status.
     let status = unsafe { sys::napi_get_typedarray_info(env, v, &mut kind, &mut length, &mut data, ptr::null_mut(), ptr::null_mut()) };
-    if status != sys::Status::napi_ok || kind != want { return Err(Error::internal("a verb was given another kind of array")); }
+    if status != sys::Status::napi_ok || kind != want {
+        return Err(Error::internal("a verb was given another kind of array"));
+    }
     Ok((data, length))
 }

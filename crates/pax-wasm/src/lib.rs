@@ -25,9 +25,15 @@ thread_local! {
 }
 
 /// What a verb answers.
-enum Answer { Number(f64), Made(Vec<(Handle, usize)>), Bytes(Vec<u8>) }
+enum Answer {
+    Number(f64),
+    Made(Vec<(Handle, usize)>),
+    Bytes(Vec<u8>),
+}
 
-fn text(s: String) -> Answer { Answer::Bytes(s.into_bytes()) }
+fn text(s: String) -> Answer {
+    Answer::Bytes(s.into_bytes())
+}
 const DONE: Answer = Answer::Number(0.0);
 
 fn call(verb: impl FnOnce(&mut Session, &mut [f64], Vec<u8>) -> Result<Answer>) -> f64 {
@@ -55,7 +61,9 @@ fn call(verb: impl FnOnce(&mut Session, &mut [f64], Vec<u8>) -> Result<Answer>) 
     })
 }
 
-fn with<R>(f: impl FnOnce(&mut Instance) -> R) -> R { INSTANCE.with(|cell| f(&mut cell.borrow_mut())) }
+fn with<R>(f: impl FnOnce(&mut Instance) -> R) -> R {
+    INSTANCE.with(|cell| f(&mut cell.borrow_mut()))
+}
 
 macro_rules! verbs {
     ($($name:literal $f:ident($($arg:ident),*) $verb:expr;)*) => { $(
@@ -112,7 +120,9 @@ extern "C" fn begin(restarts: f64) {
 #[export_name = "room"]
 extern "C" fn room(n: usize) -> *mut f64 {
     with(|i| {
-        if i.scratch.len() < n { i.scratch.resize(n, 0.0); }
+        if i.scratch.len() < n {
+            i.scratch.resize(n, 0.0);
+        }
         i.scratch.as_mut_ptr()
     })
 }
@@ -122,17 +132,25 @@ extern "C" fn room(n: usize) -> *mut f64 {
 extern "C" fn input(bytes: usize) -> *mut u8 {
     with(|i| {
         i.input = Vec::new();
-        if i.input.try_reserve_exact(bytes).is_err() { return std::ptr::null_mut(); }
+        if i.input.try_reserve_exact(bytes).is_err() {
+            return std::ptr::null_mut();
+        }
         i.input.resize(bytes, 0);
         i.input.as_mut_ptr()
     })
 }
 
 #[export_name = "output"]
-extern "C" fn output() -> *const u8 { with(|i| i.output.as_ptr()) }
+extern "C" fn output() -> *const u8 {
+    with(|i| i.output.as_ptr())
+}
 #[export_name = "made"]
-extern "C" fn made() -> *const f64 { with(|i| i.made.as_ptr()) }
+extern "C" fn made() -> *const f64 {
+    with(|i| i.made.as_ptr())
+}
 
 /// An object of this handle is dead: the next verb frees it.
 #[export_name = "dead"]
-extern "C" fn dead(handle: f64) { with(|i| i.session.dead.borrow_mut().push(handle as Handle)) }
+extern "C" fn dead(handle: f64) {
+    with(|i| i.session.dead.borrow_mut().push(handle as Handle))
+}

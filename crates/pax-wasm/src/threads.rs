@@ -5,17 +5,27 @@ use std::sync::Mutex;
 static SAID: Mutex<String> = Mutex::new(String::new());
 
 pub fn say(sentence: String) {
-    if let Ok(mut said) = SAID.try_lock() { if said.is_empty() { *said = sentence; } }
+    if let Ok(mut said) = SAID.try_lock() {
+        if said.is_empty() {
+            *said = sentence;
+        }
+    }
 }
 
 /// Where the first panic's sentence lies, and then how long it is; 0 if nothing panicked.
 #[export_name = "panicText"]
-extern "C" fn panic_text() -> *const u8 { SAID.try_lock().map_or(std::ptr::null(), |s| s.as_ptr()) }
+extern "C" fn panic_text() -> *const u8 {
+    SAID.try_lock().map_or(std::ptr::null(), |s| s.as_ptr())
+}
 #[export_name = "panicLength"]
-extern "C" fn panic_length() -> usize { SAID.try_lock().map_or(0, |s| s.len()) }
+extern "C" fn panic_length() -> usize {
+    SAID.try_lock().map_or(0, |s| s.len())
+}
 
 #[cfg(not(target_feature = "atomics"))]
-pub fn pool(_: usize) -> std::rc::Rc<dyn pax_core::exec::Pool> { std::rc::Rc::new(pax_core::exec::Serial) }
+pub fn pool(_: usize) -> std::rc::Rc<dyn pax_core::exec::Pool> {
+    std::rc::Rc::new(pax_core::exec::Serial)
+}
 
 #[cfg(target_feature = "atomics")]
 pub use shared::pool;
@@ -52,11 +62,17 @@ mod shared {
 
     /// Makes the pool, once, for so many participants: the session's thread is one. Answers where a host thread that ends marks it.
     #[export_name = "startThreads"]
-    extern "C" fn start_threads(count: usize) -> *const AtomicBool { WORKERS.get_or_init(|| Workers::new(count.clamp(2, 64), Parked)).lost() }
+    extern "C" fn start_threads(count: usize) -> *const AtomicBool {
+        WORKERS.get_or_init(|| Workers::new(count.clamp(2, 64), Parked)).lost()
+    }
 
     /// A worker's life.
     #[export_name = "live"]
-    extern "C" fn live(me: usize) { if let Some(w) = WORKERS.get() { w.live(me) } }
+    extern "C" fn live(me: usize) {
+        if let Some(w) = WORKERS.get() {
+            w.live(me)
+        }
+    }
 
     /// Memory for a worker's stack or its thread-local values, which stays for good; null if there is none.
     #[export_name = "reserve"]

@@ -13,33 +13,60 @@ const COPIED: usize = 1 << 15;
 /// The pool of one thread: the caller.
 pub struct Serial;
 impl Pool for Serial {
-    fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync)) { (0..chunks).for_each(f) }
+    fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync)) {
+        (0..chunks).for_each(f)
+    }
 }
 
 #[derive(Clone)]
-pub struct Exec { pub meter: Rc<Meter>, pub pool: Rc<dyn Pool> }
+pub struct Exec {
+    pub meter: Rc<Meter>,
+    pub pool: Rc<dyn Pool>,
+}
 
 impl Exec {
     /// Memory for `n` elements, whose values are of no meaning: used again where it can be.
-    pub fn vec<T: Element>(&self, n: usize) -> Vec<T> { self.meter.take(n) }
-    pub fn array<T: Element>(&self, data: Vec<T>, shape: &[usize]) -> Array { Array::new(&self.meter, T::DTYPE, data, shape) }
-    pub fn array_as<T: Element>(&self, dtype: DType, data: Vec<T>, shape: &[usize]) -> Array { Array::new(&self.meter, dtype, data, shape) }
+    pub fn vec<T: Element>(&self, n: usize) -> Vec<T> {
+        self.meter.take(n)
+    }
+    pub fn array<T: Element>(&self, data: Vec<T>, shape: &[usize]) -> Array {
+        Array::new(&self.meter, T::DTYPE, data, shape)
+    }
+    pub fn array_as<T: Element>(&self, dtype: DType, data: Vec<T>, shape: &[usize]) -> Array {
+        Array::new(&self.meter, dtype, data, shape)
+    }
     /// An array whose elements are of no meaning yet.
-    pub fn empty(&self, dtype: DType, shape: &[usize]) -> Array { Array::empty(&self.meter, dtype, shape) }
+    pub fn empty(&self, dtype: DType, shape: &[usize]) -> Array {
+        Array::empty(&self.meter, dtype, shape)
+    }
     /// A scalar of any dtype.
-    pub fn scalar(&self, dtype: DType, value: f64) -> Array { crate::dispatch!(dtype, T => self.array_as(dtype, vec![<T as Element>::from_f64(value)], &[])) }
-    pub fn bools(&self, data: Vec<u8>, shape: &[usize]) -> Array { Array::new(&self.meter, DType::Bool, data, shape) }
+    pub fn scalar(&self, dtype: DType, value: f64) -> Array {
+        crate::dispatch!(dtype, T => self.array_as(dtype, vec![<T as Element>::from_f64(value)], &[]))
+    }
+    pub fn bools(&self, data: Vec<u8>, shape: &[usize]) -> Array {
+        Array::new(&self.meter, DType::Bool, data, shape)
+    }
     /// The same values in row-major order; a copy where they do not lie so.
-    pub fn contiguous(&self, x: &Array) -> Array { if x.is_contiguous() { x.clone() } else { self.copied(x) } }
+    pub fn contiguous(&self, x: &Array) -> Array {
+        if x.is_contiguous() {
+            x.clone()
+        } else {
+            self.copied(x)
+        }
+    }
     /// The same values in a buffer of their own.
-    pub fn copied(&self, x: &Array) -> Array { self.bits_as(x, x.dtype) }
+    pub fn copied(&self, x: &Array) -> Array {
+        self.bits_as(x, x.dtype)
+    }
     /// A copy whose bits are read as another dtype of the same size.
     pub fn bits_as(&self, x: &Array, dtype: DType) -> Array {
         debug_assert_eq!(dtype.size(), x.dtype.size());
         let (out, walk, size) = (self.empty(dtype, &x.shape), x.walk(), x.dtype.size());
         let to = Shared::at(out.address());
         // SAFETY: nobody else has the new array, which has room for all elements; chunks are disjoint.
-        self.chunks(x.size(), COPIED.next_multiple_of(walk.grain().min(COPIED)), &|from, end| unsafe { walk.copy(from, end - from, to.ptr().wrapping_add(from * size)) });
+        self.chunks(x.size(), COPIED.next_multiple_of(walk.grain().min(COPIED)), &|from, end| unsafe {
+            walk.copy(from, end - from, to.ptr().wrapping_add(from * size))
+        });
         out
     }
     /// Runs `f(start, end)` over `0..n` in chunks of `chunk`.
@@ -56,11 +83,19 @@ pub struct Shared<T>(*mut T);
 unsafe impl<T: Send> Send for Shared<T> {}
 unsafe impl<T: Send> Sync for Shared<T> {}
 impl<T> Shared<T> {
-    pub fn new(data: &mut [T]) -> Shared<T> { Shared(data.as_mut_ptr()) }
-    pub fn at(start: *mut T) -> Shared<T> { Shared(start) }
+    pub fn new(data: &mut [T]) -> Shared<T> {
+        Shared(data.as_mut_ptr())
+    }
+    pub fn at(start: *mut T) -> Shared<T> {
+        Shared(start)
+    }
     /// # Safety
     /// The range lies in the slice, and no two live ranges overlap.
     #[allow(clippy::mut_from_ref)]
-    pub unsafe fn range<'a>(&self, start: usize, end: usize) -> &'a mut [T] { std::slice::from_raw_parts_mut(self.0.add(start), end - start) }
-    pub fn ptr(&self) -> *mut T { self.0 }
+    pub unsafe fn range<'a>(&self, start: usize, end: usize) -> &'a mut [T] {
+        std::slice::from_raw_parts_mut(self.0.add(start), end - start)
+    }
+    pub fn ptr(&self) -> *mut T {
+        self.0
+    }
 }

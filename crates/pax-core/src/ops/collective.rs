@@ -19,25 +19,37 @@ fn other(b: &Batching) -> Result<Flagged> {
 }
 
 fn over(b: &Batching, f: impl FnOnce(&Cx) -> Result<(Tensor, bool)>) -> Result<Flagged> {
-    if b.params.str("axis")? != b.axis { return other(b); }
+    if b.params.str("axis")? != b.axis {
+        return other(b);
+    }
     Ok(vec![f(b.cx)?])
 }
 
-fn named(p: &Pull) -> Result<[Value; 1]> { Ok([Value::from(p.params.str("axis")?)]) }
+fn named(p: &Pull) -> Result<[Value; 1]> {
+    Ok([Value::from(p.params.str("axis")?)])
+}
 
 pub static PSUM: Row = Row {
     name: "psum",
     doc: "The sum over the mapped axis of that name; every example gets it.",
-    operands: &["x"], params: &[p("axis", Kind::Str)], many: false, lift: Lift::None, shape: crate::ops::same,
+    operands: &["x"],
+    params: &[p("axis", Kind::Str)],
+    many: false,
+    lift: Lift::None,
+    shape: crate::ops::same,
     body: Body::Primitive(Primitive { eval: unbound }),
     saves: Saves::NONE,
     // Every example's result depends on every example's operand.
     vjp: Vjp::Rule(|p| Ok(vec![p.want(0, || p.cx.one(&PSUM, named(p)?, &[p.g()?]))?])),
     jvp: Jvp::Linear,
-    batch: Batch::Axis(|b| over(b, |cx| {
-        if b.mapped[0] { return Ok((cx.cast_weak(&cx.reduce_sum(&b.xs[0], &[0])?, b.xs[0].dtype(), b.xs[0].weak())?, false)); }
-        Ok((cx.scale(&b.xs[0], b.size as f64)?, false))
-    })),
+    batch: Batch::Axis(|b| {
+        over(b, |cx| {
+            if b.mapped[0] {
+                return Ok((cx.cast_weak(&cx.reduce_sum(&b.xs[0], &[0])?, b.xs[0].dtype(), b.xs[0].weak())?, false));
+            }
+            Ok((cx.scale(&b.xs[0], b.size as f64)?, false))
+        })
+    }),
     samples: no_samples,
 };
 
@@ -53,7 +65,11 @@ fn pmax_vjp(p: &Pull) -> Result<Grads> {
 pub static PMAX: Row = Row {
     name: "pmax",
     doc: "The greatest over the mapped axis of that name; every example gets it. Ties share the gradient evenly.",
-    operands: &["x"], params: &[p("axis", Kind::Str)], many: false, lift: Lift::None, shape: crate::ops::same,
+    operands: &["x"],
+    params: &[p("axis", Kind::Str)],
+    many: false,
+    lift: Lift::None,
+    shape: crate::ops::same,
     body: Body::Primitive(Primitive { eval: unbound }),
     saves: Saves::BOTH,
     vjp: Vjp::Rule(pmax_vjp),
@@ -62,12 +78,18 @@ pub static PMAX: Row = Row {
     samples: no_samples,
 };
 
-fn index_shape(_: &[&Aval], _: &Params) -> Result<Avals> { Ok(smallvec![Aval::new(&[], DType::I32)]) }
+fn index_shape(_: &[&Aval], _: &Params) -> Result<Avals> {
+    Ok(smallvec![Aval::new(&[], DType::I32)])
+}
 
 pub static AXIS_INDEX: Row = Row {
     name: "axis_index",
     doc: "Each example's index along the mapped axis of that name.",
-    operands: &[], params: &[p("axis", Kind::Str)], many: false, lift: Lift::None, shape: index_shape,
+    operands: &[],
+    params: &[p("axis", Kind::Str)],
+    many: false,
+    lift: Lift::None,
+    shape: index_shape,
     body: Body::Primitive(Primitive { eval: unbound }),
     saves: Saves::NONE,
     vjp: Vjp::Zero("the result is an index"),

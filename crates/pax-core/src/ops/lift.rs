@@ -34,9 +34,14 @@ pub fn broadcast_shapes(shapes: &[&[usize]]) -> Result<Dims> {
     let mut out: Dims = smallvec::smallvec![1; rank];
     for s in shapes {
         for (d, &n) in s.iter().enumerate().map(|(d, n)| (d + rank - s.len(), n)) {
-            if out[d] == 1 { out[d] = n } else if n != 1 && n != out[d] {
+            if out[d] == 1 {
+                out[d] = n
+            } else if n != 1 && n != out[d] {
                 let list: Vec<String> = shapes.iter().map(|s| format!("{s:?}")).collect();
-                return Err(Error::shape(format!("shapes {} do not broadcast: axes must be equal or 1 from the right", list.join(" and "))));
+                return Err(Error::shape(format!(
+                    "shapes {} do not broadcast: axes must be equal or 1 from the right",
+                    list.join(" and ")
+                )));
             }
         }
     }
@@ -54,7 +59,9 @@ impl Cx {
     /// Applies a row to operands as user code gives them.
     pub fn apply(&self, row: &'static Row, params: Params, xs: &[Tensor]) -> Result<Tensors> {
         let mut lifted = self.lift(row.lift, xs).map_err(|e| e.at(row.name))?;
-        if let Body::Program(_) = row.body { lifted.extend(params.programs().flat_map(|p| p.captured.iter().cloned())); }
+        if let Body::Program(_) = row.body {
+            lifted.extend(params.programs().flat_map(|p| p.captured.iter().cloned()));
+        }
         self.bind(row, params, &lifted)
     }
 
@@ -69,25 +76,38 @@ impl Cx {
             Lift::PromoteNumber if dtype == DType::Bool => dtype = DType::I32,
             _ => {}
         }
-        if xs.iter().all(|x| x.weak()) { weak = true }
+        if xs.iter().all(|x| x.weak()) {
+            weak = true
+        }
         let shapes: SmallVec<[&[usize]; 3]> = xs.iter().map(|x| x.shape()).collect();
         let shape = if matches!(lift, Lift::Dtypes | Lift::DtypesFloat) { None } else { Some(broadcast_shapes(&shapes)?) };
-        xs.iter().enumerate().map(|(i, x)| {
-            let x = if i < skip || lift == Lift::Bool { self.to_bool(x)? } else { self.cast_weak(x, dtype, weak)? };
-            match &shape { Some(s) => self.broadcast_to(&x, s), None => Ok(x) }
-        }).collect()
+        xs.iter()
+            .enumerate()
+            .map(|(i, x)| {
+                let x = if i < skip || lift == Lift::Bool { self.to_bool(x)? } else { self.cast_weak(x, dtype, weak)? };
+                match &shape {
+                    Some(s) => self.broadcast_to(&x, s),
+                    None => Ok(x),
+                }
+            })
+            .collect()
     }
 
     /// True where an element is not zero.
     pub fn to_bool(&self, x: &Tensor) -> Result<Tensor> {
-        if x.dtype() == DType::Bool { return Ok(x.clone()); }
+        if x.dtype() == DType::Bool {
+            return Ok(x.clone());
+        }
         self.cast(x, DType::Bool)
     }
 
     /// Repeats `x` to `shape`, aligned at the right as NumPy does.
     pub fn broadcast_to(&self, x: &Tensor, shape: &[usize]) -> Result<Tensor> {
-        if x.shape() == shape { return Ok(x.clone()); }
-        let offset = shape.len().checked_sub(x.ndim()).ok_or_else(|| Error::shape(format!("{:?} cannot be broadcast to {shape:?}", x.shape())))?;
+        if x.shape() == shape {
+            return Ok(x.clone());
+        }
+        let offset =
+            shape.len().checked_sub(x.ndim()).ok_or_else(|| Error::shape(format!("{:?} cannot be broadcast to {shape:?}", x.shape())))?;
         // Axes of size 1 that grow are dropped first: the row maps axes of equal size.
         let keep: Vec<usize> = (0..x.ndim()).filter(|&d| x.shape()[d] == shape[d + offset]).collect();
         if let Some(d) = (0..x.ndim()).find(|d| !keep.contains(d) && x.shape()[*d] != 1) {

@@ -57,7 +57,9 @@ pub enum Body {
     /// Owns the programs in its parameters; what they captured is passed as its last operands.
     Program(Owner),
 }
-pub struct Primitive { pub eval: Eval }
+pub struct Primitive {
+    pub eval: Eval,
+}
 pub struct Composite {
     pub expand: fn(&Cx, &Params, &[Tensor]) -> Result<Tensors>,
     /// What computes it at once where nothing is recorded.
@@ -73,7 +75,10 @@ pub struct Owner {
 }
 
 #[derive(Clone, Copy)]
-pub struct Saves { pub inputs: Which, pub outputs: bool }
+pub struct Saves {
+    pub inputs: Which,
+    pub outputs: bool,
+}
 #[derive(Clone, Copy)]
 pub enum Which {
     None,
@@ -89,9 +94,16 @@ impl Saves {
     pub const OUTPUTS: Saves = Saves { inputs: Which::None, outputs: true };
     pub const BOTH: Saves = Saves { inputs: Which::All, outputs: true };
     pub const BACK: Saves = Saves { inputs: Which::Back, outputs: false };
-    pub const fn input_at(which: &'static [usize]) -> Saves { Saves { inputs: Which::Some(which), outputs: false } }
+    pub const fn input_at(which: &'static [usize]) -> Saves {
+        Saves { inputs: Which::Some(which), outputs: false }
+    }
     pub fn input(&self, i: usize, params: &Params) -> bool {
-        match self.inputs { Which::None => false, Which::All => true, Which::Some(w) => w.contains(&i), Which::Back => reads(params, Source::Operand(i)) }
+        match self.inputs {
+            Which::None => false,
+            Which::All => true,
+            Which::Some(w) => w.contains(&i),
+            Which::Back => reads(params, Source::Operand(i)),
+        }
     }
     pub fn output(&self, i: usize, params: &Params) -> bool {
         self.outputs || (matches!(self.inputs, Which::Back) && reads(params, Source::Result(i)))
@@ -173,7 +185,11 @@ impl Pull<'_> {
     }
     /// `f()` where operand `i`'s cotangent is wanted.
     pub fn want(&self, i: usize, f: impl FnOnce() -> Result<Tensor>) -> Result<Option<Tensor>> {
-        if self.needs.get(i).copied().unwrap_or(false) { f().map(Some) } else { Ok(None) }
+        if self.needs.get(i).copied().unwrap_or(false) {
+            f().map(Some)
+        } else {
+            Ok(None)
+        }
     }
 }
 
@@ -191,24 +207,39 @@ pub struct Batching<'a> {
 
 /// A mapped axis: its size, and its name for collectives.
 #[derive(Clone, Copy)]
-pub struct Axis<'a> { pub size: usize, pub name: &'a str }
-impl From<usize> for Axis<'_> { fn from(size: usize) -> Self { Axis { size, name: "" } } }
+pub struct Axis<'a> {
+    pub size: usize,
+    pub name: &'a str,
+}
+impl From<usize> for Axis<'_> {
+    fn from(size: usize) -> Self {
+        Axis { size, name: "" }
+    }
+}
 
 impl Batching<'_> {
     /// Operand `i` with the axis in front, repeated if it was not mapped.
     pub fn mapped(&self, i: usize) -> Result<Tensor> {
         let x = &self.xs[i];
-        if self.mapped[i] { return Ok(x.clone()); }
+        if self.mapped[i] {
+            return Ok(x.clone());
+        }
         self.cx.repeated(x, self.size)
     }
-    pub fn axis(&self) -> Axis<'_> { Axis { size: self.size, name: self.axis } }
-    pub fn all_mapped(&self) -> Result<Tensors> { (0..self.xs.len()).map(|i| self.mapped(i)).collect() }
+    pub fn axis(&self) -> Axis<'_> {
+        Axis { size: self.size, name: self.axis }
+    }
+    pub fn all_mapped(&self) -> Result<Tensors> {
+        (0..self.xs.len()).map(|i| self.mapped(i)).collect()
+    }
     /// Binds the row itself with other parameters.
     pub fn bind(&self, params: impl IntoIterator<Item = crate::Value>, xs: &[Tensor]) -> Result<Tensors> {
         self.cx.bind(self.row, Params::new(self.row.params, params)?, xs)
     }
     /// A rank-preserving axis list of the example, as axes of the batch.
-    pub fn shift(&self, name: &str) -> Result<Vec<usize>> { Ok(self.params.dims(name)?.iter().map(|a| a + 1).collect()) }
+    pub fn shift(&self, name: &str) -> Result<Vec<usize>> {
+        Ok(self.params.dims(name)?.iter().map(|a| a + 1).collect())
+    }
 }
 
 impl Row {
@@ -218,10 +249,16 @@ impl Row {
         made.map_err(|e| e.at(self.name))
     }
     /// False if the row's derivative is zero everywhere, so that recordings for derivatives leave it out.
-    pub fn differentiable(&self) -> bool { !matches!(self.vjp, Vjp::Zero(_)) }
+    pub fn differentiable(&self) -> bool {
+        !matches!(self.vjp, Vjp::Zero(_))
+    }
     /// True if it speaks of a mapped axis by name, itself or in a program that it owns.
-    pub fn collective(&self, params: &Params) -> bool { matches!(self.batch, Batch::Axis(_)) || params.programs().any(|p| p.collective) }
-    pub fn variadic(&self) -> bool { self.operands.last().is_some_and(|o| o.starts_with("...")) }
+    pub fn collective(&self, params: &Params) -> bool {
+        matches!(self.batch, Batch::Axis(_)) || params.programs().any(|p| p.collective)
+    }
+    pub fn variadic(&self) -> bool {
+        self.operands.last().is_some_and(|o| o.starts_with("..."))
+    }
 }
 
 /// Every row; a row's index is its id in the bindings.
@@ -232,16 +269,31 @@ pub fn table() -> &'static [&'static Row] {
 
 /// The families in the order of their ids.
 const FAMILIES: &[&[&Row]] = &[
-    elementwise::ROWS, movement::ROWS, reduce::ROWS, contract::ROWS, index::ROWS, conv::ROWS, window::ROWS,
-    random::ROWS, composite::ROWS, programs::ROWS, collective::ROWS,
+    elementwise::ROWS,
+    movement::ROWS,
+    reduce::ROWS,
+    contract::ROWS,
+    index::ROWS,
+    conv::ROWS,
+    window::ROWS,
+    random::ROWS,
+    composite::ROWS,
+    programs::ROWS,
+    collective::ROWS,
 ];
 
 pub struct Table;
-impl Table { pub fn iter(&self) -> impl Iterator<Item = &'static Row> { table().iter().copied() } }
+impl Table {
+    pub fn iter(&self) -> impl Iterator<Item = &'static Row> {
+        table().iter().copied()
+    }
+}
 pub const TABLE: Table = Table;
 
 /// The row of that name.
-pub fn row(name: &str) -> Option<&'static Row> { table().iter().copied().find(|r| r.name == name) }
+pub fn row(name: &str) -> Option<&'static Row> {
+    table().iter().copied().find(|r| r.name == name)
+}
 
 // ---- what shape rules share
 pub(crate) fn same(xs: &[&Aval], _: &Params) -> Result<Avals> {
@@ -262,4 +314,6 @@ pub(crate) fn same_shapes(xs: &[&Aval]) -> Result<()> {
 /// Why a composite has no rules.
 pub(crate) const EXPANDED: &str = "it is expanded into rows that have their own";
 
-pub(crate) fn no_samples() -> Vec<Sample> { Vec::new() }
+pub(crate) fn no_samples() -> Vec<Sample> {
+    Vec::new()
+}

@@ -17,10 +17,18 @@ pub enum Domain {
 
 /// How an input lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Layout { Plain, Transposed, Broadcast }
+pub enum Layout {
+    Plain,
+    Transposed,
+    Broadcast,
+}
 
 #[derive(Clone, Debug)]
-pub struct Input { pub shape: Vec<usize>, pub domain: Domain, pub layout: Layout }
+pub struct Input {
+    pub shape: Vec<usize>,
+    pub domain: Domain,
+    pub layout: Layout,
+}
 
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -31,13 +39,23 @@ pub struct Sample {
 }
 
 impl Input {
-    pub fn new(shape: &[usize], domain: Domain) -> Input { Input { shape: shape.to_vec(), domain, layout: Layout::Plain } }
-    pub fn laid(mut self, layout: Layout) -> Input { self.layout = layout; self }
+    pub fn new(shape: &[usize], domain: Domain) -> Input {
+        Input { shape: shape.to_vec(), domain, layout: Layout::Plain }
+    }
+    pub fn laid(mut self, layout: Layout) -> Input {
+        self.layout = layout;
+        self
+    }
 }
 
 impl Sample {
-    pub fn new(inputs: Vec<Input>, params: Vec<Value>) -> Sample { Sample { inputs, params, smooth: true } }
-    pub fn rough(mut self) -> Sample { self.smooth = false; self }
+    pub fn new(inputs: Vec<Input>, params: Vec<Value>) -> Sample {
+        Sample { inputs, params, smooth: true }
+    }
+    pub fn rough(mut self) -> Sample {
+        self.smooth = false;
+        self
+    }
 }
 
 /// The shapes that every element-wise row runs on: empty, scalar, one, around a vector's width, two axes.
@@ -47,10 +65,21 @@ pub const SHAPES: &[&[usize]] = &[&[], &[0], &[1], &[7], &[8], &[9], &[31], &[2,
 pub fn elementwise(domains: &[Domain]) -> Vec<Sample> {
     let mut out: Vec<Sample> = SHAPES.iter().map(|s| Sample::new(domains.iter().map(|&d| Input::new(s, d)).collect(), vec![])).collect();
     for layout in [Layout::Transposed, Layout::Broadcast] {
-        out.push(Sample::new(domains.iter().enumerate().map(|(i, &d)| {
-            let input = Input::new(&[3, 4], d);
-            if i == 0 { input.laid(layout) } else { input }
-        }).collect(), vec![]));
+        out.push(Sample::new(
+            domains
+                .iter()
+                .enumerate()
+                .map(|(i, &d)| {
+                    let input = Input::new(&[3, 4], d);
+                    if i == 0 {
+                        input.laid(layout)
+                    } else {
+                        input
+                    }
+                })
+                .collect(),
+            vec![],
+        ));
     }
     out
 }

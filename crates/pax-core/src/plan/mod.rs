@@ -17,14 +17,27 @@ pub use scan::Course;
 use view::{Place, Slot, View};
 
 /// A row that runs by itself.
-struct Call { row: &'static Row, params: Params, inputs: SmallVec<[Place; 3]>, outputs: SmallVec<[Slot; 1]> }
+struct Call {
+    row: &'static Row,
+    params: Params,
+    inputs: SmallVec<[Place; 3]>,
+    outputs: SmallVec<[Slot; 1]>,
+}
 
 /// `makes`: arrays that the chunks fill, each over an input if nobody else holds that.
-enum Step { Chunks { chunks: Chunks, makes: SmallVec<[(Slot, Option<Slot>); 2]> }, Row(Box<Call>) }
+enum Step {
+    Chunks { chunks: Chunks, makes: SmallVec<[(Slot, Option<Slot>); 2]> },
+    Row(Box<Call>),
+}
 
 /// `drops`: arrays that nobody reads any more behind it.
 /// `label`: what its kernels do, for people. `fixed`: it gives the same in every step of a scan.
-struct Phase { step: Step, drops: SmallVec<[Slot; 2]>, label: String, fixed: bool }
+struct Phase {
+    step: Step,
+    drops: SmallVec<[Slot; 2]>,
+    label: String,
+    fixed: bool,
+}
 
 /// Where a slot lies.
 #[derive(Clone)]
@@ -53,7 +66,10 @@ pub struct Plan {
 }
 
 /// What the slots hold while a plan runs.
-struct Values { arrays: Vec<Option<Array>>, bases: Vec<*mut u8> }
+struct Values {
+    arrays: Vec<Option<Array>>,
+    bases: Vec<*mut u8>,
+}
 
 impl Values {
     fn view(&self, v: &View) -> Result<Array> {
@@ -78,14 +94,20 @@ impl Values {
 }
 
 /// A program's plan, for people.
-pub fn text(cx: &Cx, program: &Program) -> String { program.plan.get_or_init(|| Plan::new(cx, program, None)).to_string() }
+pub fn text(cx: &Cx, program: &Program) -> String {
+    program.plan.get_or_init(|| Plan::new(cx, program, None)).to_string()
+}
 
 impl Plan {
     /// `fixed`: the first of the inputs that are the same in every step, for the body of a scan.
-    pub fn new(cx: &Cx, program: &Program, fixed: Option<usize>) -> Plan { build::build(cx, program, fixed) }
+    pub fn new(cx: &Cx, program: &Program, fixed: Option<usize>) -> Plan {
+        build::build(cx, program, fixed)
+    }
 
     pub fn run(&self, cx: &Cx, inputs: impl ExactSizeIterator<Item = Array>) -> Result<SmallVec<[Array; 1]>> {
-        if inputs.len() != self.inputs.len() { return Err(Error::internal("a program was run with another number of inputs")); }
+        if inputs.len() != self.inputs.len() {
+            return Err(Error::internal("a program was run with another number of inputs"));
+        }
         self.with_arena(cx, |arena| self.steps(cx, inputs, arena))
     }
 
@@ -113,7 +135,9 @@ impl Plan {
         let exec = cx.exec();
         let mut values = self.start(arena)?;
         for (a, slot) in inputs.zip(&self.inputs) {
-            if let Some(s) = slot { values.put(*s, exec.contiguous(&a)); }
+            if let Some(s) = slot {
+                values.put(*s, exec.contiguous(&a));
+            }
         }
         for (i, phase) in self.phases.iter().enumerate() {
             self.profile.time(i, || match &phase.step {
@@ -131,11 +155,15 @@ impl Plan {
                 }
                 Step::Row(c) => {
                     let args: Result<SmallVec<[Array; 3]>> = c.inputs.iter().map(|p| values.place(&exec, p)).collect();
-                    for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) { values.put(slot, exec.contiguous(&a)); }
+                    for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) {
+                        values.put(slot, exec.contiguous(&a));
+                    }
                     Ok::<(), Error>(())
                 }
             })?;
-            for &slot in &phase.drops { values.arrays[slot] = None; }
+            for &slot in &phase.drops {
+                values.arrays[slot] = None;
+            }
         }
         self.profile.end(self);
         self.outputs.iter().map(|p| values.place(&exec, p)).collect()

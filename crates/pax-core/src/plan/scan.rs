@@ -6,7 +6,12 @@ use crate::array::Walk;
 use crate::{dispatch, Array, Cx, DType, Result};
 
 /// How the operands of a scan are divided, and which way it goes.
-pub struct Course { pub carry: usize, pub scanned: usize, pub length: usize, pub reverse: bool }
+pub struct Course {
+    pub carry: usize,
+    pub scanned: usize,
+    pub length: usize,
+    pub reverse: bool,
+}
 
 /// Where an output is after a step.
 #[derive(Clone, Copy)]
@@ -21,7 +26,9 @@ enum Way {
 
 impl Plan {
     /// True if a scan over it needs no row that runs by itself.
-    pub fn steps_alone(&self) -> bool { self.phases.iter().all(|p| matches!(p.step, Step::Chunks { .. })) }
+    pub fn steps_alone(&self) -> bool {
+        self.phases.iter().all(|p| matches!(p.step, Step::Chunks { .. }))
+    }
 
     /// Runs `length` steps on the operands of a scan.
     pub fn scan(&self, cx: &Cx, xs: Vec<Array>, s: &Course, outs: &[crate::Aval]) -> Result<Vec<Array>> {
@@ -30,13 +37,23 @@ impl Plan {
 
     /// For each output how it gets to its target.
     fn ways(&self, s: &Course) -> Vec<Way> {
-        let slot = |i: usize| match &self.outputs[i] { Place::View(v) if v.offset == 0 && v.is_contiguous() && v.size() == self.sizes[v.slot].0 && matches!(self.homes[v.slot], Home::Array) => Some(v.slot), _ => None };
+        let slot = |i: usize| match &self.outputs[i] {
+            Place::View(v)
+                if v.offset == 0 && v.is_contiguous() && v.size() == self.sizes[v.slot].0 && matches!(self.homes[v.slot], Home::Array) =>
+            {
+                Some(v.slot)
+            }
+            _ => None,
+        };
         // Stacked outputs first: a carry is read where its stack has it.
         let order = || (s.carry..self.outputs.len()).chain(0..s.carry);
         let mut ways = vec![Way::Copied; self.outputs.len()];
         for i in order() {
             let Some(at) = slot(i) else { continue };
-            ways[i] = match order().take_while(|&j| j != i).find(|&j| slot(j) == Some(at)) { Some(j) => Way::As(j), None => Way::There };
+            ways[i] = match order().take_while(|&j| j != i).find(|&j| slot(j) == Some(at)) {
+                Some(j) => Way::As(j),
+                None => Way::There,
+            };
         }
         ways
     }
@@ -45,7 +62,11 @@ impl Plan {
         let exec = cx.exec();
         let mut values = self.start(arena)?;
         let xs: Vec<Array> = xs.iter().map(|a| exec.contiguous(a)).collect();
-        for (a, slot) in xs.iter().zip(&self.inputs).skip(s.carry + s.scanned) { if let Some(slot) = slot { values.put(*slot, a.clone()); } }
+        for (a, slot) in xs.iter().zip(&self.inputs).skip(s.carry + s.scanned) {
+            if let Some(slot) = slot {
+                values.put(*slot, a.clone());
+            }
+        }
         // Stacks, and two buffers for each carry: a step reads one and writes the other.
         let fresh = |aval: &crate::Aval| {
             let a = exec.empty(aval.dtype, &aval.shape);
@@ -59,24 +80,53 @@ impl Plan {
         for phase in &self.phases {
             let Step::Chunks { makes, .. } = &phase.step else { continue };
             for &(slot, _) in makes {
-                if !(0..ways.len()).any(|i| slots[i] == Some(slot) && matches!(ways[i], Way::There)) { let (size, dtype) = self.sizes[slot]; values.make(&exec, slot, size, dtype); }
+                if !(0..ways.len()).any(|i| slots[i] == Some(slot) && matches!(ways[i], Way::There)) {
+                    let (size, dtype) = self.sizes[slot];
+                    values.make(&exec, slot, size, dtype);
+                }
             }
         }
         let slice = |i: usize| xs[i].buffer_step(s.length);
         let mut carry: Vec<*mut u8> = xs[..s.carry].iter().map(Array::address).collect();
         let scanned: Vec<(*mut u8, usize)> = (s.carry..s.carry + s.scanned).map(|i| (xs[i].address(), slice(i))).collect();
-        let step_bytes: Vec<usize> = outs.iter().enumerate().map(|(i, a)| if i < s.carry || s.length == 0 { 0 } else { a.size() / s.length * a.dtype.size() }).collect();
+        let step_bytes: Vec<usize> = outs
+            .iter()
+            .enumerate()
+            .map(|(i, a)| if i < s.carry || s.length == 0 { 0 } else { a.size() / s.length * a.dtype.size() })
+            .collect();
         for k in 0..s.length {
             let t = if s.reverse { s.length - 1 - k } else { k };
-            for (i, &p) in carry.iter().enumerate() { if let Some(slot) = self.inputs[i] { values.bases[slot] = p; } }
-            for (i, &(p, size)) in scanned.iter().enumerate() { if let Some(slot) = self.inputs[s.carry + i] { values.bases[slot] = p.wrapping_add(t * size); } }
+            for (i, &p) in carry.iter().enumerate() {
+                if let Some(slot) = self.inputs[i] {
+                    values.bases[slot] = p;
+                }
+            }
+            for (i, &(p, size)) in scanned.iter().enumerate() {
+                if let Some(slot) = self.inputs[s.carry + i] {
+                    values.bases[slot] = p.wrapping_add(t * size);
+                }
+            }
             // Of the two buffers of a carry the one that this step does not read.
-            let target = |i: usize| if i >= s.carry { targets[i].1.wrapping_add(t * step_bytes[i]) } else if carry[i] == targets[i].1 { other[i].1 } else { targets[i].1 };
+            let target = |i: usize| {
+                if i >= s.carry {
+                    targets[i].1.wrapping_add(t * step_bytes[i])
+                } else if carry[i] == targets[i].1 {
+                    other[i].1
+                } else {
+                    targets[i].1
+                }
+            };
             let to: Vec<*mut u8> = (0..outs.len()).map(target).collect();
-            for (i, w) in ways.iter().enumerate() { if let (Way::There, Some(slot)) = (w, slots[i]) { values.bases[slot] = to[i]; } }
+            for (i, w) in ways.iter().enumerate() {
+                if let (Way::There, Some(slot)) = (w, slots[i]) {
+                    values.bases[slot] = to[i];
+                }
+            }
             for (i, phase) in self.phases.iter().enumerate() {
                 let Step::Chunks { chunks, .. } = &phase.step else { continue };
-                if phase.fixed && k > 0 { continue; }
+                if phase.fixed && k > 0 {
+                    continue;
+                }
                 cx.count_evaluated();
                 self.profile.time(i, || chunks.run(&*exec.pool, &values.bases));
             }
@@ -89,10 +139,19 @@ impl Plan {
                     _ => {}
                 }
             }
-            for (i, c) in carry.iter_mut().enumerate() { *c = match ways[i] { Way::As(j) => to[j], _ => to[i] }; }
+            for (i, c) in carry.iter_mut().enumerate() {
+                *c = match ways[i] {
+                    Way::As(j) => to[j],
+                    _ => to[i],
+                };
+            }
         }
         // The last carry goes into its result.
-        for (i, &p) in carry.iter().enumerate() { if p != targets[i].1 { copy(p, targets[i].1, outs[i].size() * outs[i].dtype.size()); } }
+        for (i, &p) in carry.iter().enumerate() {
+            if p != targets[i].1 {
+                copy(p, targets[i].1, outs[i].size() * outs[i].dtype.size());
+            }
+        }
         Ok(targets.into_iter().map(|t| t.0).collect())
     }
 

@@ -24,7 +24,9 @@ pub(super) fn label(k: &Kernel) -> String {
         Kernel::Product(p) => format!("product {}×{}×{}", p.dot.m, p.dot.k, p.dot.n),
         Kernel::Pack(p) => format!("pack {}×{}", p.k, p.n),
         Kernel::PackLeft(p) => format!("pack {}×{}", p.m, p.k),
-        Kernel::Reduce(r) => format!("{:?} {:?} over {:?}{}", r.fold, r.kept.as_slice(), r.over.as_slice(), if r.across { ", a chunk" } else { "" }),
+        Kernel::Reduce(r) => {
+            format!("{:?} {:?} over {:?}{}", r.fold, r.kept.as_slice(), r.over.as_slice(), if r.across { ", a chunk" } else { "" })
+        }
         Kernel::Bits(b) => format!("{} random words", b.n),
         Kernel::Gather(g) => format!("gather {} of {}", g.rows(), g.lay.inner),
         Kernel::Conv(c) => format!("conv {:?} of {} images", c.which, c.n),
@@ -38,10 +40,19 @@ pub(super) fn label(k: &Kernel) -> String {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         writeln!(f, "plan: {} phases, arena {}", self.phases.len(), bytes(self.arena))?;
-        for (i, p) in self.phases.iter().enumerate() { writeln!(f, "{i:4}  {}", self.line(p))?; }
+        for (i, p) in self.phases.iter().enumerate() {
+            writeln!(f, "{i:4}  {}", self.line(p))?;
+        }
         let count = |g: fn(&Home) -> bool| self.homes.iter().filter(|h| g(h)).count();
-        write!(f, "buffers: {} inputs, {} constants, {} of their own, {} in the arena, {} of a chunk", count(|h| matches!(h, Home::Input)), count(|h| matches!(h, Home::Constant(_))),
-            count(|h| matches!(h, Home::Array)), count(|h| matches!(h, Home::Arena(_))), count(|h| matches!(h, Home::Chunk)))
+        write!(
+            f,
+            "buffers: {} inputs, {} constants, {} of their own, {} in the arena, {} of a chunk",
+            count(|h| matches!(h, Home::Input)),
+            count(|h| matches!(h, Home::Constant(_))),
+            count(|h| matches!(h, Home::Array)),
+            count(|h| matches!(h, Home::Arena(_))),
+            count(|h| matches!(h, Home::Chunk))
+        )
     }
 }
 
@@ -49,7 +60,9 @@ impl Plan {
     fn line(&self, p: &super::Phase) -> String {
         match &p.step {
             Step::Row(c) => format!("row {}", c.row.name),
-            Step::Chunks { chunks: c, .. } => format!("{} units in {} chunks, {} a chunk: {}", c.units, c.chunks, bytes(c.scratch + 4 * c.room), p.label),
+            Step::Chunks { chunks: c, .. } => {
+                format!("{} units in {} chunks, {} a chunk: {}", c.units, c.chunks, bytes(c.scratch + 4 * c.room), p.label)
+            }
         }
     }
 }
@@ -69,24 +82,34 @@ pub(super) struct Profile(RefCell<(Vec<Duration>, usize)>);
 
 impl Profile {
     pub fn time<R>(&self, phase: usize, f: impl FnOnce() -> R) -> R {
-        if !profiling() { return f(); }
+        if !profiling() {
+            return f();
+        }
         let from = Instant::now();
         let out = f();
         let (times, _) = &mut *self.0.borrow_mut();
-        if times.len() <= phase { times.resize(phase + 1, Duration::ZERO); }
+        if times.len() <= phase {
+            times.resize(phase + 1, Duration::ZERO);
+        }
         times[phase] += from.elapsed();
         out
     }
 
     pub fn end(&self, plan: &Plan) {
-        if !profiling() { return; }
+        if !profiling() {
+            return;
+        }
         let (times, runs) = &mut *self.0.borrow_mut();
         *runs += 1;
-        if *runs < EVERY { return; }
+        if *runs < EVERY {
+            return;
+        }
         let each = |t: &Duration| t.as_secs_f64() * 1e6 / EVERY as f64;
         let total: f64 = times.iter().map(each).sum();
         eprintln!("plan of {} phases, {total:.1} µs a run", times.len());
-        for (i, t) in times.iter().enumerate().filter(|(_, t)| each(t) > total / 200.0) { eprintln!("{:9.1} µs  {:4}  {}", each(t), i, plan.line(&plan.phases[i])); }
+        for (i, t) in times.iter().enumerate().filter(|(_, t)| each(t) > total / 200.0) {
+            eprintln!("{:9.1} µs  {:4}  {}", each(t), i, plan.line(&plan.phases[i]));
+        }
         times.clear();
         *runs = 0;
     }

@@ -11,22 +11,44 @@ pub type Strides = SmallVec<[isize; 6]>;
 
 /// How a value lies in a slot; strides and offset in elements.
 #[derive(Clone, Debug, PartialEq)]
-pub struct View { pub slot: Slot, pub shape: Dims, pub strides: Strides, pub offset: isize }
+pub struct View {
+    pub slot: Slot,
+    pub shape: Dims,
+    pub strides: Strides,
+    pub offset: isize,
+}
 
 impl View {
-    pub fn whole(slot: Slot, shape: &[usize]) -> View { View { slot, shape: shape.into(), strides: row_major(shape), offset: 0 } }
-    pub fn size(&self) -> usize { self.shape.iter().product() }
+    pub fn whole(slot: Slot, shape: &[usize]) -> View {
+        View { slot, shape: shape.into(), strides: row_major(shape), offset: 0 }
+    }
+    pub fn size(&self) -> usize {
+        self.shape.iter().product()
+    }
     pub fn is_contiguous(&self) -> bool {
         let mut expected = 1isize;
-        self.shape.iter().zip(&self.strides).rev().all(|(&n, &s)| { let fits = n == 1 || s == expected; expected *= n as isize; fits }) || self.shape.contains(&0)
+        self.shape.iter().zip(&self.strides).rev().all(|(&n, &s)| {
+            let fits = n == 1 || s == expected;
+            expected *= n as isize;
+            fits
+        }) || self.shape.contains(&0)
     }
     /// One element, repeated.
-    pub fn is_splat(&self) -> bool { self.strides.iter().zip(&self.shape).all(|(&s, &n)| s == 0 || n == 1) }
+    pub fn is_splat(&self) -> bool {
+        self.strides.iter().zip(&self.shape).all(|(&s, &n)| s == 0 || n == 1)
+    }
     /// True if its rows lie across memory, as a transposed matrix's.
-    pub fn is_turned(&self) -> bool { Turned::of(&axes(&merge(&self.shape, [&self.strides]))).is_some() }
+    pub fn is_turned(&self) -> bool {
+        Turned::of(&axes(&merge(&self.shape, [&self.strides]))).is_some()
+    }
     /// The same value with its axes in another order.
     pub fn permuted(&self, order: &[usize]) -> View {
-        View { slot: self.slot, shape: order.iter().map(|&d| self.shape[d]).collect(), strides: order.iter().map(|&d| self.strides[d]).collect(), offset: self.offset }
+        View {
+            slot: self.slot,
+            shape: order.iter().map(|&d| self.shape[d]).collect(),
+            strides: order.iter().map(|&d| self.strides[d]).collect(),
+            offset: self.offset,
+        }
     }
     /// The stride of these axes taken as one, if they lie so.
     pub fn merged(&self, axes: &[usize]) -> Option<isize> {
@@ -39,14 +61,20 @@ impl View {
         let mut best = 1;
         let (mut count, mut stride) = (1usize, 0isize);
         let dims: SmallVec<[(usize, isize); 6]> = self.shape.iter().copied().zip(self.strides.iter().copied()).collect();
-        if self.size() == 0 || self.offset < 0 || dims.iter().any(|d| d.1 < 0) { return 1; }
+        if self.size() == 0 || self.offset < 0 || dims.iter().any(|d| d.1 < 0) {
+            return 1;
+        }
         let extent = |from: usize| dims[from..].iter().map(|&(n, s)| (n - 1) as isize * s).sum::<isize>();
         for (i, &(n, s)) in dims.iter().enumerate().take(dims.len() - fixed.min(dims.len())) {
             if n != 1 {
-                if count != 1 && stride != s * n as isize { break; }
+                if count != 1 && stride != s * n as isize {
+                    break;
+                }
                 (count, stride) = (count * n, s);
             }
-            if stride * count as isize == size as isize && count > best && self.offset + extent(i + 1) < stride { best = count; }
+            if stride * count as isize == size as isize && count > best && self.offset + extent(i + 1) < stride {
+                best = count;
+            }
         }
         best
     }
@@ -54,7 +82,10 @@ impl View {
 
 /// Where a step finds a value.
 #[derive(Clone, Debug)]
-pub enum Place { View(View), Constant { value: f64, dtype: DType, shape: Dims } }
+pub enum Place {
+    View(View),
+    Constant { value: f64, dtype: DType, shape: Dims },
+}
 
 #[cfg(test)]
 mod tests {

@@ -8,13 +8,22 @@ use crate::program::{Equation, Mapped};
 use crate::{Aval, Cx, Error, Program, Result, Tensor};
 
 /// Runs a program over an axis at once. Operands with `mapped` carry it in front; so do mapped results.
-pub fn batch<'a>(cx: &Cx, program: &Program, inputs: Vec<Tensor>, mapped: &[bool], axis: impl Into<Axis<'a>>) -> Result<Vec<(Tensor, bool)>> {
+pub fn batch<'a>(
+    cx: &Cx,
+    program: &Program,
+    inputs: Vec<Tensor>,
+    mapped: &[bool],
+    axis: impl Into<Axis<'a>>,
+) -> Result<Vec<(Tensor, bool)>> {
     let axis = axis.into();
     let mut values: Vec<Option<(Tensor, bool)>> = vec![None; program.avals.len()];
-    for ((&v, t), &m) in program.inputs.iter().zip(inputs).zip(mapped) { values[v as usize] = Some((t, m)); }
+    for ((&v, t), &m) in program.inputs.iter().zip(inputs).zip(mapped) {
+        values[v as usize] = Some((t, m));
+    }
     let missing = || Error::internal("a program reads a value that it has not made");
     for e in &program.equations {
-        let args: Result<SmallVec<[(Tensor, bool); 3]>> = e.inputs.iter().map(|&v| values[v as usize].clone().ok_or_else(missing)).collect();
+        let args: Result<SmallVec<[(Tensor, bool); 3]>> =
+            e.inputs.iter().map(|&v| values[v as usize].clone().ok_or_else(missing)).collect();
         let args = args?;
         let xs: SmallVec<[Tensor; 3]> = args.iter().map(|a| a.0.clone()).collect();
         let flags: SmallVec<[bool; 3]> = args.iter().map(|a| a.1).collect();
@@ -23,7 +32,9 @@ pub fn batch<'a>(cx: &Cx, program: &Program, inputs: Vec<Tensor>, mapped: &[bool
         } else {
             cx.bind(e.row, e.params.clone(), &xs)?.into_iter().map(|t| (t, false)).collect()
         };
-        for (&v, t) in e.outputs.iter().zip(outs) { values[v as usize] = Some(t); }
+        for (&v, t) in e.outputs.iter().zip(outs) {
+            values[v as usize] = Some(t);
+        }
     }
     program.outputs.iter().map(|&v| values[v as usize].clone().ok_or_else(missing)).collect()
 }
@@ -47,16 +58,33 @@ const KEPT: usize = 8;
 pub fn batched(cx: &Cx, program: &Program, mapped: &[bool], axis: Axis, force: impl Fn(usize) -> bool) -> Result<(Rc<Program>, Vec<bool>)> {
     let forced: Vec<bool> = (0..program.outputs.len()).map(force).collect();
     let known = |m: &&Mapped| m.inputs == mapped && m.forced == forced && m.size == axis.size && m.axis == axis.name;
-    if let Some(m) = program.mapped.borrow().iter().find(known) { return Ok((m.program.clone(), m.results.clone())); }
-    let avals: Vec<Aval> = program.inputs.iter().zip(mapped).map(|(&v, &m)| if m { in_front(program.aval(v), axis.size) } else { program.aval(v).clone() }).collect();
+    if let Some(m) = program.mapped.borrow().iter().find(known) {
+        return Ok((m.program.clone(), m.results.clone()));
+    }
+    let avals: Vec<Aval> = program
+        .inputs
+        .iter()
+        .zip(mapped)
+        .map(|(&v, &m)| if m { in_front(program.aval(v), axis.size) } else { program.aval(v).clone() })
+        .collect();
     let (made, results) = recorded(cx, &avals, |ts| {
         let outs = batch(cx, program, ts.to_vec(), mapped, axis)?.into_iter().zip(&forced);
-        outs.map(|((t, m), &force)| if !m && force { Ok((cx.repeated(&t, axis.size)?, true)) } else { Ok((t, m)) }).collect::<Result<Vec<_>>>()
+        outs.map(|((t, m), &force)| if !m && force { Ok((cx.repeated(&t, axis.size)?, true)) } else { Ok((t, m)) })
+            .collect::<Result<Vec<_>>>()
     })?;
     let made = if program.padding.is_empty() { made } else { Rc::new(Program { padding: program.padding.clone(), ..made.again() }) };
     let mut kept = program.mapped.borrow_mut();
-    if kept.len() == KEPT { kept.remove(0); }
-    kept.push(Mapped { inputs: mapped.to_vec(), forced, size: axis.size, axis: axis.name.into(), program: made.clone(), results: results.clone() });
+    if kept.len() == KEPT {
+        kept.remove(0);
+    }
+    kept.push(Mapped {
+        inputs: mapped.to_vec(),
+        forced,
+        size: axis.size,
+        axis: axis.name.into(),
+        program: made.clone(),
+        results: results.clone(),
+    });
     Ok((made, results))
 }
 

@@ -39,22 +39,30 @@ fn make(cx: &Cx, program: &Program, active: &[bool]) -> Result<Halves> {
     let mut operands = cx.begin_abstract(&avals);
     let floats: Vec<usize> = (0..operands.len()).filter(|&i| active[i] && operands[i].dtype().is_float()).collect();
     let inputs = cx.begin(Mode::Diff, &floats.iter().map(|&i| operands[i].clone()).collect::<Vec<_>>())?;
-    for (&i, t) in floats.iter().zip(inputs) { operands[i] = t; }
+    for (&i, t) in floats.iter().zip(inputs) {
+        operands[i] = t;
+    }
     let outputs = super::inline(cx, program, operands)?;
     let mut tape = cx.end_diff(&outputs)?;
     let residuals: Vec<(usize, Tensor)> = tape.saved.iter().enumerate().filter_map(|(v, t)| t.clone().map(|t| (v, t))).collect();
     let all: Vec<Tensor> = outputs.iter().cloned().chain(residuals.iter().map(|r| r.1.clone())).collect();
     let mut forward = cx.end_abstract(&all)?;
-    if !forward.captured.is_empty() { return Err(Error::internal("splitting a program captured a tensor")); }
+    if !forward.captured.is_empty() {
+        return Err(Error::internal("splitting a program captured a tensor"));
+    }
     let results = outputs.len();
     let reads = sources(&mut forward, results);
 
     let live: Vec<usize> = (0..results).filter(|&i| tape.results[i].is_some()).collect();
     let back_avals: Vec<_> = residuals.iter().map(|r| r.1.aval().clone()).chain(live.iter().map(|&i| outputs[i].aval().clone())).collect();
     let back_inputs = cx.begin_abstract(&back_avals);
-    for ((v, _), t) in residuals.iter().zip(&back_inputs) { tape.saved[*v] = Some(t.clone()); }
+    for ((v, _), t) in residuals.iter().zip(&back_inputs) {
+        tape.saved[*v] = Some(t.clone());
+    }
     let mut cotangents = vec![None; results];
-    for (&i, t) in live.iter().zip(&back_inputs[residuals.len()..]) { cotangents[i] = Some(t.clone()); }
+    for (&i, t) in live.iter().zip(&back_inputs[residuals.len()..]) {
+        cotangents[i] = Some(t.clone());
+    }
     let grads = super::pull(cx, &mut tape, &cotangents, true)?;
     let (mut wrt, mut given) = (vec![None; avals.len()], Vec::new());
     for (&i, g) in floats.iter().zip(grads) {
@@ -64,18 +72,25 @@ fn make(cx: &Cx, program: &Program, active: &[bool]) -> Result<Halves> {
         }
     }
     let back = cx.end_abstract(&given)?;
-    if !back.captured.is_empty() { return Err(Error::internal("the backward half of a program captured a tensor")); }
+    if !back.captured.is_empty() {
+        return Err(Error::internal("the backward half of a program captured a tensor"));
+    }
     Ok(Halves { forward, results, reads, back, live, wrt })
 }
 
 /// Where each output after the results comes from; only those that are neither an input nor a result stay outputs.
 fn sources(forward: &mut Program, results: usize) -> Vec<Source> {
     let residuals = forward.outputs.split_off(results);
-    residuals.into_iter().map(|v| {
-        if let Some(i) = forward.inputs.iter().position(|&w| w == v) { return Source::Operand(i); }
-        Source::Result(forward.outputs.iter().position(|&w| w == v).unwrap_or_else(|| {
-            forward.outputs.push(v);
-            forward.outputs.len() - 1
-        }))
-    }).collect()
+    residuals
+        .into_iter()
+        .map(|v| {
+            if let Some(i) = forward.inputs.iter().position(|&w| w == v) {
+                return Source::Operand(i);
+            }
+            Source::Result(forward.outputs.iter().position(|&w| w == v).unwrap_or_else(|| {
+                forward.outputs.push(v);
+                forward.outputs.len() - 1
+            }))
+        })
+        .collect()
 }

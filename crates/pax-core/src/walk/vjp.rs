@@ -10,17 +10,27 @@ pub fn pull(cx: &Cx, tape: &mut Tape, cotangents: &[Option<Tensor>], consume: bo
     tape.check()?;
     let mut cts: Vec<Option<Tensor>> = vec![None; tape.program.avals.len()];
     for (v, ct) in tape.results.iter().zip(cotangents) {
-        if let (Some(v), Some(ct)) = (v, ct) { accumulate(cx, &mut cts, *v, ct.clone())?; }
+        if let (Some(v), Some(ct)) = (v, ct) {
+            accumulate(cx, &mut cts, *v, ct.clone())?;
+        }
     }
     // What an input or an active result needs is decided by activity: inputs and the results of equations.
     let mut active = vec![false; tape.program.avals.len()];
-    for &v in &tape.program.inputs { active[v as usize] = true; }
-    for e in &tape.program.equations { for &v in &e.outputs { active[v as usize] = true; } }
+    for &v in &tape.program.inputs {
+        active[v as usize] = true;
+    }
+    for e in &tape.program.equations {
+        for &v in &e.outputs {
+            active[v as usize] = true;
+        }
+    }
     // A saved value dies with the first equation (in order) that uses it, which the walk reaches last.
     let mut first = vec![usize::MAX; if consume { tape.program.avals.len() } else { 0 }];
     if consume {
         for (i, e) in tape.program.equations.iter().enumerate().rev() {
-            for &v in e.inputs.iter().chain(&e.outputs) { first[v as usize] = i; }
+            for &v in e.inputs.iter().chain(&e.outputs) {
+                first[v as usize] = i;
+            }
         }
     }
     for (i, e) in tape.program.equations.iter().enumerate().rev() {
@@ -31,11 +41,25 @@ pub fn pull(cx: &Cx, tape: &mut Tape, cotangents: &[Option<Tensor>], consume: bo
                 Vjp::Zero(_) => continue,
                 Vjp::None(why) => return Err(Error::trace(format!("{} has no reverse-mode derivative: {why}", e.row.name)).at(e.row.name)),
             };
-            let needs: SmallVec<[bool; 3]> = e.inputs.iter().map(|&v| active[v as usize] && tape.program.aval(v).dtype.is_float()).collect();
+            let needs: SmallVec<[bool; 3]> =
+                e.inputs.iter().map(|&v| active[v as usize] && tape.program.aval(v).dtype.is_float()).collect();
             let args = Pull {
-                cx, params: &e.params, needs: &needs, cotangents: &g,
-                xs: e.inputs.iter().enumerate().map(|(k, &v)| if e.row.saves.input(k, &e.params) { tape.saved[v as usize].clone() } else { None }).collect(),
-                ys: e.outputs.iter().enumerate().map(|(k, &v)| if e.row.saves.output(k, &e.params) { tape.saved[v as usize].clone() } else { None }).collect(),
+                cx,
+                params: &e.params,
+                needs: &needs,
+                cotangents: &g,
+                xs: e
+                    .inputs
+                    .iter()
+                    .enumerate()
+                    .map(|(k, &v)| if e.row.saves.input(k, &e.params) { tape.saved[v as usize].clone() } else { None })
+                    .collect(),
+                ys: e
+                    .outputs
+                    .iter()
+                    .enumerate()
+                    .map(|(k, &v)| if e.row.saves.output(k, &e.params) { tape.saved[v as usize].clone() } else { None })
+                    .collect(),
                 x_avals: e.inputs.iter().map(|&v| tape.program.aval(v)).collect(),
                 y_avals: e.outputs.iter().map(|&v| tape.program.aval(v)).collect(),
             };
@@ -43,11 +67,17 @@ pub fn pull(cx: &Cx, tape: &mut Tape, cotangents: &[Option<Tensor>], consume: bo
             drop(args);
             drop(g);
             for ((&v, d), need) in e.inputs.iter().zip(grads).zip(needs) {
-                if let (Some(d), true) = (d, need) { accumulate(cx, &mut cts, v, d)?; }
+                if let (Some(d), true) = (d, need) {
+                    accumulate(cx, &mut cts, v, d)?;
+                }
             }
         }
         if consume {
-            for &v in e.inputs.iter().chain(&e.outputs) { if first[v as usize] == i { tape.saved[v as usize] = None; } }
+            for &v in e.inputs.iter().chain(&e.outputs) {
+                if first[v as usize] == i {
+                    tape.saved[v as usize] = None;
+                }
+            }
         }
     }
     Ok(tape.program.inputs.iter().map(|&v| cts[v as usize].clone()).collect())
@@ -55,6 +85,9 @@ pub fn pull(cx: &Cx, tape: &mut Tape, cotangents: &[Option<Tensor>], consume: bo
 
 fn accumulate(cx: &Cx, cts: &mut [Option<Tensor>], v: Var, ct: Tensor) -> Result<()> {
     let slot = &mut cts[v as usize];
-    *slot = Some(match slot.take() { Some(sum) => cx.add(&sum, &ct)?, None => ct });
+    *slot = Some(match slot.take() {
+        Some(sum) => cx.add(&sum, &ct)?,
+        None => ct,
+    });
     Ok(())
 }

@@ -18,9 +18,24 @@ impl Rng {
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
     }
-    pub fn uniform(&mut self, lo: f64, hi: f64) -> f64 { lo + (hi - lo) * ((self.bits() >> 11) as f64 / (1u64 << 53) as f64) }
-    pub fn int(&mut self, lo: i64, hi: i64) -> i64 { if hi <= lo { lo } else { lo + (self.bits() % (hi - lo) as u64) as i64 } }
-    pub fn normals(&mut self, n: usize) -> Vec<f64> { (0..n).map(|_| { let x = self.uniform(-1.0, 1.0); x + 0.25f64.copysign(x) }).collect() }
+    pub fn uniform(&mut self, lo: f64, hi: f64) -> f64 {
+        lo + (hi - lo) * ((self.bits() >> 11) as f64 / (1u64 << 53) as f64)
+    }
+    pub fn int(&mut self, lo: i64, hi: i64) -> i64 {
+        if hi <= lo {
+            lo
+        } else {
+            lo + (self.bits() % (hi - lo) as u64) as i64
+        }
+    }
+    pub fn normals(&mut self, n: usize) -> Vec<f64> {
+        (0..n)
+            .map(|_| {
+                let x = self.uniform(-1.0, 1.0);
+                x + 0.25f64.copysign(x)
+            })
+            .collect()
+    }
 }
 
 /// The dtypes that an input's domain stands for; the first is the one that derivatives are checked in.
@@ -28,8 +43,10 @@ pub fn dtypes(domain: Domain) -> Vec<DType> {
     match domain {
         Domain::Range(..) => vec![DType::F64, DType::F32, DType::BF16, DType::F16, DType::I32, DType::U8, DType::I64, DType::U32],
         Domain::Index(..) => vec![DType::I32],
-        Domain::Integer(lo, hi) => [DType::I32, DType::I64, DType::U8, DType::U32].into_iter()
-            .filter(|d| d.int_range().is_some_and(|r| r.0 <= lo && hi - 1 <= r.1)).collect(),
+        Domain::Integer(lo, hi) => [DType::I32, DType::I64, DType::U8, DType::U32]
+            .into_iter()
+            .filter(|d| d.int_range().is_some_and(|r| r.0 <= lo && hi - 1 <= r.1))
+            .collect(),
         Domain::Bool => vec![DType::Bool],
         Domain::Bits => vec![DType::U32],
     }
@@ -48,11 +65,17 @@ pub fn runs(sample: &Sample) -> Vec<Vec<DType>> {
     let mut out = Vec::new();
     for r in &ranges {
         for i in &integers {
-            out.push(sample.inputs.iter().map(|x| match x.domain {
-                Domain::Range(..) => r.unwrap_or(DType::F64),
-                Domain::Integer(..) => i.unwrap_or(DType::I32),
-                d => dtypes(d)[0],
-            }).collect());
+            out.push(
+                sample
+                    .inputs
+                    .iter()
+                    .map(|x| match x.domain {
+                        Domain::Range(..) => r.unwrap_or(DType::F64),
+                        Domain::Integer(..) => i.unwrap_or(DType::I32),
+                        d => dtypes(d)[0],
+                    })
+                    .collect(),
+            );
         }
     }
     out
@@ -61,29 +84,41 @@ pub fn runs(sample: &Sample) -> Vec<Vec<DType>> {
 /// Values of an input. With `coarse` they are bfloat16's, so that every float dtype sees the same ones.
 pub fn draw(rng: &mut Rng, input: &Input, dtype: DType, shape: &[usize], coarse: bool) -> Vec<f64> {
     let n: usize = shape.iter().product();
-    (0..n).map(|_| match input.domain {
-        Domain::Range(lo, hi) => {
-            let margin = (hi - lo) * 1e-3;
-            let mut x = rng.uniform(lo + margin, hi - margin);
-            if coarse {
-                for _ in 0..64 {
-                    let c = half::bf16::from_f64(x).to_f64();
-                    if c > lo && c < hi { x = c; break; }
-                    x = rng.uniform(lo + margin, hi - margin);
+    (0..n)
+        .map(|_| match input.domain {
+            Domain::Range(lo, hi) => {
+                let margin = (hi - lo) * 1e-3;
+                let mut x = rng.uniform(lo + margin, hi - margin);
+                if coarse {
+                    for _ in 0..64 {
+                        let c = half::bf16::from_f64(x).to_f64();
+                        if c > lo && c < hi {
+                            x = c;
+                            break;
+                        }
+                        x = rng.uniform(lo + margin, hi - margin);
+                    }
+                }
+                match dtype.int_range() {
+                    Some(r) => x.round().clamp(r.0 as f64, r.1 as f64),
+                    None => x,
                 }
             }
-            match dtype.int_range() { Some(r) => x.round().clamp(r.0 as f64, r.1 as f64), None => x }
-        }
-        Domain::Index(lo, hi) | Domain::Integer(lo, hi) => rng.int(lo, hi) as f64,
-        Domain::Bool => (rng.bits() & 1) as f64,
-        Domain::Bits => (rng.bits() >> 32) as f64,
-    }).collect()
+            Domain::Index(lo, hi) | Domain::Integer(lo, hi) => rng.int(lo, hi) as f64,
+            Domain::Bool => (rng.bits() & 1) as f64,
+            Domain::Bits => (rng.bits() >> 32) as f64,
+        })
+        .collect()
 }
 
 /// A contiguous tensor of values.
-pub fn tensor(cx: &Cx, dtype: DType, values: &[f64], shape: &[usize]) -> Tensor { cx.from_f64(dtype, values, shape) }
+pub fn tensor(cx: &Cx, dtype: DType, values: &[f64], shape: &[usize]) -> Tensor {
+    cx.from_f64(dtype, values, shape)
+}
 
-pub fn values(cx: &Cx, t: &Tensor) -> Result<Vec<f64>> { cx.array(t)?.to_f64() }
+pub fn values(cx: &Cx, t: &Tensor) -> Result<Vec<f64>> {
+    cx.array(t)?.to_f64()
+}
 
 /// The same values with axes reversed in memory.
 pub fn transposed(cx: &Cx, dtype: DType, values: &[f64], shape: &[usize]) -> Result<Array> {
@@ -115,7 +150,9 @@ fn scattered(cx: &Cx, dtype: DType, values: &[f64], shape: &[usize], strides: &[
         memory[at as usize] = v;
         for d in (0..shape.len()).rev() {
             index[d] += 1;
-            if index[d] < shape[d] { break; }
+            if index[d] < shape[d] {
+                break;
+            }
             index[d] = 0;
         }
     }
@@ -140,10 +177,18 @@ pub fn lay(cx: &Cx, rng: &mut Rng, input: &Input, dtype: DType, coarse: bool) ->
 }
 
 /// One sample of one row, ready to run.
-pub struct Case { pub row: &'static Row, pub index: usize, pub sample: Sample, pub params: Params, pub seed: u64 }
+pub struct Case {
+    pub row: &'static Row,
+    pub index: usize,
+    pub sample: Sample,
+    pub params: Params,
+    pub seed: u64,
+}
 
 impl Case {
-    pub fn rng(&self) -> Rng { Rng(self.seed) }
+    pub fn rng(&self) -> Rng {
+        Rng(self.seed)
+    }
     pub fn inputs(&self, cx: &Cx, dtypes: &[DType], coarse: bool) -> Result<Vec<Tensor>> {
         let mut rng = self.rng();
         self.sample.inputs.iter().zip(dtypes).map(|(i, &d)| lay(cx, &mut rng, i, d, coarse)).collect()
@@ -152,19 +197,28 @@ impl Case {
         let avals: Vec<&Aval> = xs.iter().map(|t| t.aval()).collect();
         (self.row.shape)(&avals, &self.params).map(|a| a.to_vec())
     }
-    pub fn bind(&self, cx: &Cx, xs: &[Tensor]) -> Result<Vec<Tensor>> { Ok(cx.bind(self.row, self.params.clone(), xs)?.into_vec()) }
+    pub fn bind(&self, cx: &Cx, xs: &[Tensor]) -> Result<Vec<Tensor>> {
+        Ok(cx.bind(self.row, self.params.clone(), xs)?.into_vec())
+    }
     /// The dtypes of the first run that the row accepts.
     pub fn main(&self, cx: &Cx) -> Result<Vec<Tensor>> {
         let mut first = None;
         for d in runs(&self.sample) {
             let xs = self.inputs(cx, &d, false)?;
-            match self.accepts(&xs) { Ok(_) => return Ok(xs), Err(e) => { first.get_or_insert(e); } }
+            match self.accepts(&xs) {
+                Ok(_) => return Ok(xs),
+                Err(e) => {
+                    first.get_or_insert(e);
+                }
+            }
         }
         Err(first.unwrap_or_else(|| pax_core::Error::internal("a sample without dtypes")))
     }
     /// Inputs in float64 and which of them are floats; `None` where the row is not checked with differences.
     pub fn smooth(&self, cx: &Cx) -> Result<Option<(Vec<Tensor>, Vec<usize>)>> {
-        if !self.sample.smooth { return Ok(None); }
+        if !self.sample.smooth {
+            return Ok(None);
+        }
         let xs = self.main(cx)?;
         let floats: Vec<usize> = (0..xs.len()).filter(|&i| xs[i].dtype() == DType::F64).collect();
         let result = self.accepts(&xs)?.iter().any(|a| a.dtype == DType::F64);
@@ -185,7 +239,10 @@ pub fn cases() -> Vec<Case> {
     for &row in table() {
         for (index, sample) in (row.samples)().into_iter().enumerate() {
             let name: u64 = row.name.bytes().fold(0u64, |h, b| h.wrapping_mul(31).wrapping_add(b as u64));
-            let params = match Params::new(row.params, sample.params.clone()) { Ok(p) => p, Err(e) => panic!("{} sample {index}: {e}", row.name) };
+            let params = match Params::new(row.params, sample.params.clone()) {
+                Ok(p) => p,
+                Err(e) => panic!("{} sample {index}: {e}", row.name),
+            };
             out.push(Case { row, index, params, seed: name.wrapping_mul(1009).wrapping_add(index as u64), sample });
         }
     }
@@ -203,7 +260,10 @@ pub fn every(check: impl Fn(&Cx, &Case) -> std::result::Result<(), String>) {
         let why = match catch_unwind(AssertUnwindSafe(|| check(&cx, &case))) {
             Ok(Ok(())) => continue,
             Ok(Err(e)) => e,
-            Err(p) => format!("panicked: {}", p.downcast_ref::<String>().cloned().or_else(|| p.downcast_ref::<&str>().map(|s| s.to_string())).unwrap_or_default()),
+            Err(p) => format!(
+                "panicked: {}",
+                p.downcast_ref::<String>().cloned().or_else(|| p.downcast_ref::<&str>().map(|s| s.to_string())).unwrap_or_default()
+            ),
         };
         let inputs: Vec<String> = case.sample.inputs.iter().map(|i| format!("{:?}{:?} {:?}", i.shape, i.layout, i.domain)).collect();
         failures.push(format!("{} sample {} ({}; {:?}): {why}", case.row.name, case.index, inputs.join(", "), case.params.values()));
@@ -214,33 +274,66 @@ pub fn every(check: impl Fn(&Cx, &Case) -> std::result::Result<(), String>) {
 
 /// `|a - b| <= rtol * |b| + atol`, NaN equal to NaN; says where not.
 pub fn near(what: &str, got: &[f64], want: &[f64], rtol: f64, atol: f64) -> std::result::Result<(), String> {
-    if got.len() != want.len() { return Err(format!("{what}: {} elements, want {}", got.len(), want.len())); }
+    if got.len() != want.len() {
+        return Err(format!("{what}: {} elements, want {}", got.len(), want.len()));
+    }
     for (i, (&a, &b)) in got.iter().zip(want).enumerate() {
         let same = a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= rtol * b.abs() + atol;
-        if !same { return Err(format!("{what}: element {i} is {a}, want {b}")); }
+        if !same {
+            return Err(format!("{what}: element {i} is {a}, want {b}"));
+        }
     }
     Ok(())
 }
 
-pub fn largest(x: &[f64]) -> f64 { x.iter().filter(|v| v.is_finite()).fold(0.0, |m, v| m.max(v.abs())) }
-pub fn inner(a: &[f64], b: &[f64]) -> f64 { a.iter().zip(b).map(|(x, y)| x * y).sum() }
-pub fn text<T>(r: Result<T>, what: &str) -> std::result::Result<T, String> { r.map_err(|e| format!("{what}: {e}")) }
+pub fn largest(x: &[f64]) -> f64 {
+    x.iter().filter(|v| v.is_finite()).fold(0.0, |m, v| m.max(v.abs()))
+}
+pub fn inner(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+pub fn text<T>(r: Result<T>, what: &str) -> std::result::Result<T, String> {
+    r.map_err(|e| format!("{what}: {e}"))
+}
 
 /// Differentiates `f` at `xs` with respect to `wrt`, on a level of its own.
-pub fn tape(cx: &Cx, xs: &[Tensor], wrt: &[usize], f: impl Fn(&Cx, &[Tensor]) -> Result<Vec<Tensor>>) -> Result<(Vec<Tensor>, pax_core::level::Tape)> {
+pub fn tape(
+    cx: &Cx,
+    xs: &[Tensor],
+    wrt: &[usize],
+    f: impl Fn(&Cx, &[Tensor]) -> Result<Vec<Tensor>>,
+) -> Result<(Vec<Tensor>, pax_core::level::Tape)> {
     let depth = cx.depth();
     let active = cx.begin(Mode::Diff, &wrt.iter().map(|&i| xs[i].clone()).collect::<Vec<_>>())?;
     let mut args = xs.to_vec();
-    for (&i, t) in wrt.iter().zip(active) { args[i] = t; }
-    let made = f(cx, &args).and_then(|outs| { let t = cx.end_diff(&outs)?; Ok((outs, t)) });
+    for (&i, t) in wrt.iter().zip(active) {
+        args[i] = t;
+    }
+    let made = f(cx, &args).and_then(|outs| {
+        let t = cx.end_diff(&outs)?;
+        Ok((outs, t))
+    });
     made.inspect_err(|_| cx.unwind(depth))
 }
 
 /// The vjp of `f` at `xs`; zeros where a cotangent is `None`.
-pub fn vjp(cx: &Cx, xs: &[Tensor], wrt: &[usize], cts: &[Option<Tensor>], f: impl Fn(&Cx, &[Tensor]) -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
+pub fn vjp(
+    cx: &Cx,
+    xs: &[Tensor],
+    wrt: &[usize],
+    cts: &[Option<Tensor>],
+    f: impl Fn(&Cx, &[Tensor]) -> Result<Vec<Tensor>>,
+) -> Result<Vec<Tensor>> {
     let (_, mut tape) = tape(cx, xs, wrt, f)?;
     let grads = walk::pull(cx, &mut tape, cts, true)?;
-    grads.into_iter().zip(wrt).map(|(g, &i)| match g { Some(g) => Ok(g), None => cx.zeros_like(&xs[i]) }).collect()
+    grads
+        .into_iter()
+        .zip(wrt)
+        .map(|(g, &i)| match g {
+            Some(g) => Ok(g),
+            None => cx.zeros_like(&xs[i]),
+        })
+        .collect()
 }
 
 /// `sum(a * b)` as a scalar tensor.
@@ -258,7 +351,9 @@ impl pax_core::exec::Pool for Threads {
             for _ in 0..self.0 {
                 s.spawn(|| loop {
                     let i = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    if i >= chunks { break; }
+                    if i >= chunks {
+                        break;
+                    }
                     f(i);
                 });
             }

@@ -13,7 +13,11 @@ const FLOAT: isize = size_of::<f32>() as isize;
 
 /// `row`: cells of the rows that a range goes through; 0 where it goes through tiles. `narrow`: it reads and writes narrow elements where
 /// they lie, too.
-pub struct Coded { code: Code, pub row: usize, narrow: bool }
+pub struct Coded {
+    code: Code,
+    pub row: usize,
+    narrow: bool,
+}
 
 impl Coded {
     /// What the functions do one after the other, as one function, of float64 if it is `double`. `columns` of cells: those of the product before the loop.
@@ -39,11 +43,19 @@ impl Coded {
                 let args = i.src.map(|s| at[s as usize].unwrap_or(Sym(0)));
                 at[i.dst as usize] = Some((i.f.trace?)(args));
             }
-            stores.iter().map(|s| {
-                let as_narrow = if let How::Narrow(dtype) = s.how { Some(dtype).filter(|_| narrow) } else { None };
-                // What is narrow may lie over an operand, too.
-                Some(Output { value: at[s.id as usize]?.0, id: s.id, last: s.how == How::Late || as_narrow.is_some(), narrow: as_narrow })
-            }).collect::<Option<Vec<_>>>()
+            stores
+                .iter()
+                .map(|s| {
+                    let as_narrow = if let How::Narrow(dtype) = s.how { Some(dtype).filter(|_| narrow) } else { None };
+                    // What is narrow may lie over an operand, too.
+                    Some(Output {
+                        value: at[s.id as usize]?.0,
+                        id: s.id,
+                        last: s.how == How::Late || as_narrow.is_some(),
+                        narrow: as_narrow,
+                    })
+                })
+                .collect::<Option<Vec<_>>>()
         });
         Some(Coded { code: Code::new(simd, double, &ops, &outputs?)?, row, narrow })
     }
@@ -58,13 +70,23 @@ impl Coded {
     /// Where the row that begins at element `first` lies in all that is read and made in place, and the bytes to the next; `line` elements
     /// lie between rows in the loop's own order, `width` in a tile. Gives the rows for which that holds.
     #[allow(clippy::too_many_arguments)]
-    fn places(&self, l: &Loop, bases: Bases, (first, line, width): (usize, usize, usize), room: *mut f32, at: &mut Table, steps: &mut [isize; ENTRIES]) -> usize {
+    fn places(
+        &self,
+        l: &Loop,
+        bases: Bases,
+        (first, line, width): (usize, usize, usize),
+        room: *mut f32,
+        at: &mut Table,
+        steps: &mut [isize; ENTRIES],
+    ) -> usize {
         let mut rows = usize::MAX;
         let mut place = |id: Id, (p, step): (*mut u8, isize)| (at[id as usize], steps[id as usize]) = (p.cast(), step);
         let cells = |p: *mut f32, step: usize| (p.cast(), step as isize * FLOAT);
         for load in &l.loads {
             match &load.from {
-                From::Direct(slot, offset) => place(load.id, cells(bases.at::<f32>(*slot).wrapping_offset(*offset).wrapping_add(first), line)),
+                From::Direct(slot, offset) => {
+                    place(load.id, cells(bases.at::<f32>(*slot).wrapping_offset(*offset).wrapping_add(first), line))
+                }
                 From::Walk(w) if w.is_of_rows(self.row, self.narrow) => {
                     let (p, step, same) = w.row_at(bases.at(w.slot), first, self.row);
                     rows = rows.min(same);
@@ -74,17 +96,28 @@ impl Coded {
             }
         }
         for s in &l.stores {
-            place(s.id, match s.how {
-                How::Narrow(dtype) if self.narrow => (bases.at::<u8>(s.slot).wrapping_add(first * dtype.size()), (line * dtype.size()) as isize),
-                _ if l.is_there(s) => cells(bases.at::<f32>(s.slot).wrapping_add(first), line),
-                _ => cells(own(room, s.id), width),
-            });
+            place(
+                s.id,
+                match s.how {
+                    How::Narrow(dtype) if self.narrow => {
+                        (bases.at::<u8>(s.slot).wrapping_add(first * dtype.size()), (line * dtype.size()) as isize)
+                    }
+                    _ if l.is_there(s) => cells(bases.at::<f32>(s.slot).wrapping_add(first), line),
+                    _ => cells(own(room, s.id), width),
+                },
+            );
         }
         rows
     }
 
     /// The narrow result that a store makes in a tile, to be copied.
-    fn copied(&self, s: &Store) -> Option<DType> { if let How::Narrow(dtype) = s.how { Some(dtype).filter(|_| !self.narrow) } else { None } }
+    fn copied(&self, s: &Store) -> Option<DType> {
+        if let How::Narrow(dtype) = s.how {
+            Some(dtype).filter(|_| !self.narrow)
+        } else {
+            None
+        }
+    }
 
     /// What `Loop::range` does, through rows.
     /// # Safety
@@ -101,7 +134,11 @@ impl Coded {
             // SAFETY: operands lie as their views say, and a tile has room for what is put into it.
             unsafe {
                 self.code.run(at, n, rows, &steps);
-                for s in &l.stores { if let Some(dtype) = self.copied(s) { l.narrow(dtype, own(room, s.id), bases.at(s.slot), start, n * rows); } }
+                for s in &l.stores {
+                    if let Some(dtype) = self.copied(s) {
+                        l.narrow(dtype, own(room, s.id), bases.at(s.slot), start, n * rows);
+                    }
+                }
             }
             start += n * rows;
         }
@@ -111,10 +148,24 @@ impl Coded {
     /// # Safety
     /// As it; the table has the registers, whose tiles are in the room.
     #[allow(clippy::too_many_arguments)]
-    pub unsafe fn block(&self, l: &Loop, bases: Bases, (from, to): (usize, usize), (column, width): (usize, usize), (tile, stride): (*const f32, usize), room: *mut f32, at: &mut Table) {
+    pub unsafe fn block(
+        &self,
+        l: &Loop,
+        bases: Bases,
+        (from, to): (usize, usize),
+        (column, width): (usize, usize),
+        (tile, stride): (*const f32, usize),
+        room: *mut f32,
+        at: &mut Table,
+    ) {
         let columns = self.row;
         let mut steps = [0isize; ENTRIES];
-        let gathered = || l.loads.iter().filter_map(|l| match &l.from { From::Walk(w) if !w.is_of_rows(columns, self.narrow) => Some((l.id, w)), _ => None });
+        let gathered = || {
+            l.loads.iter().filter_map(|l| match &l.from {
+                From::Walk(w) if !w.is_of_rows(columns, self.narrow) => Some((l.id, w)),
+                _ => None,
+            })
+        };
         let tiles = gathered().next().is_some() || l.stores.iter().any(|s| self.copied(s).is_some());
         let step = if tiles { (TILE / width).max(1) } else { to - from };
         // SAFETY: as `block`.
@@ -133,7 +184,9 @@ impl Coded {
                 self.code.run(at, width, rows, &steps);
                 for s in &l.stores {
                     let Some(dtype) = self.copied(s) else { continue };
-                    for i in 0..rows { l.narrow(dtype, own(room, s.id).add(i * width), bases.at(s.slot), first + i * columns, width); }
+                    for i in 0..rows {
+                        l.narrow(dtype, own(room, s.id).add(i * width), bases.at(s.slot), first + i * columns, width);
+                    }
                 }
                 row += rows;
             }
@@ -145,8 +198,14 @@ impl Coded {
 fn row_of(loads: &[Load], narrow: bool) -> usize {
     let walks = || loads.iter().filter_map(|l| if let From::Walk(w) = &l.from { Some(w) } else { None });
     let row = walks().fold(0, |row, w| crate::gcd(row, w.inner().0));
-    if walks().next().is_none() { return usize::MAX; }
+    if walks().next().is_none() {
+        return usize::MAX;
+    }
     // What is the same in every tile is gathered once.
     let same = walks().all(|w| w.is_same() && !w.inner().1 && TILE.is_multiple_of(w.inner().0.max(1)));
-    if row < ROW || same || !walks().all(|w| w.is_of_rows(row, narrow)) { 0 } else { row }
+    if row < ROW || same || !walks().all(|w| w.is_of_rows(row, narrow)) {
+        0
+    } else {
+        row
+    }
 }

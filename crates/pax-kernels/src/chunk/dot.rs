@@ -15,7 +15,13 @@ const BLOCK: usize = 48;
 const APART: usize = 1 << 18;
 
 /// A matrix for each index of the batch axes.
-pub struct Operand { pub slot: Slot, pub offset: isize, pub batch: SmallVec<[isize; 4]>, pub row: isize, pub col: isize }
+pub struct Operand {
+    pub slot: Slot,
+    pub offset: isize,
+    pub batch: SmallVec<[isize; 4]>,
+    pub row: isize,
+    pub col: isize,
+}
 
 impl Operand {
     /// # Safety
@@ -32,39 +38,89 @@ impl Operand {
 
 /// Where an operand is packed; one of its own packs what it reads as it goes.
 #[derive(Clone, Copy)]
-pub enum Packed { Own, In(Slot) }
+pub enum Packed {
+    Own,
+    In(Slot),
+}
 
 /// `across`: units divide the sums, and each chunk has a result of its own.
-pub struct Dot { pub micro: Micros, pub batch: Dims, pub m: usize, pub k: usize, pub n: usize, pub a: Operand, pub b: Operand, pub left: Packed, pub right: Packed, pub out: Slot, pub across: bool }
+pub struct Dot {
+    pub micro: Micros,
+    pub batch: Dims,
+    pub m: usize,
+    pub k: usize,
+    pub n: usize,
+    pub a: Operand,
+    pub b: Operand,
+    pub left: Packed,
+    pub right: Packed,
+    pub out: Slot,
+    pub across: bool,
+}
 
 impl Dot {
-    pub fn panels(&self) -> usize { self.n.div_ceil(self.micro.width()) }
+    pub fn panels(&self) -> usize {
+        self.n.div_ceil(self.micro.width())
+    }
     /// Floats that it works in.
-    pub fn room(&self) -> usize { (self.k * self.micro.width() + self.copied()) * self.micro.cells() }
+    pub fn room(&self) -> usize {
+        (self.k * self.micro.width() + self.copied()) * self.micro.cells()
+    }
     /// True if the left operand is better packed before the product begins.
-    pub fn packs_left(&self) -> bool { self.micro.packs_left((self.a.row, self.a.col), self.m, self.k, self.n) }
+    pub fn packs_left(&self) -> bool {
+        self.micro.packs_left((self.a.row, self.a.col), self.m, self.k, self.n)
+    }
     /// Elements of the copy of a block of rows of the left operand.
-    fn copied(&self) -> usize { if matches!(self.left, Packed::Own) && self.a.row == 1 && self.a.col > 1 && self.a.col.unsigned_abs() * self.k >= APART && self.m > 1 { BLOCK * self.k } else { 0 } }
+    fn copied(&self) -> usize {
+        if matches!(self.left, Packed::Own)
+            && self.a.row == 1
+            && self.a.col > 1
+            && self.a.col.unsigned_abs() * self.k >= APART
+            && self.m > 1
+        {
+            BLOCK * self.k
+        } else {
+            0
+        }
+    }
 
     /// Rows `from..to` of the left operand, where `from` begins a tile; copied together where their elements lie far apart.
     /// # Safety
     /// `room` has the elements of `copied`.
     unsafe fn block<T: Copy>(&self, bases: Bases, a: Matrix<T>, from: usize, to: usize, room: *mut T) -> Matrix<T> {
-        if let Packed::In(slot) = self.left { return Matrix { data: bases.at::<T>(slot).cast_const().wrapping_add(from * self.k), rows: TILED, cols: 0 }; }
-        if self.copied() == 0 { return a.from(from, 0); }
+        if let Packed::In(slot) = self.left {
+            return Matrix { data: bases.at::<T>(slot).cast_const().wrapping_add(from * self.k), rows: TILED, cols: 0 };
+        }
+        if self.copied() == 0 {
+            return a.from(from, 0);
+        }
         // SAFETY: the rows lie one behind the other.
-        unsafe { for l in 0..self.k { copy_few(a.at(from, l).cast(), room.add(l * BLOCK).cast(), (to - from) * self.micro.cells()); } }
+        unsafe {
+            for l in 0..self.k {
+                copy_few(a.at(from, l).cast(), room.add(l * BLOCK).cast(), (to - from) * self.micro.cells());
+            }
+        }
         Matrix { data: room, rows: 1, cols: BLOCK as isize }
     }
 
     /// One panel of the right operand, of `depth` rows, and the distance of its rows; packs it into the room if it does not serve as it lies.
     /// # Safety
     /// As `run`.
-    unsafe fn panel<T: Copy>(&self, micro: Micro<T>, bases: Bases, (b, depth): (Matrix<T>, usize), panel: usize, rows: usize, room: *mut T) -> (*const T, usize) {
+    unsafe fn panel<T: Copy>(
+        &self,
+        micro: Micro<T>,
+        bases: Bases,
+        (b, depth): (Matrix<T>, usize),
+        panel: usize,
+        rows: usize,
+        room: *mut T,
+    ) -> (*const T, usize) {
         let width = micro.width;
         // SAFETY: the caller's.
         unsafe {
-            if let Packed::In(slot) = self.right { return (bases.at::<T>(slot).cast_const().wrapping_add(panel * self.k * width), PACKED); }
+            if let Packed::In(slot) = self.right {
+                return (bases.at::<T>(slot).cast_const().wrapping_add(panel * self.k * width), PACKED);
+            }
             let whole = (panel + 1) * width <= self.n;
             if b.cols == 1 && whole && b.rows >= 0 && (rows <= 4 * micro.rows || b.rows <= 128) {
                 return (b.data.wrapping_add(panel * width), b.rows as usize);
@@ -79,10 +135,19 @@ impl Dot {
     /// As `Kernel::run`.
     pub unsafe fn run(&self, bases: Bases, units: (usize, usize, usize), (chunk, again): (usize, bool), room: *mut f32) {
         // SAFETY: the caller's.
-        unsafe { with_micro!(self.micro, m => if self.across { self.sum(m, bases, units, (chunk, again), room.cast()) } else { self.run_with(m, bases, units, room.cast()) }) }
+        unsafe {
+            with_micro!(self.micro, m => if self.across { self.sum(m, bases, units, (chunk, again), room.cast()) } else { self.run_with(m, bases, units, room.cast()) })
+        }
     }
 
-    unsafe fn sum<T: Copy>(&self, micro: Micro<T>, bases: Bases, (from, to, of): (usize, usize, usize), (chunk, again): (usize, bool), room: *mut T) {
+    unsafe fn sum<T: Copy>(
+        &self,
+        micro: Micro<T>,
+        bases: Bases,
+        (from, to, of): (usize, usize, usize),
+        (chunk, again): (usize, bool),
+        room: *mut T,
+    ) {
         let (first, last) = (part(self.k, from, of), part(self.k, to, of));
         let out = bases.at::<T>(self.out).wrapping_add(chunk * self.m * self.n);
         // SAFETY: operands lie as their strides say; the chunk's result is this call's.
@@ -96,7 +161,16 @@ impl Dot {
     /// # Safety
     /// As `run`.
     #[allow(clippy::too_many_arguments)]
-    unsafe fn rows<T: Copy>(&self, micro: Micro<T>, bases: Bases, left: Matrix<T>, (b, depth): (Matrix<T>, usize), (rows, all): (usize, usize), (out, add): (*mut T, bool), room: *mut T) {
+    unsafe fn rows<T: Copy>(
+        &self,
+        micro: Micro<T>,
+        bases: Bases,
+        left: Matrix<T>,
+        (b, depth): (Matrix<T>, usize),
+        (rows, all): (usize, usize),
+        (out, add): (*mut T, bool),
+        room: *mut T,
+    ) {
         for p in 0..self.panels() {
             let (column, width) = (p * micro.width, micro.width.min(self.n - p * micro.width));
             // SAFETY: the caller's.
@@ -134,11 +208,19 @@ impl Dot {
 }
 
 /// A product cut into pieces: panels of columns, and strips of rows where panels are few.
-pub struct Product { pub dot: Dot, pub strips: usize, pub behind: Option<Loop> }
+pub struct Product {
+    pub dot: Dot,
+    pub strips: usize,
+    pub behind: Option<Loop>,
+}
 
 impl Product {
-    pub fn pieces(&self) -> usize { self.dot.panels() * self.strips }
-    pub fn room(&self) -> usize { self.dot.room() + self.behind.as_ref().map_or(0, |l| BLOCK * self.dot.micro.width() * self.dot.micro.cells() + l.tiles * STRIDE) }
+    pub fn pieces(&self) -> usize {
+        self.dot.panels() * self.strips
+    }
+    pub fn room(&self) -> usize {
+        self.dot.room() + self.behind.as_ref().map_or(0, |l| BLOCK * self.dot.micro.width() * self.dot.micro.cells() + l.tiles * STRIDE)
+    }
 
     /// # Safety
     /// As `Kernel::run`.
@@ -159,7 +241,10 @@ impl Product {
                 // Strips begin where tiles do.
                 let edge = |strip: usize| d.m.min(part(d.m.div_ceil(micro.rows), strip, self.strips) * micro.rows);
                 let (first, last) = (edge(strip), edge(strip + 1));
-                let (panel, ldb) = match packed { Some((q, at)) if q == p => at, _ => d.panel(micro, bases, (b, d.k), p, last - first, room) };
+                let (panel, ldb) = match packed {
+                    Some((q, at)) if q == p => at,
+                    _ => d.panel(micro, bases, (b, d.k), p, last - first, room),
+                };
                 packed = Some((p, (panel, ldb)));
                 let (column, columns) = (p * width, width.min(d.n - p * width));
                 let mut row = first;
@@ -184,10 +269,18 @@ impl Product {
 }
 
 /// The panels of a right operand that many chunks or steps read.
-pub struct Pack { pub micro: Micros, pub k: usize, pub n: usize, pub b: Operand, pub out: Slot }
+pub struct Pack {
+    pub micro: Micros,
+    pub k: usize,
+    pub n: usize,
+    pub b: Operand,
+    pub out: Slot,
+}
 
 impl Pack {
-    pub fn panels(&self) -> usize { self.n.div_ceil(self.micro.width()) }
+    pub fn panels(&self) -> usize {
+        self.n.div_ceil(self.micro.width())
+    }
     /// # Safety
     /// As `Kernel::run`.
     pub unsafe fn run(&self, bases: Bases, from: usize, to: usize) {
@@ -197,7 +290,13 @@ impl Pack {
 }
 
 /// A left operand whose columns lie together, packed for many panels.
-pub struct PackLeft { pub micro: Micros, pub m: usize, pub k: usize, pub a: Operand, pub out: Slot }
+pub struct PackLeft {
+    pub micro: Micros,
+    pub m: usize,
+    pub k: usize,
+    pub a: Operand,
+    pub out: Slot,
+}
 
 impl PackLeft {
     /// Columns `from..to`.

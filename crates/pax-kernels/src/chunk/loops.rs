@@ -26,7 +26,11 @@ pub const ROOM: usize = 48;
 /// A place in the pointer table: registers first, then (from `ROOM` on) operands and results that are used where they lie.
 pub type Id = u8;
 
-pub struct Instr { pub f: Function, pub dst: Id, pub src: [Id; 3] }
+pub struct Instr {
+    pub f: Function,
+    pub dst: Id,
+    pub src: [Id; 3],
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum From {
@@ -42,7 +46,10 @@ pub enum From {
     /// What the product before the loop made of this block.
     Tile,
 }
-pub struct Load { pub id: Id, pub from: From }
+pub struct Load {
+    pub id: Id,
+    pub from: From,
+}
 /// How a result gets into memory.
 #[derive(Clone, Copy, PartialEq)]
 pub enum How {
@@ -53,11 +60,21 @@ pub enum How {
     /// Copied when the tile is done, to elements of fewer bytes, which hold its numbers as they are.
     Narrow(DType),
 }
-pub struct Store { pub id: Id, pub slot: Slot, pub how: How }
+pub struct Store {
+    pub id: Id,
+    pub slot: Slot,
+    pub how: How,
+}
 
 /// `size` in cells, `cells` of an element; `tiles`: with those that a block uses for what a range reads and writes where it lies.
 pub struct Loop {
-    pub size: usize, pub cells: usize, pub registers: usize, pub tiles: usize, pub loads: Vec<Load>, pub instrs: Vec<Instr>, pub stores: Vec<Store>,
+    pub size: usize,
+    pub cells: usize,
+    pub registers: usize,
+    pub tiles: usize,
+    pub loads: Vec<Load>,
+    pub instrs: Vec<Instr>,
+    pub stores: Vec<Store>,
     #[cfg(target_arch = "x86_64")]
     code: Option<Coded>,
 }
@@ -67,17 +84,37 @@ pub const ENTRIES: usize = 128;
 pub type Table = [*mut f32; ENTRIES];
 
 /// A register's tile.
-pub(super) fn own(room: *mut f32, id: Id) -> *mut f32 { room.wrapping_add(id as usize * STRIDE) }
+pub(super) fn own(room: *mut f32, id: Id) -> *mut f32 {
+    room.wrapping_add(id as usize * STRIDE)
+}
 
 impl Loop {
     /// Of `size` elements of so many cells; `columns` of cells: those of the product that it comes behind.
-    pub fn new(simd: Simd, (size, cells): (usize, usize), columns: Option<usize>, (registers, tiles): (usize, usize), loads: Vec<Load>, instrs: Vec<Instr>, stores: Vec<Store>) -> Loop {
+    pub fn new(
+        simd: Simd,
+        (size, cells): (usize, usize),
+        columns: Option<usize>,
+        (registers, tiles): (usize, usize),
+        loads: Vec<Load>,
+        instrs: Vec<Instr>,
+        stores: Vec<Store>,
+    ) -> Loop {
         #[cfg(not(target_arch = "x86_64"))]
         let _ = (simd, columns);
         Loop {
             #[cfg(target_arch = "x86_64")]
-            code: if simd >= Simd::Avx2 && size >= COMPILED { Coded::new(simd, cells == 2, columns, &loads, &instrs, &stores) } else { None },
-            size: size * cells, cells, registers, tiles, loads, instrs, stores,
+            code: if simd >= Simd::Avx2 && size >= COMPILED {
+                Coded::new(simd, cells == 2, columns, &loads, &instrs, &stores)
+            } else {
+                None
+            },
+            size: size * cells,
+            cells,
+            registers,
+            tiles,
+            loads,
+            instrs,
+            stores,
         }
     }
 
@@ -90,40 +127,69 @@ impl Loop {
     }
 
     /// The cell that unit `i` of `of` begins with.
-    pub(super) fn part(&self, i: usize, of: usize) -> usize { part(self.size / self.cells, i, of) * self.cells }
+    pub(super) fn part(&self, i: usize, of: usize) -> usize {
+        part(self.size / self.cells, i, of) * self.cells
+    }
 
     /// Floats that a range works in.
-    pub fn room(&self) -> usize { self.registers * STRIDE }
+    pub fn room(&self) -> usize {
+        self.registers * STRIDE
+    }
 
     /// # Safety
     /// `bases` are as the plan says, and nobody else writes the cells `from..to` of the results; `room` has the floats it asked for.
     pub unsafe fn range(&self, bases: Bases, from: usize, to: usize, room: *mut f32) {
-        if from >= to { return; }
+        if from >= to {
+            return;
+        }
         let mut at: Table = [std::ptr::null_mut(); ENTRIES];
         // Operands that every tile sees alike are read once.
         let mut repeats = [false; ROOM];
-        for l in &self.loads { if let From::Walk(w) = &l.from { repeats[l.id as usize] = w.repeats(from); } }
+        for l in &self.loads {
+            if let From::Walk(w) = &l.from {
+                repeats[l.id as usize] = w.repeats(from);
+            }
+        }
         // SAFETY: registers are apart from each other and from every buffer; the rest is the caller's.
         unsafe {
             self.begin(bases, &mut at, room, self.registers);
             #[cfg(target_arch = "x86_64")]
-            if let Some(code) = self.code.as_ref().filter(|c| c.row > 0) { return code.range(self, bases, (from, to), room, &mut at); }
+            if let Some(code) = self.code.as_ref().filter(|c| c.row > 0) {
+                return code.range(self, bases, (from, to), room, &mut at);
+            }
             let mut start = from;
             while start < to {
                 let n = TILE.min(to - start);
                 for l in &self.loads {
                     match &l.from {
                         From::Direct(slot, offset) => at[l.id as usize] = bases.at::<f32>(*slot).wrapping_offset(*offset + start as isize),
-                        From::Walk(w) if repeats[l.id as usize] && start == from => { w.copy(bases.at(w.slot), start, TILE.min(self.size - start), own(room, l.id)); at[l.id as usize] = own(room, l.id); }
-                        From::Walk(w) if !repeats[l.id as usize] => at[l.id as usize] = match w.there(bases.at(w.slot), start, n) { Some(p) => p, None => { w.copy(bases.at(w.slot), start, n, own(room, l.id)); own(room, l.id) } },
+                        From::Walk(w) if repeats[l.id as usize] && start == from => {
+                            w.copy(bases.at(w.slot), start, TILE.min(self.size - start), own(room, l.id));
+                            at[l.id as usize] = own(room, l.id);
+                        }
+                        From::Walk(w) if !repeats[l.id as usize] => {
+                            at[l.id as usize] = match w.there(bases.at(w.slot), start, n) {
+                                Some(p) => p,
+                                None => {
+                                    w.copy(bases.at(w.slot), start, n, own(room, l.id));
+                                    own(room, l.id)
+                                }
+                            }
+                        }
                         _ => {}
                     }
                 }
-                for s in &self.stores { if self.is_there(s) { at[s.id as usize] = bases.at::<f32>(s.slot).wrapping_add(start); } }
+                for s in &self.stores {
+                    if self.is_there(s) {
+                        at[s.id as usize] = bases.at::<f32>(s.slot).wrapping_add(start);
+                    }
+                }
                 self.tile(&mut at, n);
                 for s in self.stores.iter().filter(|s| !self.is_there(s)) {
                     match s.how {
-                        How::There | How::Late => std::ptr::copy_nonoverlapping(at[s.id as usize].cast_const(), bases.at::<f32>(s.slot).wrapping_add(start), n),
+                        How::There | How::Late => {
+                            std::ptr::copy_nonoverlapping(at[s.id as usize].cast_const(), bases.at::<f32>(s.slot).wrapping_add(start), n)
+                        }
                         How::Narrow(dtype) => self.narrow(dtype, at[s.id as usize], bases.at(s.slot), start, n),
                     }
                 }
@@ -137,13 +203,24 @@ impl Loop {
     /// # Safety
     /// As `range`; `room` has `tiles` tiles.
     #[allow(clippy::too_many_arguments)]
-    pub unsafe fn block(&self, bases: Bases, (from, to): (usize, usize), (column, width): (usize, usize), columns: usize, tile: *const f32, stride: usize, room: *mut f32) {
+    pub unsafe fn block(
+        &self,
+        bases: Bases,
+        (from, to): (usize, usize),
+        (column, width): (usize, usize),
+        columns: usize,
+        tile: *const f32,
+        stride: usize,
+        room: *mut f32,
+    ) {
         let mut at: Table = [std::ptr::null_mut(); ENTRIES];
         // SAFETY: as above.
         unsafe {
             self.begin(bases, &mut at, room, self.tiles);
             #[cfg(target_arch = "x86_64")]
-            if let Some(code) = &self.code { return code.block(self, bases, (from, to), (column, width), (tile, stride), room, &mut at); }
+            if let Some(code) = &self.code {
+                return code.block(self, bases, (from, to), (column, width), (tile, stride), room, &mut at);
+            }
             let step = (TILE / width).max(1);
             let mut row = from;
             while row < to {
@@ -153,10 +230,16 @@ impl Loop {
                     let dst = at[l.id as usize];
                     match &l.from {
                         From::Tile if stride == width => at[l.id as usize] = tile.add((row - from) * stride).cast_mut(),
-                        From::Tile => for i in 0..rows { copy_few(tile.add((row - from + i) * stride), dst.add(i * width), width); },
+                        From::Tile => {
+                            for i in 0..rows {
+                                copy_few(tile.add((row - from + i) * stride), dst.add(i * width), width);
+                            }
+                        }
                         From::Direct(slot, offset) => {
                             let src = bases.at::<f32>(*slot).wrapping_offset(*offset).cast_const();
-                            for i in 0..rows { copy_few(src.add(index(i)), dst.add(i * width), width); }
+                            for i in 0..rows {
+                                copy_few(src.add(index(i)), dst.add(i * width), width);
+                            }
                         }
                         From::Walk(w) => w.pieces(bases.at(w.slot), index(0), columns, (rows, width), dst),
                         _ => {}
@@ -166,8 +249,11 @@ impl Loop {
                 for s in &self.stores {
                     let src = at[s.id as usize].cast_const();
                     for i in 0..rows {
-                        if let How::Narrow(dtype) = s.how { self.narrow(dtype, src.add(i * width), bases.at(s.slot), index(i), width) }
-                        else { copy_few(src.add(i * width), bases.at::<f32>(s.slot).wrapping_add(index(i)), width) }
+                        if let How::Narrow(dtype) = s.how {
+                            self.narrow(dtype, src.add(i * width), bases.at(s.slot), index(i), width)
+                        } else {
+                            copy_few(src.add(i * width), bases.at::<f32>(s.slot).wrapping_add(index(i)), width)
+                        }
                     }
                 }
                 row += rows;
@@ -194,11 +280,17 @@ impl Loop {
     unsafe fn begin(&self, bases: Bases, at: &mut Table, room: *mut f32, tiles: usize) {
         // SAFETY: the room has so many tiles.
         unsafe {
-            for (r, p) in at.iter_mut().enumerate().take(tiles) { *p = own(room, r as Id); }
+            for (r, p) in at.iter_mut().enumerate().take(tiles) {
+                *p = own(room, r as Id);
+            }
             for l in &self.loads {
                 let double = self.cells == 2;
                 // A float32 is the lower half.
-                let element = |w: &Walk| { let mut bits = 0u64; w.copy(bases.at(w.slot), 0, self.cells, (&raw mut bits).cast()); bits };
+                let element = |w: &Walk| {
+                    let mut bits = 0u64;
+                    w.copy(bases.at(w.slot), 0, self.cells, (&raw mut bits).cast());
+                    bits
+                };
                 let bits = match &l.from {
                     From::Constant(bits) => *bits,
                     From::Splat(w) => element(w),
@@ -208,7 +300,11 @@ impl Loop {
                 };
                 let n = if self.is_compiled() { VECTOR } else { TILE };
                 let to = at[l.id as usize];
-                if double { std::slice::from_raw_parts_mut(to.cast::<u64>(), n / 2).fill(bits) } else { std::slice::from_raw_parts_mut(to, n).fill(f32::from_bits(bits as u32)) }
+                if double {
+                    std::slice::from_raw_parts_mut(to.cast::<u64>(), n / 2).fill(bits)
+                } else {
+                    std::slice::from_raw_parts_mut(to, n).fill(f32::from_bits(bits as u32))
+                }
             }
         }
     }
@@ -219,13 +315,17 @@ impl Loop {
     pub(super) unsafe fn narrow(&self, dtype: DType, src: *const f32, base: *mut u8, at: usize, n: usize) {
         // SAFETY: the caller's; a loop of float64 makes no narrow numbers but bools.
         unsafe {
-            if self.cells == 1 { return narrow(dtype, src, base, at, n); }
+            if self.cells == 1 {
+                return narrow(dtype, src, base, at, n);
+            }
             each(std::slice::from_raw_parts(src.cast::<f64>(), n / 2), base, at / 2, |x| u8::from(x != 0.0))
         }
     }
 
     /// True if a range makes the result where it lies: code writes it when it has read its operands.
-    pub(super) fn is_there(&self, s: &Store) -> bool { s.how == How::There || s.how == How::Late && self.is_compiled() }
+    pub(super) fn is_there(&self, s: &Store) -> bool {
+        s.how == How::There || s.how == How::Late && self.is_compiled()
+    }
 
     #[inline]
     unsafe fn tile(&self, at: &mut Table, n: usize) {
@@ -265,5 +365,7 @@ unsafe fn narrow(dtype: DType, src: *const f32, base: *mut u8, at: usize, n: usi
 unsafe fn each<S: Copy, T>(src: &[S], base: *mut u8, at: usize, f: impl Fn(S) -> T) {
     // SAFETY: the caller's.
     let dst = unsafe { std::slice::from_raw_parts_mut(base.cast::<T>().wrapping_add(at), src.len()) };
-    for (y, &x) in dst.iter_mut().zip(src) { *y = f(x); }
+    for (y, &x) in dst.iter_mut().zip(src) {
+        *y = f(x);
+    }
 }

@@ -21,11 +21,15 @@ pub struct Bases<'a>(pub &'a [*mut u8]);
 
 impl Bases<'_> {
     #[inline(always)]
-    pub fn at<T>(self, slot: Slot) -> *mut T { self.0[slot].cast() }
+    pub fn at<T>(self, slot: Slot) -> *mut T {
+        self.0[slot].cast()
+    }
 }
 
 /// Part `i` of `n` of `total` things.
-pub fn part(total: usize, i: usize, n: usize) -> usize { (total as u64 * i as u64 / n.max(1) as u64) as usize }
+pub fn part(total: usize, i: usize, n: usize) -> usize {
+    (total as u64 * i as u64 / n.max(1) as u64) as usize
+}
 
 pub enum Kernel {
     Loop(loops::Loop),
@@ -56,7 +60,9 @@ impl Kernel {
     }
 
     /// True if a few units at a time cost no more than many: it prepares nothing, and reads nothing that all of them share.
-    pub fn divides(&self) -> bool { matches!(self, Kernel::Loop(_) | Kernel::Reduce(_) | Kernel::Gather(_) | Kernel::Concat(_) | Kernel::Bits(_)) }
+    pub fn divides(&self) -> bool {
+        matches!(self, Kernel::Loop(_) | Kernel::Reduce(_) | Kernel::Gather(_) | Kernel::Concat(_) | Kernel::Bits(_))
+    }
 
     /// Runs units `from..to` of `of`, as chunk `chunk`, which has run others before when it comes `again`.
     /// # Safety
@@ -78,7 +84,11 @@ impl Kernel {
                 Kernel::Bits(b) => b.run(bases, part(b.n, from, of), part(b.n, to, of)),
                 Kernel::Conv(c) => c.run(bases, from, to, of, chunk, room),
                 // Not divided: the first unit's.
-                Kernel::ConvPack(p) => if from == 0 { p.run(bases) },
+                Kernel::ConvPack(p) => {
+                    if from == 0 {
+                        p.run(bases)
+                    }
+                }
                 Kernel::Concat(c) => c.run(bases, part(c.rows, from, of), part(c.rows, to, of)),
             }
         }
@@ -91,11 +101,24 @@ pub trait Pool {
 }
 
 /// A slot that each chunk has for itself: where the units of a step lie in the chunk's memory, and bytes of one.
-pub struct Local { pub slot: Slot, pub offset: usize, pub unit: usize }
+pub struct Local {
+    pub slot: Slot,
+    pub offset: usize,
+    pub unit: usize,
+}
 
 /// Kernels that each chunk runs one after the other on its own units, `step` at a time, so that what they make stays in the cache.
 /// `shares`: slots that lie where another does, whose elements are made of theirs, each of the one in its place.
-pub struct Chunks { pub units: usize, pub chunks: usize, pub step: usize, pub kernels: Vec<Kernel>, pub locals: Vec<Local>, pub shares: Vec<(Slot, Slot)>, pub scratch: usize, pub room: usize }
+pub struct Chunks {
+    pub units: usize,
+    pub chunks: usize,
+    pub step: usize,
+    pub kernels: Vec<Kernel>,
+    pub locals: Vec<Local>,
+    pub shares: Vec<(Slot, Slot)>,
+    pub scratch: usize,
+    pub room: usize,
+}
 
 /// Bases that chunks share.
 struct Shared<'a>(&'a [*mut u8]);
@@ -115,7 +138,9 @@ pub fn aligned(memory: &mut [f32]) -> *mut u8 {
 
 impl Chunks {
     /// Floats of a thread's memory.
-    pub fn own(&self) -> usize { (self.scratch / 4).saturating_add(self.room).saturating_add(16) }
+    pub fn own(&self) -> usize {
+        (self.scratch / 4).saturating_add(self.room).saturating_add(16)
+    }
 
     /// `bases`: where each slot lies that is not a chunk's own.
     pub fn run(&self, pool: &dyn Pool, bases: &[*mut u8]) {
@@ -125,26 +150,42 @@ impl Chunks {
             OWN.with(|own| {
                 let (memory, table) = &mut *own.borrow_mut();
                 let floats = self.own();
-                if memory.len() < floats { *memory = vec![0.0; floats]; }
-                if cfg!(debug_assertions) { memory[..floats].fill(f32::NAN); }
+                if memory.len() < floats {
+                    *memory = vec![0.0; floats];
+                }
+                if cfg!(debug_assertions) {
+                    memory[..floats].fill(f32::NAN);
+                }
                 let (from, to) = (part(self.units, c, self.chunks), part(self.units, c + 1, self.chunks));
                 let own = aligned(memory);
                 table.clear();
                 let plain = self.locals.is_empty() && self.shares.is_empty();
-                if !plain { table.extend_from_slice(bases.0); }
-                for &(slot, place) in &self.shares { table[slot] = table[place]; }
+                if !plain {
+                    table.extend_from_slice(bases.0);
+                }
+                for &(slot, place) in &self.shares {
+                    table[slot] = table[place];
+                }
                 let room = own.wrapping_add(self.scratch).cast::<f32>();
                 let mut at = from;
                 while at < to {
                     let end = to.min(at + self.step);
-                    for l in &self.locals { table[l.slot] = own.wrapping_add(l.offset).wrapping_sub(at * l.unit); }
+                    for l in &self.locals {
+                        table[l.slot] = own.wrapping_add(l.offset).wrapping_sub(at * l.unit);
+                    }
                     let bases = if plain { bases.0 } else { table.as_slice() };
                     // SAFETY: the plan gives every slot that these kernels name a base with its size, and chunks share no unit.
-                    for k in &self.kernels { unsafe { k.run(Bases(bases), (at, end, self.units), (c, at > from), room) } }
+                    for k in &self.kernels {
+                        unsafe { k.run(Bases(bases), (at, end, self.units), (c, at > from), room) }
+                    }
                     at = end;
                 }
             });
         };
-        if self.chunks == 1 { chunk(0) } else { pool.run(self.chunks, &chunk) }
+        if self.chunks == 1 {
+            chunk(0)
+        } else {
+            pool.run(self.chunks, &chunk)
+        }
     }
 }

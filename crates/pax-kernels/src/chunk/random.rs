@@ -3,7 +3,11 @@ use super::{Bases, Slot};
 use crate::threefry::words;
 
 /// 32 bits for each of `n` counters of a key of two words.
-pub struct Bits { pub key: (Slot, isize), pub n: usize, pub out: Slot }
+pub struct Bits {
+    pub key: (Slot, isize),
+    pub n: usize,
+    pub out: Slot,
+}
 
 impl Bits {
     /// # Safety

@@ -7,7 +7,16 @@ use crate::rows::fold_in_pairs;
 
 /// Kept and reduced axes as `(size, stride)`, merged where they lie together; the last kept axis may lie together with the
 /// result's, and is then reduced row by row. `double`: elements are float64.
-pub struct Reduce { pub fold: Fold, pub slot: Slot, pub offset: isize, pub kept: SmallVec<[(usize, isize); 4]>, pub over: SmallVec<[(usize, isize); 4]>, pub out: Slot, pub across: bool, pub double: bool }
+pub struct Reduce {
+    pub fold: Fold,
+    pub slot: Slot,
+    pub offset: isize,
+    pub kept: SmallVec<[(usize, isize); 4]>,
+    pub over: SmallVec<[(usize, isize); 4]>,
+    pub out: Slot,
+    pub across: bool,
+    pub double: bool,
+}
 
 /// Elements that lie apart and are folded one after the other.
 const APART: usize = 64;
@@ -27,7 +36,13 @@ impl Reduce {
     /// it comes `again`.
     pub unsafe fn run(&self, bases: Bases, units: (usize, usize, usize), chunk: (usize, bool)) {
         // SAFETY: the caller's.
-        unsafe { if self.double { self.run_of::<f64>(bases, units, chunk) } else { self.run_of::<f32>(bases, units, chunk) } }
+        unsafe {
+            if self.double {
+                self.run_of::<f64>(bases, units, chunk)
+            } else {
+                self.run_of::<f32>(bases, units, chunk)
+            }
+        }
     }
 
     unsafe fn run_of<T: Accumulate>(&self, bases: Bases, (from, to, of): (usize, usize, usize), (chunk, again): (usize, bool)) {
@@ -93,7 +108,10 @@ impl Reduce {
                 return parts.push(part);
             }
             for from in (0..n).step_by(APART) {
-                parts.push((from..n.min(from + APART)).fold(T::start(self.fold), |acc, i| T::join(self.fold, acc, *x.wrapping_offset(i as isize * stride))));
+                parts.push(
+                    (from..n.min(from + APART))
+                        .fold(T::start(self.fold), |acc, i| T::join(self.fold, acc, *x.wrapping_offset(i as isize * stride))),
+                );
             }
         }
     }
@@ -103,11 +121,21 @@ impl Reduce {
         let (inner, outer) = self.over.split_last().map_or(((1, 0), &[][..]), |(i, o)| (*i, o));
         // SAFETY: the caller's.
         unsafe {
-            if !again { std::slice::from_raw_parts_mut(out, n).fill(T::start(self.fold)); }
-            fold_in_pairs(self.fold, (first, last), n, out, &|(mut at, last), (column, n), out| while at < last {
-                let rows = (inner.0 - at % inner.0).min(last - at);
-                T::columns(self.fold)(x.wrapping_offset(offset(outer, at / inner.0) + (at % inner.0) as isize * inner.1 + column as isize), rows, n, inner.1, out);
-                at += rows;
+            if !again {
+                std::slice::from_raw_parts_mut(out, n).fill(T::start(self.fold));
+            }
+            fold_in_pairs(self.fold, (first, last), n, out, &|(mut at, last), (column, n), out| {
+                while at < last {
+                    let rows = (inner.0 - at % inner.0).min(last - at);
+                    T::columns(self.fold)(
+                        x.wrapping_offset(offset(outer, at / inner.0) + (at % inner.0) as isize * inner.1 + column as isize),
+                        rows,
+                        n,
+                        inner.1,
+                        out,
+                    );
+                    at += rows;
+                }
             });
         }
     }

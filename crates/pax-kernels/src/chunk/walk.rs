@@ -11,23 +11,45 @@ use crate::DType;
 
 /// An axis of a strided source; outside `low..low + size` it has the padding's value.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Axis { pub n: usize, pub stride: isize, pub low: usize, pub size: usize }
+pub struct Axis {
+    pub n: usize,
+    pub stride: isize,
+    pub low: usize,
+    pub size: usize,
+}
 
 impl Axis {
-    pub fn whole(n: usize, stride: isize) -> Axis { Axis { n, stride, low: 0, size: n } }
-    fn padded(&self) -> bool { self.low != 0 || self.size != self.n }
-    fn outside(&self, i: usize) -> bool { i.wrapping_sub(self.low) >= self.size }
+    pub fn whole(n: usize, stride: isize) -> Axis {
+        Axis { n, stride, low: 0, size: n }
+    }
+    fn padded(&self) -> bool {
+        self.low != 0 || self.size != self.n
+    }
+    fn outside(&self, i: usize) -> bool {
+        i.wrapping_sub(self.low) >= self.size
+    }
     /// Elements from the first to the one at `i`.
-    fn at(&self, i: usize) -> isize { (i.wrapping_sub(self.low) as isize).wrapping_mul(self.stride) }
+    fn at(&self, i: usize) -> isize {
+        (i.wrapping_sub(self.low) as isize).wrapping_mul(self.stride)
+    }
 }
 
 /// Bools and half floats are narrow: they have four bytes in a tile and fewer in memory.
-pub fn is_narrow(dtype: DType) -> bool { dtype == DType::Bool || dtype.is_half() }
+pub fn is_narrow(dtype: DType) -> bool {
+    dtype == DType::Bool || dtype.is_half()
+}
 
 /// A source in any layout, with one value around it where it is padded. Its axes count elements, of which each has `cells` in the loop:
 /// other dtypes become float64 where these are two. Places in the loop are in cells.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Walk { pub slot: Slot, pub offset: isize, axes: SmallVec<[Axis; 4]>, pub dtype: DType, fill: u32, cells: usize }
+pub struct Walk {
+    pub slot: Slot,
+    pub offset: isize,
+    axes: SmallVec<[Axis; 4]>,
+    pub dtype: DType,
+    fill: u32,
+    cells: usize,
+}
 
 impl Walk {
     /// Around float64 is 0.
@@ -43,25 +65,42 @@ impl Walk {
     }
 
     /// True if its elements lie in memory as they are in a tile.
-    fn is_plain(&self) -> bool { !is_narrow(self.dtype) && self.cells == self.scale() }
+    fn is_plain(&self) -> bool {
+        !is_narrow(self.dtype) && self.cells == self.scale()
+    }
     /// Cells of an element in memory, of one that is not narrow.
-    fn scale(&self) -> usize { if self.dtype == DType::F64 { 2 } else { 1 } }
+    fn scale(&self) -> usize {
+        if self.dtype == DType::F64 {
+            2
+        } else {
+            1
+        }
+    }
 
     /// True if its elements lie together, or are one, within rows of so many cells; together, of those that are `narrow`, if these count.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn is_of_rows(&self, row: usize, narrow: bool) -> bool {
         let Some((inner, outer)) = self.axes.split_last() else { return false };
         let plain = self.is_plain() || narrow && is_narrow(self.dtype) && self.cells == 1 && inner.stride == 1;
-        plain && matches!(inner.stride, 0 | 1) && row > 0 && (inner.n * self.cells).is_multiple_of(row) && !inner.padded() && outer.iter().all(|a| !a.padded())
+        plain
+            && matches!(inner.stride, 0 | 1)
+            && row > 0
+            && (inner.n * self.cells).is_multiple_of(row)
+            && !inner.padded()
+            && outer.iter().all(|a| !a.padded())
     }
 
     /// The cells of its last axis, and whether its elements are one.
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn inner(&self) -> (usize, bool) { self.axes.last().map_or((0, false), |a| (a.n * self.cells, a.stride == 0)) }
+    pub(super) fn inner(&self) -> (usize, bool) {
+        self.axes.last().map_or((0, false), |a| (a.n * self.cells, a.stride == 0))
+    }
 
     /// True if it is the same in each of its last axis.
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn is_same(&self) -> bool { self.axes.iter().rev().skip(1).all(|a| a.stride == 0) }
+    pub(super) fn is_same(&self) -> bool {
+        self.axes.iter().rev().skip(1).all(|a| a.stride == 0)
+    }
 
     /// Of rows of `row` cells: where the one at `start` lies, the bytes to the next row, and for how many rows that holds.
     #[cfg(target_arch = "x86_64")]
@@ -75,7 +114,9 @@ impl Walk {
             let i = rest % a.n;
             rest /= a.n;
             offset += i as isize * a.stride;
-            if k == 0 && inner.n == row { (step, rows) = (a.stride, a.n - i); }
+            if k == 0 && inner.n == row {
+                (step, rows) = (a.stride, a.n - i);
+            }
         }
         (base.wrapping_offset(offset * size), step * size, rows)
     }
@@ -93,10 +134,14 @@ impl Walk {
         let (inner, outer) = self.axes.split_last()?;
         let (start, n) = (start / self.cells, n / self.cells);
         let at = start % inner.n;
-        if !self.is_plain() || inner.stride != 1 || inner.padded() || at + n > inner.n { return None; }
+        if !self.is_plain() || inner.stride != 1 || inner.padded() || at + n > inner.n {
+            return None;
+        }
         let (mut rest, mut offset) = (start / inner.n, self.offset + at as isize);
         for a in outer.iter().rev() {
-            if a.padded() { return None; }
+            if a.padded() {
+                return None;
+            }
             offset += (rest % a.n) as isize * a.stride;
             rest /= a.n;
         }
@@ -110,10 +155,18 @@ impl Walk {
         // SAFETY: the caller's.
         unsafe {
             self.elements(base, start / self.cells, n / self.cells, dst);
-            if self.cells == self.scale() { return; }
+            if self.cells == self.scale() {
+                return;
+            }
             // From the last on, so that none is written over before it is read.
-            let wide = |x: f32| match self.dtype { DType::I32 => f64::from(x.to_bits() as i32), DType::U32 => f64::from(x.to_bits()), _ => f64::from(x) };
-            for i in (0..n / 2).rev() { *dst.cast::<f64>().add(i) = wide(*dst.add(i)); }
+            let wide = |x: f32| match self.dtype {
+                DType::I32 => f64::from(x.to_bits() as i32),
+                DType::U32 => f64::from(x.to_bits()),
+                _ => f64::from(x),
+            };
+            for i in (0..n / 2).rev() {
+                *dst.cast::<f64>().add(i) = wide(*dst.add(i));
+            }
         }
     }
 
@@ -125,8 +178,11 @@ impl Walk {
         unsafe {
             let Some((inner, outer)) = self.axes.split_last() else { return self.run(base, self.offset, 0, n, dst) };
             if n > inner.n && self.is_plain() && self.axes.iter().all(|a| !a.padded()) {
-                let (axes, size): (SmallVec<[(usize, isize); 4]>, _) = (self.axes.iter().map(|a| (a.n, a.stride)).collect(), self.dtype.size());
-                if let Some(turned) = Turned::of(&axes) { return turned.copy(size, base.wrapping_offset(self.offset * size as isize), start, n, dst.cast()); }
+                let (axes, size): (SmallVec<[(usize, isize); 4]>, _) =
+                    (self.axes.iter().map(|a| (a.n, a.stride)).collect(), self.dtype.size());
+                if let Some(turned) = Turned::of(&axes) {
+                    return turned.copy(size, base.wrapping_offset(self.offset * size as isize), start, n, dst.cast());
+                }
             }
             let (mut row, mut at, mut done) = (Row::new(outer, start / inner.n), start % inner.n, 0);
             while done < n {
@@ -134,12 +190,28 @@ impl Walk {
                 let cells = self.scale();
                 let (offset, dst) = (self.offset.wrapping_add(row.offset), dst.add(done * cells));
                 if inner.padded() || row.outside > 0 {
-                    let (low, high) = if row.outside > 0 { (at, at) } else { (inner.low.clamp(at, at + len), (inner.low + inner.size).clamp(at, at + len)) };
-                    let fill = |from: usize, to: usize| std::slice::from_raw_parts_mut(dst.add((from - at) * cells), (to - from) * cells).fill(f32::from_bits(self.fill));
+                    let (low, high) = if row.outside > 0 {
+                        (at, at)
+                    } else {
+                        (inner.low.clamp(at, at + len), (inner.low + inner.size).clamp(at, at + len))
+                    };
+                    let fill = |from: usize, to: usize| {
+                        std::slice::from_raw_parts_mut(dst.add((from - at) * cells), (to - from) * cells).fill(f32::from_bits(self.fill))
+                    };
                     fill(at, low);
-                    if low < high { self.run(base, offset + (low - inner.low) as isize * inner.stride, inner.stride, high - low, dst.add((low - at) * cells)); }
+                    if low < high {
+                        self.run(
+                            base,
+                            offset + (low - inner.low) as isize * inner.stride,
+                            inner.stride,
+                            high - low,
+                            dst.add((low - at) * cells),
+                        );
+                    }
                     fill(high, at + len);
-                } else { self.run(base, offset + at as isize * inner.stride, inner.stride, len, dst); }
+                } else {
+                    self.run(base, offset + at as isize * inner.stride, inner.stride, len, dst);
+                }
                 row.step(outer);
                 (at, done) = (0, done + len);
             }
@@ -152,7 +224,9 @@ impl Walk {
     pub(super) unsafe fn pieces(&self, base: *const u8, start: usize, step: usize, (rows, n): (usize, usize), dst: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
-            if let Some((inner, outer)) = self.axes.split_last().filter(|(inner, _)| inner.n * self.cells == step && !inner.padded() && self.cells == self.scale()) {
+            if let Some((inner, outer)) =
+                self.axes.split_last().filter(|(inner, _)| inner.n * self.cells == step && !inner.padded() && self.cells == self.scale())
+            {
                 let (mut row, at) = (Row::new(outer, start / step), (start % step / self.cells) as isize * inner.stride);
                 // Columns of a product's block do not reach into the next row.
                 if row.outside == 0 && outer.iter().all(|a| !a.padded()) {
@@ -163,7 +237,9 @@ impl Walk {
                     return;
                 }
             }
-            for i in 0..rows { self.copy(base, start + i * step, n, dst.add(i * n)); }
+            for i in 0..rows {
+                self.copy(base, start + i * step, n, dst.add(i * n));
+            }
         }
     }
 
@@ -176,7 +252,10 @@ impl Walk {
             match self.dtype {
                 DType::Bool => return widen(base, offset, stride, n, dst, |x: u8| f32::from(x)),
                 // Many at once: one by one they take four times as long.
-                DType::F16 if stride == 1 => return std::slice::from_raw_parts(base.cast::<f16>().wrapping_offset(offset), n).convert_to_f32_slice(std::slice::from_raw_parts_mut(dst, n)),
+                DType::F16 if stride == 1 => {
+                    return std::slice::from_raw_parts(base.cast::<f16>().wrapping_offset(offset), n)
+                        .convert_to_f32_slice(std::slice::from_raw_parts_mut(dst, n))
+                }
                 DType::F16 => return widen(base, offset, stride, n, dst, f16::to_f32),
                 DType::BF16 => return widen(base, offset, stride, n, dst, bf16::to_f32),
                 DType::F64 => return widen(base, offset, stride, n, dst.cast(), |x: f64| x),
@@ -186,7 +265,11 @@ impl Walk {
             match stride {
                 1 => copy_few(src, dst, n),
                 0 => std::slice::from_raw_parts_mut(dst, n).fill(*src),
-                s => for i in 0..n { *dst.add(i) = *src.offset(i as isize * s) },
+                s => {
+                    for i in 0..n {
+                        *dst.add(i) = *src.offset(i as isize * s)
+                    }
+                }
             }
         }
     }
@@ -200,14 +283,25 @@ unsafe fn widen<T: Copy, U>(base: *const u8, offset: isize, stride: isize, n: us
     unsafe {
         let src = base.cast::<T>().wrapping_offset(offset);
         let dst = std::slice::from_raw_parts_mut(dst, n);
-        if stride == 1 { for (y, &x) in dst.iter_mut().zip(std::slice::from_raw_parts(src, n)) { *y = f(x); } return; }
-        for (i, y) in dst.iter_mut().enumerate() { *y = f(*src.offset(i as isize * stride)); }
+        if stride == 1 {
+            for (y, &x) in dst.iter_mut().zip(std::slice::from_raw_parts(src, n)) {
+                *y = f(x);
+            }
+            return;
+        }
+        for (i, y) in dst.iter_mut().enumerate() {
+            *y = f(*src.offset(i as isize * stride));
+        }
     }
 }
 
 /// A place on the outer axes of a walk, which goes on without divisions: they take as long as a row of few elements. `offset`:
 /// from the walk's own; `outside`: axes on which it lies in the padding.
-struct Row { index: SmallVec<[usize; 4]>, offset: isize, outside: usize }
+struct Row {
+    index: SmallVec<[usize; 4]>,
+    offset: isize,
+    outside: usize,
+}
 
 impl Row {
     fn new(outer: &[Axis], mut row: usize) -> Row {
@@ -228,7 +322,9 @@ impl Row {
             self.offset = self.offset.wrapping_add(a.at(next)).wrapping_sub(a.at(*i));
             self.outside = self.outside + usize::from(a.outside(next)) - usize::from(a.outside(*i));
             *i = next;
-            if next > 0 { break; }
+            if next > 0 {
+                break;
+            }
         }
     }
 }

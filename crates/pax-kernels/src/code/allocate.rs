@@ -37,16 +37,25 @@ pub(super) struct Body<'a> {
 
 /// What a body does: whole vectors, the elements that are left, which a mask names, or one of them.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Part { Whole, Masked, One }
+pub(super) enum Part {
+    Whole,
+    Masked,
+    One,
+}
 
 impl Body<'_> {
-    fn slot_at(&self, slot: usize) -> Place { Place::At(RSP, SLOTS + slot as i32 * self.list.vectors.bytes()) }
+    fn slot_at(&self, slot: usize) -> Place {
+        Place::At(RSP, SLOTS + slot as i32 * self.list.vectors.bytes())
+    }
 
     /// The register with an entry's address.
     pub fn address(&mut self, id: Id) -> General {
         match self.list.pinned.iter().position(|&p| p == id) {
             Some(k) => ADDRESSES[k],
-            None => { self.to.load(RAX, RDI, 8 * i32::from(id)); RAX }
+            None => {
+                self.to.load(RAX, RDI, 8 * i32::from(id));
+                RAX
+            }
         }
     }
 
@@ -55,19 +64,29 @@ impl Body<'_> {
         let bytes = self.list.vectors.bytes() as usize;
         match self.list.ops[v as usize] {
             Op::Splat(id) => Some(Place::At(self.address(id), 0)),
-            op => self.list.vectors.number(op).and_then(|bits| self.list.constants.iter().position(|&c| c == bits)).map(|k| Place::Constant(k * bytes)),
+            op => self
+                .list
+                .vectors
+                .number(op)
+                .and_then(|bits| self.list.constants.iter().position(|&c| c == bits))
+                .map(|k| Place::Constant(k * bytes)),
         }
     }
 
     /// A free register.
     fn take(&mut self) -> Vector {
-        if let Some(r) = (0..self.held.len()).find(|&r| self.held[r].is_none() && self.busy & 1 << r == 0) { return r as Vector; }
+        if let Some(r) = (0..self.held.len()).find(|&r| self.held[r].is_none() && self.busy & 1 << r == 0) {
+            return r as Vector;
+        }
         let next = |b: &Self, r: usize| b.held[r].and_then(|v| b.uses[v as usize].last().copied()).unwrap_or(usize::MAX);
         let r = (0..self.held.len()).filter(|r| self.busy & 1 << r == 0).max_by_key(|&r| next(self, r)).unwrap_or(0);
         if let Some(v) = self.held[r].take() {
             let lies = self.list.ops[v as usize].lies() || self.put[v as usize].is_some();
             if !lies {
-                let slot = self.free_slots.pop().unwrap_or_else(|| { self.slots += 1; self.slots - 1 });
+                let slot = self.free_slots.pop().unwrap_or_else(|| {
+                    self.slots += 1;
+                    self.slots - 1
+                });
                 self.put[v as usize] = Some(slot);
                 let at = self.slot_at(slot);
                 self.to.vector(STORE, r as Vector, 0, at, None);
@@ -89,7 +108,10 @@ impl Body<'_> {
             None => {
                 let r = self.take();
                 match (self.list.ops[v as usize], self.put[v as usize]) {
-                    (_, Some(slot)) => { let from = self.slot_at(slot); self.to.vector(LOAD, r, 0, from, None) }
+                    (_, Some(slot)) => {
+                        let from = self.slot_at(slot);
+                        self.to.vector(LOAD, r, 0, from, None)
+                    }
                     (Op::Load(id), None) => {
                         let from = Place::Indexed(self.address(id), FLOAT);
                         let mask = self.list.vectors.mask();
@@ -101,8 +123,15 @@ impl Body<'_> {
                         }
                     }
                     (Op::Narrow(id, dtype), None) => self.widen(r, id, dtype),
-                    (Op::Repeat(id), None) => { let from = Place::At(self.address(id), 0); self.to.vector(REPEAT, r, 0, from, None) }
-                    _ => if let Some(from) = self.constant(v) { self.to.vector(LOAD, r, 0, from, None) },
+                    (Op::Repeat(id), None) => {
+                        let from = Place::At(self.address(id), 0);
+                        self.to.vector(REPEAT, r, 0, from, None)
+                    }
+                    _ => {
+                        if let Some(from) = self.constant(v) {
+                            self.to.vector(LOAD, r, 0, from, None)
+                        }
+                    }
                 }
                 self.keep(v, r);
                 r
@@ -115,17 +144,28 @@ impl Body<'_> {
     /// The same, or where it lies.
     fn place(&mut self, v: Value) -> Place {
         if self.register[v as usize].is_none() {
-            if let Some(slot) = self.put[v as usize] { return self.slot_at(slot); }
-            if let Some(p) = self.constant(v) { return p; }
+            if let Some(slot) = self.put[v as usize] {
+                return self.slot_at(slot);
+            }
+            if let Some(p) = self.constant(v) {
+                return p;
+            }
         }
         Place::Register(self.reg(v))
     }
 
-    fn in_register(&self, v: Value) -> bool { self.register[v as usize].is_some() }
+    fn in_register(&self, v: Value) -> bool {
+        self.register[v as usize].is_some()
+    }
     /// True for what `place` leaves in memory.
-    fn in_memory(&self, v: Value) -> bool { !self.in_register(v) && (self.put[v as usize].is_some() || matches!(self.list.ops[v as usize], Op::Constant(_) | Op::Wide(_) | Op::Splat(_))) }
+    fn in_memory(&self, v: Value) -> bool {
+        !self.in_register(v)
+            && (self.put[v as usize].is_some() || matches!(self.list.ops[v as usize], Op::Constant(_) | Op::Wide(_) | Op::Splat(_)))
+    }
 
-    fn is_mask(&self, v: Value) -> bool { self.list.vectors.is_mask(self.list.ops, v) }
+    fn is_mask(&self, v: Value) -> bool {
+        self.list.vectors.is_mask(self.list.ops, v)
+    }
 
     /// Makes the mask `v`, or its opposite, in a mask register; those behind it may be used, too.
     fn compare(&mut self, v: Value, opposite: bool, to: Mask) {
@@ -144,21 +184,31 @@ impl Body<'_> {
     }
 
     /// A step has read what the operation reads.
-    fn read_by(&mut self, step: usize, op: Op) { self.read(step, self.list.vectors.reads(self.list.ops, op)); }
+    fn read_by(&mut self, step: usize, op: Op) {
+        self.read(step, self.list.vectors.reads(self.list.ops, op));
+    }
 
     /// A step has read these: registers of values that nobody reads any more are free.
     fn read(&mut self, step: usize, values: impl IntoIterator<Item = Value>) {
         for v in values {
             let v = v as usize;
-            while self.uses[v].last().is_some_and(|&s| s <= step) { self.uses[v].pop(); }
+            while self.uses[v].last().is_some_and(|&s| s <= step) {
+                self.uses[v].pop();
+            }
             if self.uses[v].is_empty() {
-                if let Some(r) = self.register[v].take() { self.held[r as usize] = None; }
-                if let Some(slot) = self.put[v].take() { self.free_slots.push(slot); }
+                if let Some(r) = self.register[v].take() {
+                    self.held[r as usize] = None;
+                }
+                if let Some(slot) = self.put[v].take() {
+                    self.free_slots.push(slot);
+                }
             }
         }
         self.busy = 0;
     }
-    fn dies(&self, v: Value, step: usize) -> bool { self.uses[v as usize].iter().all(|&s| s <= step) }
+    fn dies(&self, v: Value, step: usize) -> bool {
+        self.uses[v as usize].iter().all(|&s| s <= step)
+    }
 
     fn operation(&mut self, step: usize, v: Value) {
         let op = self.list.ops[v as usize];
@@ -173,12 +223,16 @@ impl Body<'_> {
                     (One::Floor, a) => self.to.vector((Map::X66F3A, 0x08), r, 0, a, Some(0x09)),
                     (One::FromInt, a) => self.to.vector(OF_INTS, r, 0, a, None),
                     // The operand stands where results do.
-                    (One::ToF16, a) => if let Place::Register(a) = a {
-                        self.to.vector(TO_F16, a, 0, Place::Register(r), Some(0));
-                        self.to.vector(OF_F16, r, 0, Place::Register(r), None);
-                    },
+                    (One::ToF16, a) => {
+                        if let Place::Register(a) = a {
+                            self.to.vector(TO_F16, a, 0, Place::Register(r), Some(0));
+                            self.to.vector(OF_F16, r, 0, Place::Register(r), None);
+                        }
+                    }
                     // The number of the operation stands where a register does, the result in the prefix.
-                    (One::Shift(n), a) => self.to.vector(SHIFT, if n < 0 { SIGNED_RIGHT_BY } else { LEFT_BY }, r, a, Some(n.unsigned_abs())),
+                    (One::Shift(n), a) => {
+                        self.to.vector(SHIFT, if n < 0 { SIGNED_RIGHT_BY } else { LEFT_BY }, r, a, Some(n.unsigned_abs()))
+                    }
                 }
                 r
             }
@@ -227,7 +281,9 @@ impl Body<'_> {
         let form = |of: u8| (Map::X66F38, of + if negative { 4 } else { 0 });
         if !over(self, c) {
             for (x, y) in [(a, b), (b, a)] {
-                if !over(self, x) || x == c || x == y { continue; }
+                if !over(self, x) || x == c || x == y {
+                    continue;
+                }
                 let x = self.reg(x);
                 // The last operand may be in memory: the factor, or else the summand.
                 if self.in_memory(y) {
@@ -244,7 +300,9 @@ impl Body<'_> {
             }
         }
         let (a, b) = if self.in_memory(a) && !self.in_memory(b) { (b, a) } else { (a, b) };
-        let r = if over(self, c) && c != a && c != b { self.reg(c) } else {
+        let r = if over(self, c) && c != a && c != b {
+            self.reg(c)
+        } else {
             let from = self.place(c);
             let r = self.take();
             self.to.vector(if matches!(from, Place::Register(_)) { MOVE } else { LOAD }, r, 0, from, None);
@@ -280,25 +338,49 @@ pub fn code(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Vec<u8>
     let list = List::new(vectors, ops, results);
     let mut to = Assembler::new(vectors.masks, double);
     let size = if double { 8 } else { 4 };
-    for c in &list.constants { for _ in 0..bytes as usize / size { to.constants.extend(&c.to_le_bytes()[..size]); } }
+    for c in &list.constants {
+        for _ in 0..bytes as usize / size {
+            to.constants.extend(&c.to_le_bytes()[..size]);
+        }
+    }
     // For the elements that are left: as many ones as there are, then zeros.
     let mask = to.constants.len();
-    for byte in [0xff, 0] { to.constants.resize(to.constants.len() + bytes as usize, byte); }
+    for byte in [0xff, 0] {
+        to.constants.resize(to.constants.len() + bytes as usize, byte);
+    }
 
     let saved: Vec<General> = ADDRESSES[..list.pinned.len()].iter().skip(FREE).copied().collect();
-    for &r in &saved { to.push(r); }
+    for &r in &saved {
+        to.push(r);
+    }
     let frame = to.code.len();
     to.offset(RSP, RSP, 0);
     to.save(RCX, RSP, STEPS);
     to.save(RDX, RSP, ROWS);
-    for (k, &id) in list.pinned.iter().enumerate() { to.load(ADDRESSES[k], RDI, 8 * i32::from(id)); }
+    for (k, &id) in list.pinned.iter().enumerate() {
+        to.load(ADDRESSES[k], RDI, 8 * i32::from(id));
+    }
 
     let mut slots = 0;
     let mut body = |to: &mut Assembler, part: Part| {
         let none = ops.len();
-        let mut b = Body { to, list: &list, uses: list.uses.clone(), register: vec![None; none], put: vec![None; none], held: vec![None; vectors.values], busy: 0, slots: 0, free_slots: Vec::new(), part };
+        let mut b = Body {
+            to,
+            list: &list,
+            uses: list.uses.clone(),
+            register: vec![None; none],
+            put: vec![None; none],
+            held: vec![None; vectors.values],
+            busy: 0,
+            slots: 0,
+            free_slots: Vec::new(),
+            part,
+        };
         for (at, step) in list.steps.iter().enumerate() {
-            match *step { Step::Op(v) => b.operation(at, v), Step::Store(v, id, narrow) => b.store(at, v, id, narrow) }
+            match *step {
+                Step::Op(v) => b.operation(at, v),
+                Step::Store(v, id, narrow) => b.store(at, v, id, narrow),
+            }
         }
         slots = slots.max(b.slots);
     };
@@ -331,11 +413,15 @@ pub fn code(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Vec<u8>
         to.address(RAX, mask + bytes as usize);
         to.subtract(RSI, RCX);
         // Four bytes back for each: RCX is needed where it stands.
-        for _ in 0..4 { to.subtract(RAX, RSI); }
+        for _ in 0..4 {
+            to.subtract(RAX, RSI);
+        }
         to.add_register(RSI, RCX);
         let mask = vectors.mask();
         to.vector(LOAD, mask, 0, Place::At(RAX, 0), None);
-        if vectors.masks { to.vector(MASK_OF_BITS, LEFT, mask, Place::Register(mask), None); }
+        if vectors.masks {
+            to.vector(MASK_OF_BITS, LEFT, mask, Place::Register(mask), None);
+        }
         body(&mut to, Part::Masked);
     }
     to.here(&whole);
@@ -343,7 +429,9 @@ pub fn code(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Vec<u8>
     to.decrement(RSP, ROWS);
     let done = to.jump_if_equal();
     to.load(RAX, RSP, STEPS);
-    for (k, &id) in list.pinned.iter().enumerate() { to.add(ADDRESSES[k], RAX, 8 * i32::from(id)); }
+    for (k, &id) in list.pinned.iter().enumerate() {
+        to.add(ADDRESSES[k], RAX, 8 * i32::from(id));
+    }
     for &id in &list.others {
         to.load(RCX, RAX, 8 * i32::from(id));
         to.add(RCX, RDI, 8 * i32::from(id));
@@ -354,7 +442,9 @@ pub fn code(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Vec<u8>
     to.here(&done);
     let size = SLOTS + slots as i32 * bytes;
     to.offset(RSP, RSP, size);
-    for &r in saved.iter().rev() { to.pop(r); }
+    for &r in saved.iter().rev() {
+        to.pop(r);
+    }
     to.end();
     // The frame's size is known now.
     let mut enter = Assembler::default();

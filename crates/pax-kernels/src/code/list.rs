@@ -8,20 +8,31 @@ use crate::DType;
 /// The vectors of a level: their cells of four bytes, and the registers for values, behind which one holds the mask of the elements that are left at
 /// the end. `masks`: comparisons make masks, which have registers of their own.
 #[derive(Clone, Copy)]
-pub(super) struct Vectors { pub lanes: i32, pub values: usize, pub masks: bool, pub double: bool }
+pub(super) struct Vectors {
+    pub lanes: i32,
+    pub values: usize,
+    pub masks: bool,
+    pub double: bool,
+}
 pub(super) const AVX2: Vectors = Vectors { lanes: 8, values: 15, masks: false, double: false };
 pub(super) const AVX512: Vectors = Vectors { lanes: 16, values: 31, masks: true, double: false };
 
 impl Vectors {
-    pub fn bytes(self) -> i32 { 4 * self.lanes }
-    pub fn mask(self) -> Vector { self.values as Vector }
+    pub fn bytes(self) -> i32 {
+        4 * self.lanes
+    }
+    pub fn mask(self) -> Vector {
+        self.values as Vector
+    }
 
     /// The bits of an operation that is a number.
     pub fn number(self, op: Op) -> Option<u64> {
         match op {
             Op::Wide(bits) => Some(bits),
             // The mask of all but the sign is no number.
-            Op::Constant(bits) if self.double => Some(if bits == i32::MAX as u32 { i64::MAX as u64 } else { f64::from(f32::from_bits(bits)).to_bits() }),
+            Op::Constant(bits) if self.double => {
+                Some(if bits == i32::MAX as u32 { i64::MAX as u64 } else { f64::from(f32::from_bits(bits)).to_bits() })
+            }
             Op::Constant(bits) => Some(u64::from(bits)),
             _ => None,
         }
@@ -29,11 +40,12 @@ impl Vectors {
 
     /// True for what is made in a mask register: comparisons, and what is made of them only.
     pub fn is_mask(self, ops: &[Op], v: Value) -> bool {
-        self.masks && match ops[v as usize] {
-            Op::Two(Two::Equal | Two::NotEqual | Two::Less | Two::LessEqual, ..) => true,
-            Op::Two(Two::Or, a, b) => self.is_mask(ops, a) && self.is_mask(ops, b),
-            _ => false,
-        }
+        self.masks
+            && match ops[v as usize] {
+                Op::Two(Two::Equal | Two::NotEqual | Two::Less | Two::LessEqual, ..) => true,
+                Op::Two(Two::Or, a, b) => self.is_mask(ops, a) && self.is_mask(ops, b),
+                _ => false,
+            }
     }
 
     /// The vectors that an operation reads: a mask is made where it is needed, of what was compared.
@@ -46,7 +58,10 @@ impl Vectors {
 pub(super) const ADDRESSES: [General; 11] = [2, 8, 9, 10, 11, 3, 5, 12, 13, 14, 15];
 
 #[derive(Clone, Copy)]
-pub(super) enum Step { Op(Value), Store(Value, Id, Option<DType>) }
+pub(super) enum Step {
+    Op(Value),
+    Store(Value, Id, Option<DType>),
+}
 
 /// What is to be done in which order, and what for.
 pub(super) struct List<'a> {
@@ -68,11 +83,21 @@ impl List<'_> {
     pub fn new<'a>(vectors: Vectors, ops: &'a [Op], results: &[Output]) -> List<'a> {
         // What no result needs is left out.
         let mut needed = vec![false; ops.len()];
-        for r in results { needed[r.value as usize] = true; }
-        for (v, op) in ops.iter().enumerate().rev() { if needed[v] { for a in op.values() { needed[a as usize] = true; } } }
+        for r in results {
+            needed[r.value as usize] = true;
+        }
+        for (v, op) in ops.iter().enumerate().rev() {
+            if needed[v] {
+                for a in op.values() {
+                    needed[a as usize] = true;
+                }
+            }
+        }
         let mut steps = Vec::new();
         for v in (0..ops.len()).filter(|&v| needed[v]) {
-            if !vectors.is_mask(ops, v as Value) { steps.push(Step::Op(v as Value)); }
+            if !vectors.is_mask(ops, v as Value) {
+                steps.push(Step::Op(v as Value));
+            }
             steps.extend(results.iter().filter(|r| r.value as usize == v && !r.last).map(|r| Step::Store(r.value, r.id, r.narrow)));
         }
         steps.extend(results.iter().filter(|r| r.last).map(|r| Step::Store(r.value, r.id, r.narrow)));
@@ -81,8 +106,15 @@ impl List<'_> {
         let (mut pinned, mut constants): (Vec<Id>, Vec<u64>) = (Vec::new(), Vec::new());
         for (at, step) in steps.iter().enumerate().rev() {
             match *step {
-                Step::Op(v) => for a in vectors.reads(ops, ops[v as usize]) { uses[a as usize].push(at) },
-                Step::Store(v, id, _) => { uses[v as usize].push(at); pinned.push(id); }
+                Step::Op(v) => {
+                    for a in vectors.reads(ops, ops[v as usize]) {
+                        uses[a as usize].push(at)
+                    }
+                }
+                Step::Store(v, id, _) => {
+                    uses[v as usize].push(at);
+                    pinned.push(id);
+                }
             }
         }
         for (_, op) in ops.iter().enumerate().filter(|&(v, _)| needed[v]) {
@@ -94,7 +126,8 @@ impl List<'_> {
         pinned.sort_unstable();
         pinned.dedup();
         let others = pinned.split_off(ADDRESSES.len().min(pinned.len()));
-        let narrow = results.iter().any(|r| r.narrow.is_some()) || ops.iter().zip(&needed).any(|(op, &n)| n && matches!(op, Op::Narrow(..)));
+        let narrow =
+            results.iter().any(|r| r.narrow.is_some()) || ops.iter().zip(&needed).any(|(op, &n)| n && matches!(op, Op::Narrow(..)));
         List { ops, steps, uses, pinned, others, constants, vectors, narrow }
     }
 }

@@ -18,7 +18,12 @@ use trace::{One, Op, Two, Value};
 
 /// A result: its value and its entry of the table. `last`: it may lie over an operand, and is written when all is read; `narrow`: as
 /// elements of this dtype, which hold its numbers.
-pub struct Output { pub value: Value, pub id: Id, pub last: bool, pub narrow: Option<DType> }
+pub struct Output {
+    pub value: Value,
+    pub id: Id,
+    pub last: bool,
+    pub narrow: Option<DType>,
+}
 
 /// A loop over elements: its code, in memory that is not written any more.
 pub struct Code(Mmap);
@@ -28,8 +33,16 @@ impl Code {
     /// lie over another.
     pub fn new(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Option<Code> {
         // Of the parts of a float64 instruction sets take fewer.
-        if double && ops.iter().any(|op| matches!(op, Op::Two(Two::AddInt | Two::SubInt | Two::Scale, ..) | Op::One(One::FromInt | One::Shift(_), _))) { return None; }
-        if results.iter().any(|r| r.last && matches!(ops[r.value as usize], Op::Load(_) | Op::Narrow(..) | Op::Repeat(_))) { return None; }
+        if double
+            && ops
+                .iter()
+                .any(|op| matches!(op, Op::Two(Two::AddInt | Two::SubInt | Two::Scale, ..) | Op::One(One::FromInt | One::Shift(_), _)))
+        {
+            return None;
+        }
+        if results.iter().any(|r| r.last && matches!(ops[r.value as usize], Op::Load(_) | Op::Narrow(..) | Op::Repeat(_))) {
+            return None;
+        }
         let bytes = allocate::code(simd, double, ops, results);
         let mut memory = MmapMut::map_anon(bytes.len()).ok()?;
         memory[..bytes.len()].copy_from_slice(&bytes);
@@ -43,7 +56,9 @@ impl Code {
     /// instructions that the code is of. A result may lie over an operand where it begins, if it is written last. With more rows than one, the table is changed.
     #[inline]
     pub unsafe fn run(&self, table: &mut Table, n: usize, rows: usize, steps: &[isize; ENTRIES]) {
-        if rows == 0 { return; }
+        if rows == 0 {
+            return;
+        }
         // SAFETY: the memory holds a function of this type; the rest is the caller's.
         unsafe {
             let f: unsafe extern "sysv64" fn(*mut *mut f32, usize, usize, *const isize) = std::mem::transmute(self.0.as_ptr());

@@ -7,11 +7,54 @@ use crate::tile::{self, Function, Simd};
 
 /// `copy` is the first: what it makes is an operand itself.
 const FUNCTIONS: [fn(Simd) -> Function; 48] = [
-    tile::copy, tile::neg, tile::abs, tile::square, tile::relu, tile::sqrt, tile::rsqrt, tile::reciprocal, tile::floor, tile::to_f16, tile::to_bf16, tile::round_bf16,
-    tile::logical_not, tile::exp_, tile::log_, tile::tanh_, tile::sigmoid_, tile::add, tile::sub, tile::mul, tile::div,
-    tile::maximum, tile::minimum, tile::equal, tile::not_equal, tile::less, tile::less_equal, tile::greater, tile::greater_equal,
-    tile::logical_and, tile::logical_or, tile::select, tile::add_product, tile::sub_product, tile::ceil, tile::trunc, tile::round, tile::sign,
-    tile::is_finite, tile::is_nan, tile::expm1, tile::log1p, tile::softplus, tile::erf, tile::erfc, tile::silu, tile::gelu_tanh, tile::gelu_erf,
+    tile::copy,
+    tile::neg,
+    tile::abs,
+    tile::square,
+    tile::relu,
+    tile::sqrt,
+    tile::rsqrt,
+    tile::reciprocal,
+    tile::floor,
+    tile::to_f16,
+    tile::to_bf16,
+    tile::round_bf16,
+    tile::logical_not,
+    tile::exp_,
+    tile::log_,
+    tile::tanh_,
+    tile::sigmoid_,
+    tile::add,
+    tile::sub,
+    tile::mul,
+    tile::div,
+    tile::maximum,
+    tile::minimum,
+    tile::equal,
+    tile::not_equal,
+    tile::less,
+    tile::less_equal,
+    tile::greater,
+    tile::greater_equal,
+    tile::logical_and,
+    tile::logical_or,
+    tile::select,
+    tile::add_product,
+    tile::sub_product,
+    tile::ceil,
+    tile::trunc,
+    tile::round,
+    tile::sign,
+    tile::is_finite,
+    tile::is_nan,
+    tile::expm1,
+    tile::log1p,
+    tile::softplus,
+    tile::erf,
+    tile::erfc,
+    tile::silu,
+    tile::gelu_tanh,
+    tile::gelu_erf,
 ];
 
 /// A stream of numbers.
@@ -21,7 +64,9 @@ impl Random {
         self.0 += 1;
         threefry2x32([17, 4], [self.0, 0])[0]
     }
-    fn below(&mut self, n: usize) -> usize { self.next() as usize % n }
+    fn below(&mut self, n: usize) -> usize {
+        self.next() as usize % n
+    }
     fn float(&mut self) -> f32 {
         match self.below(40) {
             0 => f32::NAN,
@@ -40,14 +85,19 @@ impl Random {
 }
 
 /// Numbers in cells of four bytes, at the alignment of those that take two.
-struct Cells { memory: Vec<u64>, cells: usize }
+struct Cells {
+    memory: Vec<u64>,
+    cells: usize,
+}
 impl Cells {
     fn new(x: &[f32], cells: usize) -> Cells {
         let double = |x: f32| (f64::from(x) * (1.0 + 1e-12)).to_bits();
         let pair = |p: &[f32]| u64::from(p[0].to_bits()) | p.get(1).map_or(0, |x| u64::from(x.to_bits())) << 32;
         Cells { memory: if cells == 2 { x.iter().map(|&x| double(x)).collect() } else { x.chunks(2).map(pair).collect() }, cells }
     }
-    fn start(&mut self) -> *mut u8 { self.memory.as_mut_ptr().cast() }
+    fn start(&mut self) -> *mut u8 {
+        self.memory.as_mut_ptr().cast()
+    }
     fn bits(&self) -> Vec<u64> {
         let single = |x: u64| if f32::from_bits(x as u32).is_nan() { u64::MAX } else { x & 0xffff_ffff };
         let double = |x: u64| if f64::from_bits(x).is_nan() { u64::MAX } else { x };
@@ -57,18 +107,33 @@ impl Cells {
 
 /// Operands: four in the loop's order, one number, and walks over five rows: the same row, a number a row, rows of a larger matrix.
 fn loads(constant: f32, row: usize, tile: bool, cells: usize) -> Vec<Load> {
-    let mut l: Vec<Load> = (0..4).map(|k| Load { id: 48 + k as u8, from: if tile && k == 0 { From::Tile } else { From::Direct(k, 0) } }).collect();
-    let walk = |stride: isize, inner: isize| From::Walk(Walk::new(4, 3, [Axis::whole(5, stride), Axis::whole(row, inner)].into_iter(), if cells == 2 { crate::DType::F64 } else { crate::DType::F32 }, 0, cells));
+    let mut l: Vec<Load> =
+        (0..4).map(|k| Load { id: 48 + k as u8, from: if tile && k == 0 { From::Tile } else { From::Direct(k, 0) } }).collect();
+    let walk = |stride: isize, inner: isize| {
+        From::Walk(Walk::new(
+            4,
+            3,
+            [Axis::whole(5, stride), Axis::whole(row, inner)].into_iter(),
+            if cells == 2 { crate::DType::F64 } else { crate::DType::F32 },
+            0,
+            cells,
+        ))
+    };
     let constant = if cells == 2 { f64::from(constant).to_bits() } else { u64::from(constant.to_bits()) };
     let one = |offset| Walk::new(4, offset, std::iter::empty(), if cells == 2 { crate::DType::F64 } else { crate::DType::F32 }, 0, cells);
-    let walks = [From::Splat(one(1)), From::Constant(constant), From::Reciprocal(one(0)), walk(0, 1), walk(1, 0), walk(row as isize + 3, 1)];
+    let walks =
+        [From::Splat(one(1)), From::Constant(constant), From::Reciprocal(one(0)), walk(0, 1), walk(1, 0), walk(row as isize + 3, 1)];
     l.extend(walks.into_iter().enumerate().map(|(id, from)| Load { id: id as u8, from }));
     l
 }
 
 #[test]
-fn code_does_what_the_functions_do() { 
-    for simd in Simd::levels().into_iter().filter(|&s| s >= Simd::Avx2) { for cells in [1, 2] { at_level(simd, cells) } }
+fn code_does_what_the_functions_do() {
+    for simd in Simd::levels().into_iter().filter(|&s| s >= Simd::Avx2) {
+        for cells in [1, 2] {
+            at_level(simd, cells)
+        }
+    }
 }
 
 fn at_level(simd: Simd, cells: usize) {
@@ -90,30 +155,69 @@ fn at_level(simd: Simd, cells: usize) {
         // Without walks a range is one row; with tiles it is a block behind a product.
         let (walks, tile) = (random.below(2) == 1, random.below(3) == 0);
         let mut known: Vec<u8> = vec![48, 49, 50, 51, 0, 1, 2];
-        if walks { known.extend([3, 4, 5]); }
-        let chain: Vec<(usize, u8, [u8; 3])> = chosen.iter().enumerate().map(|(k, &f)| {
-            let src = [0; 3].map(|_| known[random.below(known.len())]);
-            known.push(id(k));
-            (f, id(k), src)
-        }).collect();
+        if walks {
+            known.extend([3, 4, 5]);
+        }
+        let chain: Vec<(usize, u8, [u8; 3])> = chosen
+            .iter()
+            .enumerate()
+            .map(|(k, &f)| {
+                let src = [0; 3].map(|_| known[random.below(known.len())]);
+                known.push(id(k));
+                (f, id(k), src)
+            })
+            .collect();
         let part = if tile { (random.below(5), random.below(row)) } else { (random.below(size), 0) };
-        let end = if tile { (part.0 + 1 + random.below(5 - part.0), 1 + random.below(row - part.1)) } else { (part.0 + random.below(size - part.0 + 1), 0) };
+        let end = if tile {
+            (part.0 + 1 + random.below(5 - part.0), 1 + random.below(row - part.1))
+        } else {
+            (part.0 + random.below(size - part.0 + 1), 0)
+        };
         let [code, plain] = [simd, Simd::Base].map(|level| {
-            let mut memory: Vec<Cells> = inputs.iter().cloned().chain(vec![vec![7.0; size]; results]).map(|x| Cells::new(&x, cells)).collect();
+            let mut memory: Vec<Cells> =
+                inputs.iter().cloned().chain(vec![vec![7.0; size]; results]).map(|x| Cells::new(&x, cells)).collect();
             let mut bases: Vec<*mut u8> = memory.iter_mut().map(Cells::start).collect();
-            let stores = (0..results).map(|k| Store { id: id(count - 1 - k), slot: if k < over { k } else { inputs.len() + k }, how: if k < over { How::Late } else { How::There } }).collect();
+            let stores = (0..results)
+                .map(|k| Store {
+                    id: id(count - 1 - k),
+                    slot: if k < over { k } else { inputs.len() + k },
+                    how: if k < over { How::Late } else { How::There },
+                })
+                .collect();
             // A product's part comes from a place of its own, which results do not lie over.
             let mut product = Cells::new(&inputs[0], cells);
-            if tile { bases[0] = bases[inputs.len()]; }
+            if tile {
+                bases[0] = bases[inputs.len()];
+            }
             let instrs = chain.iter().filter_map(|&(f, dst, src)| Some(Instr { f: functions[f](simd).of(cells)?, dst, src })).collect();
-            let l = Loop::new(level, (size, cells), tile.then_some(row * cells), (48, 128), loads(constant, row, tile, cells).into_iter().filter(|l| walks || !(3..6).contains(&l.id)).collect(), instrs, stores);
+            let l = Loop::new(
+                level,
+                (size, cells),
+                tile.then_some(row * cells),
+                (48, 128),
+                loads(constant, row, tile, cells).into_iter().filter(|l| walks || !(3..6).contains(&l.id)).collect(),
+                instrs,
+                stores,
+            );
             assert_eq!(l.is_compiled(), level > Simd::Base);
             let mut room = vec![0u64; 128 * STRIDE / 2];
             let place = |(a, b): (usize, usize)| (a * cells, b * cells);
             // SAFETY: every slot has a base of the loop's size.
             unsafe {
                 let all = place((part.0, end.0));
-                if tile { l.block(Bases(&bases), (part.0, end.0), place((part.1, end.1)), row * cells, product.start().cast(), row * cells, room.as_mut_ptr().cast()) } else { l.range(Bases(&bases), all.0, all.1, room.as_mut_ptr().cast()) }
+                if tile {
+                    l.block(
+                        Bases(&bases),
+                        (part.0, end.0),
+                        place((part.1, end.1)),
+                        row * cells,
+                        product.start().cast(),
+                        row * cells,
+                        room.as_mut_ptr().cast(),
+                    )
+                } else {
+                    l.range(Bases(&bases), all.0, all.1, room.as_mut_ptr().cast())
+                }
             }
             memory.iter().map(Cells::bits).collect::<Vec<_>>()
         });

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::ops::{Add, BitOr, Div, Mul, Neg, Sub};
 
 use crate::chunk::loops::Id;
-use crate::DType;
 use crate::lanes::{Lanes, Words, EXPONENT, HALF_BITS, ONE_BITS, ROUND};
 use crate::tile::Simd;
+use crate::DType;
 
 /// The number of an operation, and so of its result.
 pub type Value = u32;
@@ -28,7 +28,12 @@ pub enum Op {
     Two(Two, Value, Value),
     One(One, Value),
     /// `a · b + c`, or `c - a · b`.
-    Fma { negative: bool, a: Value, b: Value, c: Value },
+    Fma {
+        negative: bool,
+        a: Value,
+        b: Value,
+        c: Value,
+    },
     /// The second where the bits of the first are set, else the third.
     Blend(Value, Value, Value),
 }
@@ -36,15 +41,41 @@ pub enum Op {
 /// `AndNot`: what the second has and the first has not. `Min`, `Max`: the second where either is NaN. `Scale`: times two to the power of
 /// the second, a whole number, which AVX-512 has an instruction for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Two { Add, Sub, Mul, Div, And, AndNot, Or, Min, Max, Less, LessEqual, Equal, NotEqual, Xor, AddInt, SubInt, Scale }
+pub enum Two {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    And,
+    AndNot,
+    Or,
+    Min,
+    Max,
+    Less,
+    LessEqual,
+    Equal,
+    NotEqual,
+    Xor,
+    AddInt,
+    SubInt,
+    Scale,
+}
 
 /// `Shift`: of integers, to the right with their sign where it is negative; `ToF16`: to the next float16.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum One { Sqrt, Floor, FromInt, Shift(i8), ToF16 }
+pub enum One {
+    Sqrt,
+    Floor,
+    FromInt,
+    Shift(i8),
+    ToF16,
+}
 
 impl Op {
     /// True for what lies in memory from the start.
-    pub fn lies(self) -> bool { self.values().next().is_none() }
+    pub fn lies(self) -> bool {
+        self.values().next().is_none()
+    }
 
     /// What it reads.
     pub fn values(self) -> impl Iterator<Item = Value> {
@@ -60,7 +91,11 @@ impl Op {
 
 /// `scales`: the level has an instruction for `Two::Scale`.
 #[derive(Default)]
-struct Trace { ops: Vec<Op>, known: HashMap<Op, Value>, scales: bool }
+struct Trace {
+    ops: Vec<Op>,
+    known: HashMap<Op, Value>,
+    scales: bool,
+}
 
 thread_local! {
     static TRACE: RefCell<Trace> = RefCell::default();
@@ -83,17 +118,31 @@ impl Sym {
             let t = &mut *t.borrow_mut();
             let next = t.ops.len() as Value;
             let v = *t.known.entry(op).or_insert(next);
-            if v == next { t.ops.push(op); }
+            if v == next {
+                t.ops.push(op);
+            }
             Sym(v)
         })
     }
-    fn op(self) -> Op { TRACE.with(|t| t.borrow().ops[self.0 as usize]) }
-    fn bits(x: u32) -> Sym { Sym::of(Op::Constant(x)) }
-    fn is_zero(self) -> bool { self.op() == Op::Constant(0) }
-    fn two(op: Two, a: Sym, b: Sym) -> Sym { Sym::of(Op::Two(op, a.0, b.0)) }
-    fn one(op: One, a: Sym) -> Sym { Sym::of(Op::One(op, a.0)) }
+    fn op(self) -> Op {
+        TRACE.with(|t| t.borrow().ops[self.0 as usize])
+    }
+    fn bits(x: u32) -> Sym {
+        Sym::of(Op::Constant(x))
+    }
+    fn is_zero(self) -> bool {
+        self.op() == Op::Constant(0)
+    }
+    fn two(op: Two, a: Sym, b: Sym) -> Sym {
+        Sym::of(Op::Two(op, a.0, b.0))
+    }
+    fn one(op: One, a: Sym) -> Sym {
+        Sym::of(Op::One(op, a.0))
+    }
 
-    pub fn floor(self) -> Sym { Sym::one(One::Floor, self) }
+    pub fn floor(self) -> Sym {
+        Sym::one(One::Floor, self)
+    }
 }
 
 macro_rules! operators { ($($name:ident $f:ident $op:ident;)*) => { $(impl $name for Sym {
@@ -103,33 +152,61 @@ macro_rules! operators { ($($name:ident $f:ident $op:ident;)*) => { $(impl $name
 operators! { Add add Add; Sub sub Sub; Mul mul Mul; Div div Div; BitOr bitor Or; }
 impl Neg for Sym {
     type Output = Sym;
-    fn neg(self) -> Sym { Sym::two(Two::Xor, self, Sym::bits(1 << 31)) }
+    fn neg(self) -> Sym {
+        Sym::two(Two::Xor, self, Sym::bits(1 << 31))
+    }
 }
 
 impl Lanes for Sym {
     type Mask = Sym;
-    fn all(x: f32) -> Sym { Sym::bits(x.to_bits()) }
+    fn all(x: f32) -> Sym {
+        Sym::bits(x.to_bits())
+    }
     /// Fused, `F` or not: code is made where the instruction set has it.
     fn fma<const F: bool>(self, b: Sym, c: Sym) -> Sym {
         if let Op::Two(Two::Xor, a, sign) = self.op() {
-            if Sym(sign).op() == Op::Constant(1 << 31) { return Sym::of(Op::Fma { negative: true, a, b: b.0, c: c.0 }); }
+            if Sym(sign).op() == Op::Constant(1 << 31) {
+                return Sym::of(Op::Fma { negative: true, a, b: b.0, c: c.0 });
+            }
         }
         Sym::of(Op::Fma { negative: false, a: self.0, b: b.0, c: c.0 })
     }
-    fn abs(self) -> Sym { Sym::two(Two::And, self, Sym::bits(i32::MAX as u32)) }
-    fn copysign(self, sign: Sym) -> Sym { Sym::two(Two::Or, self.abs(), Sym::two(Two::And, sign, Sym::bits(1 << 31))) }
-    fn lt(self, y: Sym) -> Sym { Sym::two(Two::Less, self, y) }
-    fn le(self, y: Sym) -> Sym { Sym::two(Two::LessEqual, self, y) }
-    fn is(self, y: Sym) -> Sym { Sym::two(Two::Equal, self, y) }
-    fn is_not(self, y: Sym) -> Sym { Sym::two(Two::NotEqual, self, y) }
+    fn abs(self) -> Sym {
+        Sym::two(Two::And, self, Sym::bits(i32::MAX as u32))
+    }
+    fn copysign(self, sign: Sym) -> Sym {
+        Sym::two(Two::Or, self.abs(), Sym::two(Two::And, sign, Sym::bits(1 << 31)))
+    }
+    fn lt(self, y: Sym) -> Sym {
+        Sym::two(Two::Less, self, y)
+    }
+    fn le(self, y: Sym) -> Sym {
+        Sym::two(Two::LessEqual, self, y)
+    }
+    fn is(self, y: Sym) -> Sym {
+        Sym::two(Two::Equal, self, y)
+    }
+    fn is_not(self, y: Sym) -> Sym {
+        Sym::two(Two::NotEqual, self, y)
+    }
     fn select(mask: Sym, yes: Sym, no: Sym) -> Sym {
-        if no.is_zero() { return Sym::two(Two::And, mask, yes); }
-        if yes.is_zero() { return Sym::two(Two::AndNot, mask, no); }
+        if no.is_zero() {
+            return Sym::two(Two::And, mask, yes);
+        }
+        if yes.is_zero() {
+            return Sym::two(Two::AndNot, mask, no);
+        }
         Sym::of(Op::Blend(mask.0, yes.0, no.0))
     }
-    fn sqrt(self) -> Sym { Sym::one(One::Sqrt, self) }
-    fn at_most(self, y: Sym) -> Sym { Sym::two(Two::Min, y, self) }
-    fn at_least(self, y: Sym) -> Sym { Sym::two(Two::Max, y, self) }
+    fn sqrt(self) -> Sym {
+        Sym::one(One::Sqrt, self)
+    }
+    fn at_most(self, y: Sym) -> Sym {
+        Sym::two(Two::Min, y, self)
+    }
+    fn at_least(self, y: Sym) -> Sym {
+        Sym::two(Two::Max, y, self)
+    }
 }
 
 impl Words for Sym {
@@ -138,10 +215,16 @@ impl Words for Sym {
         let up = Sym::two(Two::AddInt, self, Sym::two(Two::AddInt, bit, Sym::bits((1 << (bits - 1)) - 1)));
         Sym::two(Two::And, up, Sym::bits(u32::MAX << bits))
     }
-    fn to_f16(self) -> Sym { Sym::one(One::ToF16, self) }
-    fn power(self) -> Sym { Sym::two(Two::AddInt, Sym::one(One::Shift(EXPONENT as i8), self), Sym::bits(ONE_BITS as u32)) }
+    fn to_f16(self) -> Sym {
+        Sym::one(One::ToF16, self)
+    }
+    fn power(self) -> Sym {
+        Sym::two(Two::AddInt, Sym::one(One::Shift(EXPONENT as i8), self), Sym::bits(ONE_BITS as u32))
+    }
     fn scaled(self, n: Sym) -> Sym {
-        if TRACE.with(|t| t.borrow().scales) { return Sym::two(Two::Scale, self, n - Sym::all(ROUND)); }
+        if TRACE.with(|t| t.borrow().scales) {
+            return Sym::two(Two::Scale, self, n - Sym::all(ROUND));
+        }
         let up = |n: Sym| Sym::one(One::Shift(EXPONENT as i8), n);
         let half = up(Sym::one(One::Shift(-1), n));
         let other = Sym::two(Two::AddInt, Sym::two(Two::SubInt, up(n), half), Sym::bits(ONE_BITS as u32));

@@ -39,14 +39,19 @@ impl Direct {
                     let mut sum = Sum { runs, len, a: [step[1], step[0]], b: [o, out[1] * o] };
                     // Whole vectors are read where they lie, unless they are far apart and read often.
                     if width < all || (o > 128 && depth > 4 * tall) {
-                        for r in 0..runs { for i in 0..len {
-                            let row = block.add((r * len + i) * all);
-                            let from = b.add((r * out[1] + i) * o);
-                            // The usual width is known to the compiler.
-                            if width == 32 { std::ptr::copy_nonoverlapping(from, row, 32); continue; }
-                            std::ptr::copy_nonoverlapping(from, row, width);
-                            row.add(width).write_bytes(0, all - width);
-                        } }
+                        for r in 0..runs {
+                            for i in 0..len {
+                                let row = block.add((r * len + i) * all);
+                                let from = b.add((r * out[1] + i) * o);
+                                // The usual width is known to the compiler.
+                                if width == 32 {
+                                    std::ptr::copy_nonoverlapping(from, row, 32);
+                                    continue;
+                                }
+                                std::ptr::copy_nonoverlapping(from, row, width);
+                                row.add(width).write_bytes(0, all - width);
+                            }
+                        }
                         (b, sum.b) = (block, [all, len * all]);
                     }
                     // The next panel's cotangents are fetched little by little.
@@ -55,10 +60,16 @@ impl Direct {
                     for i in (begin..end).step_by(tall) {
                         if after < o {
                             let t = (i - begin) / tall * each;
-                            for r in 0..runs { for t in t..len.min(t + each) { ask::<false>(dy.wrapping_add(((run + r) * out[1] + l + t) * o + after), 2 * lanes); } }
+                            for r in 0..runs {
+                                for t in t..len.min(t + each) {
+                                    ask::<false>(dy.wrapping_add(((run + r) * out[1] + l + t) * o + after), 2 * lanes);
+                                }
+                            }
                         }
                         let n = tall.min(end - i);
-                        for (r, (row, to)) in rows[..n].iter_mut().zip(&mut to).enumerate() { (*row, *to) = (taps.step(), (i + r) * o); }
+                        for (r, (row, to)) in rows[..n].iter_mut().zip(&mut to).enumerate() {
+                            (*row, *to) = (taps.step(), (i + r) * o);
+                        }
                         let out = Out { data: dk.add(column), rows: &to, width, add: add || run + l > 0 };
                         self.tiles.tiles[vectors - 1][n - 1](&sum, x.add(run * step[0] + l * step[1]), &rows, b, out);
                     }

@@ -4,15 +4,21 @@ use super::kernel_grad::BLOCK;
 use super::tile::ROWS;
 
 impl Direct {
-    pub(super) fn taps(&self) -> usize { self.kernel[0] * self.kernel[1] }
+    pub(super) fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
     /// Numbers of the kernel in the panels of `forward`.
-    pub fn packed(&self) -> usize { self.taps() * self.ahead.depth * self.ahead.wide.next_multiple_of(self.tiles.lanes) }
+    pub fn packed(&self) -> usize {
+        self.taps() * self.ahead.depth * self.ahead.wide.next_multiple_of(self.tiles.lanes)
+    }
     /// Numbers of the kernel in the panels of `input_grad`.
     pub fn packed_back(&self) -> usize {
         self.back.depth * if self.spread { self.spread_width() } else { self.taps() * self.back.wide.next_multiple_of(self.tiles.lanes) }
     }
     /// All taps and channels of a kernel, in whole vectors.
-    pub(super) fn spread_width(&self) -> usize { (self.taps() * self.back.wide).next_multiple_of(self.tiles.lanes) }
+    pub(super) fn spread_width(&self) -> usize {
+        (self.taps() * self.back.wide).next_multiple_of(self.tiles.lanes)
+    }
     /// Numbers that a thread needs for any of the three.
     pub fn scratch(&self) -> usize {
         let (window, lanes) = (&self.ahead.window, self.tiles.lanes);
@@ -23,7 +29,10 @@ impl Direct {
     /// The panels of `wide` columns: first column, columns, vectors.
     pub(super) fn panels(&self, wide: usize) -> impl Iterator<Item = (usize, usize, usize)> {
         let lanes = self.tiles.lanes;
-        (0..wide).step_by(2 * lanes).map(move |j| { let n = (wide - j).min(2 * lanes); (j, n, n.div_ceil(lanes)) })
+        (0..wide).step_by(2 * lanes).map(move |j| {
+            let n = (wide - j).min(2 * lanes);
+            (j, n, n.div_ceil(lanes))
+        })
     }
 
     /// Writes a kernel `[kernel, c, o]` in the panels of `forward`.
@@ -53,23 +62,39 @@ impl Direct {
     pub unsafe fn pack_back(&self, kernel: *const f32, mut to: *mut f32) {
         let (o, c) = (self.back.depth, self.back.wide);
         // `width` rows of `o` numbers as columns, some at a time so that these stay in the first cache.
-        let turn = |from: *const f32, width: usize, all: usize, to: *mut f32| for some in (0..o).step_by(64) { for i in 0..all { for j in some..o.min(some + 64) {
-            // SAFETY: those that call give rows of the kernel and room for whole vectors.
-            unsafe { *to.add(j * all + i) = if i < width { *from.add(i * o + j) } else { 0.0 }; }
-        } } };
+        let turn = |from: *const f32, width: usize, all: usize, to: *mut f32| {
+            for some in (0..o).step_by(64) {
+                for i in 0..all {
+                    for j in some..o.min(some + 64) {
+                        // SAFETY: those that call give rows of the kernel and room for whole vectors.
+                        unsafe {
+                            *to.add(j * all + i) = if i < width { *from.add(i * o + j) } else { 0.0 };
+                        }
+                    }
+                }
+            }
+        };
         // SAFETY: every panel has its place, one behind the other.
         unsafe {
             if self.spread {
-                for (column, width, vectors) in self.panels(self.taps() * c) { turn(kernel.add(column * o), width, vectors * self.tiles.lanes, to.add(column * o)); }
+                for (column, width, vectors) in self.panels(self.taps() * c) {
+                    turn(kernel.add(column * o), width, vectors * self.tiles.lanes, to.add(column * o));
+                }
                 return;
             }
             let phases = |d: usize| (0..self.stride[d]).map(move |r| (r, (self.kernel[d] + self.stride[d] - 1 - r) / self.stride[d]));
-            for (r0, m0) in phases(0) { for (r1, m1) in phases(1) { for (column, width, vectors) in self.panels(c) { for tap in 0..m0 * m1 {
-                let (t0, t1) = (r0 + self.stride[0] * (m0 - 1 - tap / m1), r1 + self.stride[1] * (m1 - 1 - tap % m1));
-                let all = vectors * self.tiles.lanes;
-                turn(kernel.add(((t0 * self.kernel[1] + t1) * c + column) * o), width, all, to);
-                to = to.add(o * all);
-            } } } }
+            for (r0, m0) in phases(0) {
+                for (r1, m1) in phases(1) {
+                    for (column, width, vectors) in self.panels(c) {
+                        for tap in 0..m0 * m1 {
+                            let (t0, t1) = (r0 + self.stride[0] * (m0 - 1 - tap / m1), r1 + self.stride[1] * (m1 - 1 - tap % m1));
+                            let all = vectors * self.tiles.lanes;
+                            turn(kernel.add(((t0 * self.kernel[1] + t1) * c + column) * o), width, all, to);
+                            to = to.add(o * all);
+                        }
+                    }
+                }
+            }
         }
     }
 }

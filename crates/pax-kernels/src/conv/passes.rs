@@ -19,10 +19,22 @@ pub fn parts(runs: usize, len: usize, most: usize) -> impl Iterator<Item = (usiz
 }
 
 /// Offsets of places row by row, `count` a row, from the `i`-th on: `steps` from row to row and in a row.
-pub struct Walk { count: usize, x: usize, at: usize, step: usize, jump: usize }
+pub struct Walk {
+    count: usize,
+    x: usize,
+    at: usize,
+    step: usize,
+    jump: usize,
+}
 impl Walk {
     pub fn new(i: usize, count: usize, steps: [usize; 2]) -> Walk {
-        Walk { count, x: i % count, at: i / count * steps[0] + i % count * steps[1], step: steps[1], jump: steps[0].wrapping_sub((count - 1) * steps[1]) }
+        Walk {
+            count,
+            x: i % count,
+            at: i / count * steps[0] + i % count * steps[1],
+            step: steps[1],
+            jump: steps[0].wrapping_sub((count - 1) * steps[1]),
+        }
     }
     #[inline(always)]
     pub fn step(&mut self) -> usize {
@@ -30,7 +42,9 @@ impl Walk {
         self.x += 1;
         let end = self.x == self.count;
         self.at = at.wrapping_add(if end { self.jump } else { self.step });
-        if end { self.x = 0; }
+        if end {
+            self.x = 0;
+        }
         at
     }
 }
@@ -41,8 +55,12 @@ impl Direct {
         // SAFETY: the caller's; passes read inside of their window, and no two write the same pixel, all together every one but for gaps.
         unsafe {
             let from = plan.window.of(image, scratch);
-            if plan.gaps { out.write_bytes(0, plan.pixels * plan.wide); }
-            for p in &plan.passes { self.pass(plan, p, from.add(p.from), packed.add(p.weights), out.add(p.to)); }
+            if plan.gaps {
+                out.write_bytes(0, plan.pixels * plan.wide);
+            }
+            for p in &plan.passes {
+                self.pass(plan, p, from.add(p.from), packed.add(p.weights), out.add(p.to));
+            }
         }
     }
 
@@ -52,8 +70,13 @@ impl Direct {
         // SAFETY: the caller's.
         unsafe {
             // Where all panels fit the second cache they are read again for every few tiles, else for a band of the image.
-            let band = if plan.wide <= 2 * self.tiles.lanes { pixels } else if runs * len * plan.wide <= PANEL { FEW * tall }
-                else { (BAND * p.count[1] / (p.step[0].min(p.step[1] * p.count[1]))).max(1).next_multiple_of(tall) };
+            let band = if plan.wide <= 2 * self.tiles.lanes {
+                pixels
+            } else if runs * len * plan.wide <= PANEL {
+                FEW * tall
+            } else {
+                (BAND * p.count[1] / (p.step[0].min(p.step[1] * p.count[1]))).max(1).next_multiple_of(tall)
+            };
             for begin in (0..pixels).step_by(band) {
                 for (run, runs_, l, len_) in parts(runs, len, PANEL / (2 * self.tiles.lanes)) {
                     for (column, width, vectors) in self.panels(plan.wide) {
@@ -63,10 +86,22 @@ impl Direct {
                         let (mut window, mut result) = (Walk::new(begin, p.count[1], p.step), Walk::new(begin, p.count[1], p.to_step));
                         for i in (begin..pixels.min(begin + band)).step_by(tall) {
                             let n = tall.min(pixels - i);
-                            for (row, to) in rows[..n].iter_mut().zip(&mut to) { (*row, *to) = (window.step(), result.step()); }
+                            for (row, to) in rows[..n].iter_mut().zip(&mut to) {
+                                (*row, *to) = (window.step(), result.step());
+                            }
                             // Where the next tile goes, but for ends of rows.
-                            if runs_ * len_ >= LONG { for &to in &to[..n] { ask::<true>(out.wrapping_add(to + tall * p.to_step[1] + column), width); } }
-                            self.tiles.tiles[vectors - 1][n - 1](&sum, a, &rows, b, Out { data: out.add(column), rows: &to, width, add: run + l > 0 });
+                            if runs_ * len_ >= LONG {
+                                for &to in &to[..n] {
+                                    ask::<true>(out.wrapping_add(to + tall * p.to_step[1] + column), width);
+                                }
+                            }
+                            self.tiles.tiles[vectors - 1][n - 1](
+                                &sum,
+                                a,
+                                &rows,
+                                b,
+                                Out { data: out.add(column), rows: &to, width, add: run + l > 0 },
+                            );
                         }
                     }
                 }

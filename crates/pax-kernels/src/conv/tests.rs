@@ -6,14 +6,23 @@ use crate::tile::Simd;
 
 /// Sizes by input, kernel, stride, padding before and after, channels.
 fn geometry(input: [usize; 2], kernel: [usize; 2], stride: [i64; 2], low: [i64; 2], high: [i64; 2], c: usize, o: usize) -> Geometry {
-    let out = |d: usize| { let room = input[d] as i64 + low[d] + high[d] - kernel[d] as i64; if room < 0 { 0 } else { (room / stride[d]) as usize + 1 } };
+    let out = |d: usize| {
+        let room = input[d] as i64 + low[d] + high[d] - kernel[d] as i64;
+        if room < 0 {
+            0
+        } else {
+            (room / stride[d]) as usize + 1
+        }
+    };
     Geometry { n: 1, input, out: [out(0), out(1)], kernel, stride, low, dilation: [1; 2], kernel_dilation: [1; 2], c, o, groups: 1 }
 }
 
 fn table() -> Vec<Geometry> {
     let mut all = Vec::new();
     for (c, o) in [(1, 32), (3, 17), (17, 3), (33, 65), (64, 64), (65, 1), (1, 1)] {
-        for width in [1, 7, 14, 28, 29] { all.push(geometry([3, width], [3, 3], [1, 1], [1, 1], [1, 1], c, o)); }
+        for width in [1, 7, 14, 28, 29] {
+            all.push(geometry([3, width], [3, 3], [1, 1], [1, 1], [1, 1], c, o));
+        }
         all.push(geometry([6, 8], [3, 3], [2, 2], [0, 0], [1, 1], c, o));
         all.push(geometry([7, 5], [1, 1], [1, 1], [0, 0], [0, 0], c, o));
         all.push(geometry([7, 5], [1, 1], [2, 3], [0, 0], [0, 0], c, o));
@@ -34,24 +43,49 @@ fn table() -> Vec<Geometry> {
     all
 }
 
-fn numbers(n: usize, seed: usize) -> Vec<f32> { (0..n).map(|i| ((i * 7919 + seed * 104729) % 2003) as f32 / 1001.0 - 1.0).collect() }
+fn numbers(n: usize, seed: usize) -> Vec<f32> {
+    (0..n).map(|i| ((i * 7919 + seed * 104729) % 2003) as f32 / 1001.0 - 1.0).collect()
+}
 
 /// Calls `f(x, kernel, y)` with the places of every product of the definition.
 fn products(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
-    for oy in 0..g.out[0] { for ox in 0..g.out[1] { for ty in 0..g.kernel[0] { for tx in 0..g.kernel[1] {
-        let Some((y, x)) = g.source(0, oy, ty).zip(g.source(1, ox, tx)) else { continue };
-        for c in 0..g.c { for o in 0..g.o { f((y * g.input[1] + x) * g.c + c, ((ty * g.kernel[1] + tx) * g.c + c) * g.o + o, (oy * g.out[1] + ox) * g.o + o); } }
-    } } } }
+    for oy in 0..g.out[0] {
+        for ox in 0..g.out[1] {
+            for ty in 0..g.kernel[0] {
+                for tx in 0..g.kernel[1] {
+                    let Some((y, x)) = g.source(0, oy, ty).zip(g.source(1, ox, tx)) else { continue };
+                    for c in 0..g.c {
+                        for o in 0..g.o {
+                            f(
+                                (y * g.input[1] + x) * g.c + c,
+                                ((ty * g.kernel[1] + tx) * g.c + c) * g.o + o,
+                                (oy * g.out[1] + ox) * g.o + o,
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
-fn levels() -> Vec<Simd> { [Simd::Avx2, Simd::Avx512].into_iter().filter(|&s| s <= Simd::detect()).collect() }
+fn levels() -> Vec<Simd> {
+    [Simd::Avx2, Simd::Avx512].into_iter().filter(|&s| s <= Simd::detect()).collect()
+}
 
 /// Memory of NaN between guards, which nobody may touch.
 struct Room(Vec<f32>);
 impl Room {
     const GUARD: usize = 64;
-    fn new(n: usize) -> Room { let mut v = vec![f32::NAN; n + 2 * Room::GUARD]; v[..Room::GUARD].fill(7.5); v[n + Room::GUARD..].fill(7.5); Room(v) }
-    fn at(&mut self) -> *mut f32 { self.0[Room::GUARD..].as_mut_ptr() }
+    fn new(n: usize) -> Room {
+        let mut v = vec![f32::NAN; n + 2 * Room::GUARD];
+        v[..Room::GUARD].fill(7.5);
+        v[n + Room::GUARD..].fill(7.5);
+        Room(v)
+    }
+    fn at(&mut self) -> *mut f32 {
+        self.0[Room::GUARD..].as_mut_ptr()
+    }
     fn get(&self) -> Vec<f32> {
         let n = self.0.len() - Room::GUARD;
         assert!(self.0[..Room::GUARD].iter().chain(&self.0[n..]).all(|&v| v == 7.5), "written outside");
@@ -59,13 +93,21 @@ impl Room {
     }
 }
 
-struct Case { d: Direct, scratch: Room, packed: Room, back: Room }
+struct Case {
+    d: Direct,
+    scratch: Room,
+    packed: Room,
+    back: Room,
+}
 impl Case {
     fn new(simd: Simd, g: &Geometry, k: &[f32]) -> Case {
         let d = Direct::new(simd, g).unwrap();
         let (mut packed, mut back) = (Room::new(d.packed()), Room::new(d.packed_back()));
         // SAFETY: the sizes are those that it names.
-        unsafe { d.pack(k.as_ptr(), packed.at()); d.pack_back(k.as_ptr(), back.at()); }
+        unsafe {
+            d.pack(k.as_ptr(), packed.at());
+            d.pack_back(k.as_ptr(), back.at());
+        }
         assert!(packed.get().iter().chain(&back.get()).all(|v| v.is_finite()), "panels have gaps");
         Case { scratch: Room::new(d.scratch()), d, packed, back }
     }
@@ -85,7 +127,9 @@ impl Case {
     }
     fn kernel_grad(&mut self, g: &Geometry, x: &[f32], dy: &[f32], to: Option<&[f32]>) -> Vec<f32> {
         let mut dk = Room::new(g.taps() * g.c * g.o);
-        if let Some(to) = to { dk.0[Room::GUARD..][..to.len()].copy_from_slice(to); }
+        if let Some(to) = to {
+            dk.0[Room::GUARD..][..to.len()].copy_from_slice(to);
+        }
         // SAFETY: as above.
         unsafe { self.d.kernel_grad(x.as_ptr(), dy.as_ptr(), dk.at(), to.is_some(), self.scratch.at()) };
         self.scratch.get();
@@ -104,8 +148,13 @@ fn direct_is_the_definition() {
             dk[j] += x[i] as f64 * dy[l] as f64;
         });
         for simd in levels() {
-            let near = |what: &str, got: &[f32], want: &[f64], terms: usize| for (i, (&a, &b)) in got.iter().zip(want).enumerate() {
-                assert!((a as f64 - b).abs() <= 1e-6 * (terms as f64).sqrt() * (4.0 + b.abs()), "{simd:?} {what}[{i}] is {a}, not {b}: {g:?}");
+            let near = |what: &str, got: &[f32], want: &[f64], terms: usize| {
+                for (i, (&a, &b)) in got.iter().zip(want).enumerate() {
+                    assert!(
+                        (a as f64 - b).abs() <= 1e-6 * (terms as f64).sqrt() * (4.0 + b.abs()),
+                        "{simd:?} {what}[{i}] is {a}, not {b}: {g:?}"
+                    );
+                }
             };
             let mut case = Case::new(simd, &g, &k);
             near("y", &case.forward(&g, &x), &y, g.taps() * g.c);
@@ -122,7 +171,13 @@ fn direct_is_the_definition() {
 fn each_channel_by_itself_is_the_definition() {
     let mut all = Vec::new();
     for c in [2, 7, 16, 33, 64] {
-        for (input, kernel, stride, low, high) in [([9, 8], [3, 3], [1, 1], [1, 1], [1, 1]), ([7, 11], [3, 2], [2, 3], [0, 1], [1, 2]), ([1, 20], [1, 5], [1, 2], [0, 2], [0, 2]), ([4, 3], [5, 5], [1, 1], [4, 2], [3, 5]), ([8, 9], [3, 2], [1, 2], [-2, -1], [-1, 1])] {
+        for (input, kernel, stride, low, high) in [
+            ([9, 8], [3, 3], [1, 1], [1, 1], [1, 1]),
+            ([7, 11], [3, 2], [2, 3], [0, 1], [1, 2]),
+            ([1, 20], [1, 5], [1, 2], [0, 2], [0, 2]),
+            ([4, 3], [5, 5], [1, 1], [4, 2], [3, 5]),
+            ([8, 9], [3, 2], [1, 2], [-2, -1], [-1, 1]),
+        ] {
             all.push(Geometry { groups: c, ..geometry(input, kernel, stride, low, high, c, c) });
         }
         all.push(Geometry { groups: c, out: [5, 4], kernel_dilation: [2, 2], ..geometry([9, 8], [3, 3], [1, 1], [0, 0], [0, 0], c, c) });
@@ -133,7 +188,9 @@ fn each_channel_by_itself_is_the_definition() {
         let (mut y, mut dx, mut dk) = (vec![0f64; dy.len()], vec![0f64; x.len()], vec![0f64; k.len()]);
         products(g, |i, j, l| {
             let (c, o, tap) = (i % g.c, l % g.o, j / (g.c * g.o));
-            if c != o { return; }
+            if c != o {
+                return;
+            }
             let j = tap * g.c + c;
             y[l] += x[i] as f64 * k[j] as f64;
             dx[i] += dy[l] as f64 * k[j] as f64;
@@ -146,7 +203,12 @@ fn each_channel_by_itself_is_the_definition() {
                 for times in [1.0, 2.0] {
                     // SAFETY: the sizes are those that it names.
                     unsafe { d.run(which, a.as_ptr(), b.as_ptr(), out.at(), times > 1.0) };
-                    for (i, (&got, &want)) in out.get().iter().zip(want).enumerate() { assert!((got as f64 - times * want).abs() <= 1e-5 * (1.0 + want.abs()), "{simd:?} {which:?}[{i}] is {got}, not {times} times {want}: {g:?}"); }
+                    for (i, (&got, &want)) in out.get().iter().zip(want).enumerate() {
+                        assert!(
+                            (got as f64 - times * want).abs() <= 1e-5 * (1.0 + want.abs()),
+                            "{simd:?} {which:?}[{i}] is {got}, not {times} times {want}: {g:?}"
+                        );
+                    }
                 }
             }
         }
@@ -157,28 +219,48 @@ fn each_channel_by_itself_is_the_definition() {
 
 #[test]
 fn what_is_not_finite_goes_where_it_should() {
-    for simd in levels() { for (v, c, o) in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY].into_iter().flat_map(|v| [(v, 3, 17), (v, 17, 3), (v, 32, 5)]) {
-        let g = geometry([5, 9], [3, 3], [2, 2], [0, 0], [1, 1], c, o);
-        let (x, k, dy) = (numbers(g.input[0] * g.input[1] * g.c, 1), vec![1.0; g.taps() * g.c * g.o], vec![1.0; g.pixels() * g.o]);
-        let reached = |place: usize, of: usize, n: usize, to: usize| {
-            let mut hit = vec![false; n];
-            products(&g, |i, j, l| { let at = [i, j, l]; if at[of] == place { hit[at[to]] = true; } });
-            hit
-        };
-        let check = |got: &[f32], hit: &[bool]| for (a, &hit) in got.iter().zip(hit) { assert!(if !hit { a.is_finite() } else if v.is_nan() { a.is_nan() } else { *a == v }, "{simd:?} {v} {got:?}"); };
-        let mut case = Case::new(simd, &g, &k);
-        for place in [0, 40, x.len() - 1] {
-            let mut bad = x.clone();
-            bad[place] = v;
-            check(&case.forward(&g, &bad), &reached(place, 0, dy.len(), 2));
-            check(&case.kernel_grad(&g, &bad, &dy, None), &reached(place, 0, k.len(), 1));
+    for simd in levels() {
+        for (v, c, o) in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY].into_iter().flat_map(|v| [(v, 3, 17), (v, 17, 3), (v, 32, 5)]) {
+            let g = geometry([5, 9], [3, 3], [2, 2], [0, 0], [1, 1], c, o);
+            let (x, k, dy) = (numbers(g.input[0] * g.input[1] * g.c, 1), vec![1.0; g.taps() * g.c * g.o], vec![1.0; g.pixels() * g.o]);
+            let reached = |place: usize, of: usize, n: usize, to: usize| {
+                let mut hit = vec![false; n];
+                products(&g, |i, j, l| {
+                    let at = [i, j, l];
+                    if at[of] == place {
+                        hit[at[to]] = true;
+                    }
+                });
+                hit
+            };
+            let check = |got: &[f32], hit: &[bool]| {
+                for (a, &hit) in got.iter().zip(hit) {
+                    assert!(
+                        if !hit {
+                            a.is_finite()
+                        } else if v.is_nan() {
+                            a.is_nan()
+                        } else {
+                            *a == v
+                        },
+                        "{simd:?} {v} {got:?}"
+                    );
+                }
+            };
+            let mut case = Case::new(simd, &g, &k);
+            for place in [0, 40, x.len() - 1] {
+                let mut bad = x.clone();
+                bad[place] = v;
+                check(&case.forward(&g, &bad), &reached(place, 0, dy.len(), 2));
+                check(&case.kernel_grad(&g, &bad, &dy, None), &reached(place, 0, k.len(), 1));
+            }
+            for place in [0, 20, dy.len() - 1] {
+                let mut bad = dy.clone();
+                bad[place] = v;
+                check(&case.input_grad(&g, &bad), &reached(place, 2, x.len(), 0));
+            }
         }
-        for place in [0, 20, dy.len() - 1] {
-            let mut bad = dy.clone();
-            bad[place] = v;
-            check(&case.input_grad(&g, &bad), &reached(place, 2, x.len(), 0));
-        }
-    } }
+    }
 }
 
 #[test]
@@ -187,8 +269,14 @@ fn other_convolutions_fall_back() {
     assert!(Direct::new(Simd::Base, &g).is_none());
     for simd in levels() {
         assert!(Direct::new(simd, &g).is_some());
-        for other in [Geometry { groups: 2, ..g.clone() }, Geometry { dilation: [1, 2], ..g.clone() }, Geometry { kernel_dilation: [2, 1], ..g.clone() },
-            Geometry { out: [0, 2], ..g.clone() }, Geometry { c: 0, ..g.clone() }, geometry([5, 9], [3, 3], [1, 1], [1 << 20, 0], [0, 0], 4, 6)] {
+        for other in [
+            Geometry { groups: 2, ..g.clone() },
+            Geometry { dilation: [1, 2], ..g.clone() },
+            Geometry { kernel_dilation: [2, 1], ..g.clone() },
+            Geometry { out: [0, 2], ..g.clone() },
+            Geometry { c: 0, ..g.clone() },
+            geometry([5, 9], [3, 3], [1, 1], [1 << 20, 0], [0, 0], 4, 6),
+        ] {
             assert!(Direct::new(simd, &other).is_none(), "{other:?}");
         }
     }

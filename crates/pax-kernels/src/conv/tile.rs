@@ -5,11 +5,21 @@ pub const ROWS: usize = 14;
 
 /// What a tile adds up: `runs` stretches of `len` terms. Steps, in elements, of both operands from term to term and from stretch to stretch.
 #[derive(Clone, Copy)]
-pub struct Sum { pub runs: usize, pub len: usize, pub a: [usize; 2], pub b: [usize; 2] }
+pub struct Sum {
+    pub runs: usize,
+    pub len: usize,
+    pub a: [usize; 2],
+    pub b: [usize; 2],
+}
 
 /// A tile's result: begin, where its rows lie from there, how many columns there are, and whether they are added to.
 #[derive(Clone, Copy)]
-pub struct Out<'a> { pub data: *mut f32, pub rows: &'a [usize; ROWS], pub width: usize, pub add: bool }
+pub struct Out<'a> {
+    pub data: *mut f32,
+    pub rows: &'a [usize; ROWS],
+    pub width: usize,
+    pub add: bool,
+}
 
 /// `out[r, j] = Σ a[rows[r] + run · a_run + l · a_step] · b[run · b_run + l · b_step + j]`, begun with what `out` holds if it is added to.
 ///
@@ -18,7 +28,11 @@ pub struct Out<'a> { pub data: *mut f32, pub rows: &'a [usize; ROWS], pub width:
 pub type Tile = unsafe fn(sum: &Sum, a: *const f32, rows: &[usize; ROWS], b: *const f32, out: Out);
 
 /// The tiles of an instruction set: by vectors of columns (1 or 2), then by rows (from 1).
-pub struct Tiles { pub lanes: usize, pub rows: usize, pub tiles: [[Tile; ROWS]; 2] }
+pub struct Tiles {
+    pub lanes: usize,
+    pub rows: usize,
+    pub tiles: [[Tile; ROWS]; 2],
+}
 
 /// Tiles in the vectors of the module that uses it; rows are unrolled by hand, since the compiler keeps longer loops in memory.
 #[cfg(any(target_arch = "x86_64", target_feature = "simd128"))]
@@ -74,25 +88,43 @@ pub mod avx512 {
     const LANES: usize = 16;
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn zero() -> __m512 { _mm512_setzero_ps() }
+    fn zero() -> __m512 {
+        _mm512_setzero_ps()
+    }
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn set(x: f32) -> __m512 { _mm512_set1_ps(x) }
+    fn set(x: f32) -> __m512 {
+        _mm512_set1_ps(x)
+    }
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn fma(x: __m512, y: __m512, z: __m512) -> __m512 { _mm512_fmadd_ps(x, y, z) }
+    fn fma(x: __m512, y: __m512, z: __m512) -> __m512 {
+        _mm512_fmadd_ps(x, y, z)
+    }
     #[inline]
     #[target_feature(enable = "avx512f")]
-    unsafe fn load(p: *const f32) -> __m512 { unsafe { _mm512_loadu_ps(p) } }
+    unsafe fn load(p: *const f32) -> __m512 {
+        unsafe { _mm512_loadu_ps(p) }
+    }
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn mask(n: usize) -> __mmask16 { if n >= LANES { u16::MAX } else { (1 << n) - 1 } }
+    fn mask(n: usize) -> __mmask16 {
+        if n >= LANES {
+            u16::MAX
+        } else {
+            (1 << n) - 1
+        }
+    }
     #[inline]
     #[target_feature(enable = "avx512f")]
-    unsafe fn load_part(p: *const f32, n: usize) -> __m512 { unsafe { _mm512_maskz_loadu_ps(mask(n), p) } }
+    unsafe fn load_part(p: *const f32, n: usize) -> __m512 {
+        unsafe { _mm512_maskz_loadu_ps(mask(n), p) }
+    }
     #[inline]
     #[target_feature(enable = "avx512f")]
-    unsafe fn store_part(p: *mut f32, x: __m512, n: usize) { unsafe { _mm512_mask_storeu_ps(p, mask(n), x) } }
+    unsafe fn store_part(p: *mut f32, x: __m512, n: usize) {
+        unsafe { _mm512_mask_storeu_ps(p, mask(n), x) }
+    }
     tiles!("avx512f", 14, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]);
 }
 
@@ -103,25 +135,51 @@ pub mod avx2 {
     const LANES: usize = 8;
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn zero() -> __m256 { _mm256_setzero_ps() }
+    fn zero() -> __m256 {
+        _mm256_setzero_ps()
+    }
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn set(x: f32) -> __m256 { _mm256_set1_ps(x) }
+    fn set(x: f32) -> __m256 {
+        _mm256_set1_ps(x)
+    }
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn fma(x: __m256, y: __m256, z: __m256) -> __m256 { _mm256_fmadd_ps(x, y, z) }
+    fn fma(x: __m256, y: __m256, z: __m256) -> __m256 {
+        _mm256_fmadd_ps(x, y, z)
+    }
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn load(p: *const f32) -> __m256 { unsafe { _mm256_loadu_ps(p) } }
+    unsafe fn load(p: *const f32) -> __m256 {
+        unsafe { _mm256_loadu_ps(p) }
+    }
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn mask(n: usize) -> __m256i { _mm256_cmpgt_epi32(_mm256_set1_epi32(n.min(LANES) as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+    fn mask(n: usize) -> __m256i {
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(n.min(LANES) as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+    }
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn load_part(p: *const f32, n: usize) -> __m256 { unsafe { if n >= LANES { load(p) } else { _mm256_maskload_ps(p, mask(n)) } } }
+    unsafe fn load_part(p: *const f32, n: usize) -> __m256 {
+        unsafe {
+            if n >= LANES {
+                load(p)
+            } else {
+                _mm256_maskload_ps(p, mask(n))
+            }
+        }
+    }
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn store_part(p: *mut f32, x: __m256, n: usize) { unsafe { if n >= LANES { _mm256_storeu_ps(p, x) } else { _mm256_maskstore_ps(p, mask(n), x) } } }
+    unsafe fn store_part(p: *mut f32, x: __m256, n: usize) {
+        unsafe {
+            if n >= LANES {
+                _mm256_storeu_ps(p, x)
+            } else {
+                _mm256_maskstore_ps(p, mask(n), x)
+            }
+        }
+    }
     tiles!("avx2,fma", 6, [1 2 3 4 5 6 6 6 6 6 6 6 6 6]);
 }
 
@@ -131,10 +189,28 @@ pub mod simd128 {
     use crate::panel::simd128::single::{fma, load, load_part as some, store, store_part as put, zero, LANES};
     use std::arch::wasm32::*;
     #[inline(always)]
-    fn set(x: f32) -> v128 { f32x4_splat(x) }
+    fn set(x: f32) -> v128 {
+        f32x4_splat(x)
+    }
     #[inline(always)]
-    unsafe fn load_part(p: *const f32, n: usize) -> v128 { unsafe { match n { 0 => zero(), 1..LANES => some(p, n), _ => load(p) } } }
+    unsafe fn load_part(p: *const f32, n: usize) -> v128 {
+        unsafe {
+            match n {
+                0 => zero(),
+                1..LANES => some(p, n),
+                _ => load(p),
+            }
+        }
+    }
     #[inline(always)]
-    unsafe fn store_part(p: *mut f32, x: v128, n: usize) { unsafe { match n { 0 => (), 1..LANES => put(p, n, x), _ => store(p, x) } } }
+    unsafe fn store_part(p: *mut f32, x: v128, n: usize) {
+        unsafe {
+            match n {
+                0 => (),
+                1..LANES => put(p, n, x),
+                _ => store(p, x),
+            }
+        }
+    }
     tiles!("simd128", 4, [1 2 3 4 4 4 4 4 4 4 4 4 4 4]);
 }

@@ -13,28 +13,44 @@ macro_rules! operations {
         }
         #[inline]
         #[target_feature(enable = "avx2,fma")]
-        fn zero() -> V { $zero() }
+        fn zero() -> V {
+            $zero()
+        }
         #[inline]
         #[target_feature(enable = "avx2,fma")]
-        fn splat(x: $t) -> V { $splat(x) }
+        fn splat(x: $t) -> V {
+            $splat(x)
+        }
         #[inline]
         #[target_feature(enable = "avx2,fma")]
-        unsafe fn load(p: *const $t) -> V { unsafe { $load(p) } }
+        unsafe fn load(p: *const $t) -> V {
+            unsafe { $load(p) }
+        }
         #[inline]
         #[target_feature(enable = "avx2,fma")]
-        unsafe fn load_part(p: *const $t, m: __m256i) -> V { unsafe { $load_part(p, m) } }
+        unsafe fn load_part(p: *const $t, m: __m256i) -> V {
+            unsafe { $load_part(p, m) }
+        }
         #[inline]
         #[target_feature(enable = "avx2,fma")]
-        unsafe fn store(p: *mut $t, v: V) { unsafe { $store(p, v) } }
+        unsafe fn store(p: *mut $t, v: V) {
+            unsafe { $store(p, v) }
+        }
         #[inline]
         #[target_feature(enable = "avx2,fma")]
-        unsafe fn store_part(p: *mut $t, m: __m256i, v: V) { unsafe { $store_part(p, m, v) } }
+        unsafe fn store_part(p: *mut $t, m: __m256i, v: V) {
+            unsafe { $store_part(p, m, v) }
+        }
         #[inline]
         #[target_feature(enable = "avx2,fma")]
-        fn fma(a: V, b: V, c: V) -> V { $fma(a, b, c) }
+        fn fma(a: V, b: V, c: V) -> V {
+            $fma(a, b, c)
+        }
         #[inline]
         #[target_feature(enable = "avx2,fma")]
-        fn sum(a: V, b: V) -> V { $sum(a, b) }
+        fn sum(a: V, b: V) -> V {
+            $sum(a, b)
+        }
     };
 }
 
@@ -53,7 +69,9 @@ pub mod single {
         // SAFETY: the caller's.
         unsafe {
             let mut r = [zero(); 8];
-            for (i, r) in r.iter_mut().enumerate() { *r = load(src.offset(i as isize * stride)); }
+            for (i, r) in r.iter_mut().enumerate() {
+                *r = load(src.offset(i as isize * stride));
+            }
             let mut t = r;
             for i in 0..4 {
                 t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);

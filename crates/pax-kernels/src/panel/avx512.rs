@@ -4,31 +4,49 @@ macro_rules! operations {
         type V = $v;
         const LANES: usize = $lanes;
         #[inline]
-        fn mask(n: usize) -> $mask { ((1u32 << n) - 1) as $mask }
+        fn mask(n: usize) -> $mask {
+            ((1u32 << n) - 1) as $mask
+        }
         #[inline]
         #[target_feature(enable = "avx512f")]
-        fn zero() -> V { $zero() }
+        fn zero() -> V {
+            $zero()
+        }
         #[inline]
         #[target_feature(enable = "avx512f")]
-        fn splat(x: $t) -> V { $splat(x) }
+        fn splat(x: $t) -> V {
+            $splat(x)
+        }
         #[inline]
         #[target_feature(enable = "avx512f")]
-        unsafe fn load(p: *const $t) -> V { unsafe { $load(p) } }
+        unsafe fn load(p: *const $t) -> V {
+            unsafe { $load(p) }
+        }
         #[inline]
         #[target_feature(enable = "avx512f")]
-        unsafe fn load_part(p: *const $t, m: $mask) -> V { unsafe { $load_part(m, p) } }
+        unsafe fn load_part(p: *const $t, m: $mask) -> V {
+            unsafe { $load_part(m, p) }
+        }
         #[inline]
         #[target_feature(enable = "avx512f")]
-        unsafe fn store(p: *mut $t, v: V) { unsafe { $store(p, v) } }
+        unsafe fn store(p: *mut $t, v: V) {
+            unsafe { $store(p, v) }
+        }
         #[inline]
         #[target_feature(enable = "avx512f")]
-        unsafe fn store_part(p: *mut $t, m: $mask, v: V) { unsafe { $store_part(p, m, v) } }
+        unsafe fn store_part(p: *mut $t, m: $mask, v: V) {
+            unsafe { $store_part(p, m, v) }
+        }
         #[inline]
         #[target_feature(enable = "avx512f")]
-        fn fma(a: V, b: V, c: V) -> V { $fma(a, b, c) }
+        fn fma(a: V, b: V, c: V) -> V {
+            $fma(a, b, c)
+        }
         #[inline]
         #[target_feature(enable = "avx512f")]
-        fn sum(a: V, b: V) -> V { $sum(a, b) }
+        fn sum(a: V, b: V) -> V {
+            $sum(a, b)
+        }
     };
 }
 
@@ -47,7 +65,9 @@ pub mod single {
         // SAFETY: the caller's.
         unsafe {
             let mut r = [zero(); 16];
-            for (i, r) in r.iter_mut().enumerate() { *r = load(src.offset(i as isize * stride)); }
+            for (i, r) in r.iter_mut().enumerate() {
+                *r = load(src.offset(i as isize * stride));
+            }
             let mut t = r;
             for i in 0..8 {
                 t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
@@ -59,7 +79,12 @@ pub mod single {
             };
             for i in 0..4 {
                 let k = 4 * i;
-                (r[k], r[k + 1], r[k + 2], r[k + 3]) = (pairs(t[k], t[k + 2], false), pairs(t[k], t[k + 2], true), pairs(t[k + 1], t[k + 3], false), pairs(t[k + 1], t[k + 3], true));
+                (r[k], r[k + 1], r[k + 2], r[k + 3]) = (
+                    pairs(t[k], t[k + 2], false),
+                    pairs(t[k], t[k + 2], true),
+                    pairs(t[k + 1], t[k + 3], false),
+                    pairs(t[k + 1], t[k + 3], true),
+                );
             }
             for c in 0..4 {
                 let even = (_mm512_shuffle_f32x4::<0x88>(r[c], r[4 + c]), _mm512_shuffle_f32x4::<0x88>(r[8 + c], r[12 + c]));

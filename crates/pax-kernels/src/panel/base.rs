@@ -4,23 +4,43 @@ macro_rules! operations {
         const LANES: usize = $lanes;
         type V = [$t; LANES];
         #[inline(always)]
-        fn mask(n: usize) -> usize { n }
+        fn mask(n: usize) -> usize {
+            n
+        }
         #[inline(always)]
-        fn zero() -> V { [0.0; LANES] }
+        fn zero() -> V {
+            [0.0; LANES]
+        }
         #[inline(always)]
-        fn splat(x: $t) -> V { [x; LANES] }
+        fn splat(x: $t) -> V {
+            [x; LANES]
+        }
         #[inline(always)]
-        unsafe fn load(p: *const $t) -> V { unsafe { p.cast::<V>().read_unaligned() } }
+        unsafe fn load(p: *const $t) -> V {
+            unsafe { p.cast::<V>().read_unaligned() }
+        }
         #[inline(always)]
-        unsafe fn load_part(p: *const $t, n: usize) -> V { std::array::from_fn(|i| if i < n { unsafe { *p.add(i) } } else { 0.0 }) }
+        unsafe fn load_part(p: *const $t, n: usize) -> V {
+            std::array::from_fn(|i| if i < n { unsafe { *p.add(i) } } else { 0.0 })
+        }
         #[inline(always)]
-        unsafe fn store(p: *mut $t, v: V) { unsafe { p.cast::<V>().write_unaligned(v) } }
+        unsafe fn store(p: *mut $t, v: V) {
+            unsafe { p.cast::<V>().write_unaligned(v) }
+        }
         #[inline(always)]
-        unsafe fn store_part(p: *mut $t, n: usize, v: V) { for (i, v) in v.iter().enumerate().take(n) { unsafe { *p.add(i) = *v } } }
+        unsafe fn store_part(p: *mut $t, n: usize, v: V) {
+            for (i, v) in v.iter().enumerate().take(n) {
+                unsafe { *p.add(i) = *v }
+            }
+        }
         #[inline(always)]
-        fn fma(a: V, b: V, c: V) -> V { std::array::from_fn(|i| if cfg!(target_arch = "aarch64") { a[i].mul_add(b[i], c[i]) } else { a[i] * b[i] + c[i] }) }
+        fn fma(a: V, b: V, c: V) -> V {
+            std::array::from_fn(|i| if cfg!(target_arch = "aarch64") { a[i].mul_add(b[i], c[i]) } else { a[i] * b[i] + c[i] })
+        }
         #[inline(always)]
-        fn sum(a: V, b: V) -> V { std::array::from_fn(|i| a[i] + b[i]) }
+        fn sum(a: V, b: V) -> V {
+            std::array::from_fn(|i| a[i] + b[i])
+        }
     };
 }
 

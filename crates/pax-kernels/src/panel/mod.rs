@@ -16,20 +16,36 @@ use crate::tile::Simd;
 
 /// Where a matrix lies: first element, row and column strides.
 #[derive(Clone, Copy)]
-pub struct Matrix<T = f32> { pub data: *const T, pub rows: isize, pub cols: isize }
+pub struct Matrix<T = f32> {
+    pub data: *const T,
+    pub rows: isize,
+    pub cols: isize,
+}
 
 impl<T: Copy> Matrix<T> {
     /// The address of element `[i, j]`.
     #[inline(always)]
-    pub fn at(self, i: usize, j: usize) -> *const T { self.data.wrapping_offset(i as isize * self.rows + j as isize * self.cols) }
+    pub fn at(self, i: usize, j: usize) -> *const T {
+        self.data.wrapping_offset(i as isize * self.rows + j as isize * self.cols)
+    }
     /// The part that begins at `[i, j]`.
-    pub fn from(self, i: usize, j: usize) -> Matrix<T> { Matrix { data: self.at(i, j), ..self } }
-    pub fn transposed(self) -> Matrix<T> { Matrix { data: self.data, rows: self.cols, cols: self.rows } }
+    pub fn from(self, i: usize, j: usize) -> Matrix<T> {
+        Matrix { data: self.at(i, j), ..self }
+    }
+    pub fn transposed(self) -> Matrix<T> {
+        Matrix { data: self.data, rows: self.cols, cols: self.rows }
+    }
 }
 
 /// A part of a product: rows `from..to` of one panel, whose `width` columns begin at `column` of the result; `depth` is the length of the sums.
 #[derive(Clone, Copy)]
-pub struct Piece { pub from: usize, pub to: usize, pub column: usize, pub width: usize, pub depth: usize }
+pub struct Piece {
+    pub from: usize,
+    pub to: usize,
+    pub column: usize,
+    pub width: usize,
+    pub depth: usize,
+}
 
 /// Longer sums are made in parts, so that a part of a panel stays in the second cache.
 pub const DEPTH: usize = 512;
@@ -73,32 +89,63 @@ macro_rules! choose {
 
 /// The micro-kernel of a product's element type.
 #[derive(Clone, Copy)]
-pub enum Micros { Single(Micro), Double(Micro<f64>) }
+pub enum Micros {
+    Single(Micro),
+    Double(Micro<f64>),
+}
 
 /// An expression of the micro-kernel, whichever it is.
-macro_rules! with_micro { ($micros:expr, $m:ident => $e:expr) => { match $micros { $crate::panel::Micros::Single($m) => $e, $crate::panel::Micros::Double($m) => $e } } }
+macro_rules! with_micro {
+    ($micros:expr, $m:ident => $e:expr) => {
+        match $micros {
+            $crate::panel::Micros::Single($m) => $e,
+            $crate::panel::Micros::Double($m) => $e,
+        }
+    };
+}
 pub(crate) use with_micro;
 
 impl Micros {
-    pub fn rows(self) -> usize { with_micro!(self, m => m.rows) }
-    pub fn width(self) -> usize { with_micro!(self, m => m.width) }
+    pub fn rows(self) -> usize {
+        with_micro!(self, m => m.rows)
+    }
+    pub fn width(self) -> usize {
+        with_micro!(self, m => m.width)
+    }
     /// Cells of four bytes that an element has.
-    pub fn cells(self) -> usize { match self { Micros::Single(_) => 1, Micros::Double(_) => 2 } }
-    pub fn packed(self, k: usize, n: usize) -> usize { with_micro!(self, m => m.packed(k, n)) }
-    pub fn tiled(self, m: usize, k: usize) -> usize { with_micro!(self, x => x.tiled(m, k)) }
-    pub fn packs_left(self, strides: (isize, isize), m: usize, k: usize, n: usize) -> bool { with_micro!(self, x => x.packs_left(strides, m, k, n)) }
+    pub fn cells(self) -> usize {
+        match self {
+            Micros::Single(_) => 1,
+            Micros::Double(_) => 2,
+        }
+    }
+    pub fn packed(self, k: usize, n: usize) -> usize {
+        with_micro!(self, m => m.packed(k, n))
+    }
+    pub fn tiled(self, m: usize, k: usize) -> usize {
+        with_micro!(self, x => x.tiled(m, k))
+    }
+    pub fn packs_left(self, strides: (isize, isize), m: usize, k: usize, n: usize) -> bool {
+        with_micro!(self, x => x.packs_left(strides, m, k, n))
+    }
 }
 
 impl Micro<f32> {
-    pub fn f32(simd: Simd) -> Micro<f32> { choose!(simd, single) }
+    pub fn f32(simd: Simd) -> Micro<f32> {
+        choose!(simd, single)
+    }
 }
 impl Micro<f64> {
-    pub fn f64(simd: Simd) -> Micro<f64> { choose!(simd, double) }
+    pub fn f64(simd: Simd) -> Micro<f64> {
+        choose!(simd, double)
+    }
 }
 
 impl<T: Copy> Micro<T> {
     /// Elements of a packed right operand `[k, n]`: `ceil(n / width)` panels of `k * width`.
-    pub fn packed(&self, k: usize, n: usize) -> usize { (n.div_ceil(self.width) * k).saturating_mul(self.width) }
+    pub fn packed(&self, k: usize, n: usize) -> usize {
+        (n.div_ceil(self.width) * k).saturating_mul(self.width)
+    }
 
     /// Packs panels `from..to` of `b [k, n]`; panel `p` lies at `out + p * k * width`.
     ///
@@ -119,7 +166,9 @@ impl<T: Copy> Micro<T> {
     }
 
     /// Elements of a packed left operand `[m, k]`.
-    pub fn tiled(&self, m: usize, k: usize) -> usize { m.next_multiple_of(self.rows).saturating_mul(k) }
+    pub fn tiled(&self, m: usize, k: usize) -> usize {
+        m.next_multiple_of(self.rows).saturating_mul(k)
+    }
 
     /// Packs columns `from..to` of `a [m, k]`, whose columns lie together.
     ///
@@ -161,10 +210,14 @@ unsafe fn tiles<T: Copy, const R: usize>(a: Matrix<T>, m: usize, k: usize, from:
         for first in (from..to).step_by(8) {
             let columns = first..to.min(first + 8);
             for i in (0..m / R * R).step_by(R) {
-                for l in columns.clone() { *out.add(i * k + l * R).cast::<[T; R]>() = *a.at(i, l).cast::<[T; R]>(); }
+                for l in columns.clone() {
+                    *out.add(i * k + l * R).cast::<[T; R]>() = *a.at(i, l).cast::<[T; R]>();
+                }
             }
             let rest = m % R;
-            for l in columns { std::ptr::copy_nonoverlapping(a.at(m - rest, l), out.add((m - rest) * k + l * R), rest); }
+            for l in columns {
+                std::ptr::copy_nonoverlapping(a.at(m - rest, l), out.add((m - rest) * k + l * R), rest);
+            }
         }
     }
 }
@@ -175,23 +228,38 @@ unsafe fn tiles<T: Copy, const R: usize>(a: Matrix<T>, m: usize, k: usize, from:
 /// # Safety
 /// As `Micro::pack`.
 #[inline(always)]
-unsafe fn pack<T: Copy, const W: usize, const B: usize>(b: Matrix<T>, depth: usize, width: usize, to: *mut T, zero: T, block: impl Fn(*const T, isize, *mut T)) {
+unsafe fn pack<T: Copy, const W: usize, const B: usize>(
+    b: Matrix<T>,
+    depth: usize,
+    width: usize,
+    to: *mut T,
+    zero: T,
+    block: impl Fn(*const T, isize, *mut T),
+) {
     // SAFETY: the caller's.
     unsafe {
         if b.cols == 1 && width == W {
-            for l in 0..depth { std::ptr::copy_nonoverlapping(b.at(l, 0), to.add(l * W), W); }
+            for l in 0..depth {
+                std::ptr::copy_nonoverlapping(b.at(l, 0), to.add(l * W), W);
+            }
             return;
         }
         let mut l = 0;
         if b.rows == 1 && width == W {
             while l + B <= depth {
-                for j in (0..W).step_by(B) { block(b.at(l, j), b.cols, to.add(l * W + j)); }
+                for j in (0..W).step_by(B) {
+                    block(b.at(l, j), b.cols, to.add(l * W + j));
+                }
                 l += B;
             }
         }
         for l in l..depth {
-            for j in 0..width { *to.add(l * W + j) = *b.at(l, j); }
-            for j in width..W { *to.add(l * W + j) = zero; }
+            for j in 0..width {
+                *to.add(l * W + j) = *b.at(l, j);
+            }
+            for j in width..W {
+                *to.add(l * W + j) = zero;
+            }
         }
     }
 }
@@ -313,7 +381,11 @@ macro_rules! blocks {
         #[inline(always)]
         unsafe fn block(src: *const $t, stride: isize, to: *mut $t) {
             // SAFETY: the caller's.
-            for i in 0..BLOCK { for j in 0..BLOCK { unsafe { *to.add(i * WIDTH + j) = *src.offset(i as isize + j as isize * stride) } } }
+            for i in 0..BLOCK {
+                for j in 0..BLOCK {
+                    unsafe { *to.add(i * WIDTH + j) = *src.offset(i as isize + j as isize * stride) }
+                }
+            }
         }
     };
 }

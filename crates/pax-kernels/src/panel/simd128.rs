@@ -5,15 +5,25 @@ macro_rules! operations {
         type V = v128;
         pub const LANES: usize = $lanes;
         #[inline(always)]
-        fn mask(n: usize) -> usize { n }
+        fn mask(n: usize) -> usize {
+            n
+        }
         #[inline(always)]
-        pub fn zero() -> V { $splat(0.0) }
+        pub fn zero() -> V {
+            $splat(0.0)
+        }
         #[inline(always)]
-        fn splat(x: $t) -> V { $splat(x) }
+        fn splat(x: $t) -> V {
+            $splat(x)
+        }
         #[inline(always)]
-        pub unsafe fn load(p: *const $t) -> V { unsafe { v128_load(p.cast()) } }
+        pub unsafe fn load(p: *const $t) -> V {
+            unsafe { v128_load(p.cast()) }
+        }
         #[inline(always)]
-        pub unsafe fn store(p: *mut $t, v: V) { unsafe { v128_store(p.cast(), v) } }
+        pub unsafe fn store(p: *mut $t, v: V) {
+            unsafe { v128_store(p.cast(), v) }
+        }
         /// One rounding or two, as the machine has it: the same everywhere on it.
         #[inline(always)]
         pub fn fma(a: V, b: V, c: V) -> V {
@@ -23,7 +33,9 @@ macro_rules! operations {
             $sum($mul(a, b), c)
         }
         #[inline(always)]
-        fn sum(a: V, b: V) -> V { $sum(a, b) }
+        fn sum(a: V, b: V) -> V {
+            $sum(a, b)
+        }
     };
 }
 
@@ -48,9 +60,13 @@ pub mod single {
     pub unsafe fn store_part(p: *mut f32, n: usize, v: V) {
         // SAFETY: the caller's.
         unsafe {
-            if n == 1 { return v128_store32_lane::<0>(v, p.cast()); }
+            if n == 1 {
+                return v128_store32_lane::<0>(v, p.cast());
+            }
             v128_store64_lane::<0>(v, p.cast());
-            if n == 3 { v128_store32_lane::<2>(v, p.add(2).cast()); }
+            if n == 3 {
+                v128_store32_lane::<2>(v, p.add(2).cast());
+            }
         }
     }
     kernel!(f32, strips 4, rows 4: 1 2 3);
@@ -81,9 +97,13 @@ pub mod double {
 
     /// The only part of a vector is its first number.
     #[inline(always)]
-    unsafe fn load_part(p: *const f64, _n: usize) -> V { unsafe { v128_load64_zero(p.cast()) } }
+    unsafe fn load_part(p: *const f64, _n: usize) -> V {
+        unsafe { v128_load64_zero(p.cast()) }
+    }
     #[inline(always)]
-    unsafe fn store_part(p: *mut f64, _n: usize, v: V) { unsafe { v128_store64_lane::<0>(v, p.cast()) } }
+    unsafe fn store_part(p: *mut f64, _n: usize, v: V) {
+        unsafe { v128_store64_lane::<0>(v, p.cast()) }
+    }
     kernel!(f64, strips 4, rows 4: 1 2 3);
     blocks!(f64);
 }

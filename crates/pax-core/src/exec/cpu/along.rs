@@ -9,7 +9,10 @@ use crate::exec::{Exec, Shared};
 use crate::{dispatch_wide, Array, DType, Result};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Extreme { Max, Min }
+pub enum Extreme {
+    Max,
+    Min,
+}
 
 /// Elements that are one chunk's work.
 const WORK: usize = 1 << 15;
@@ -26,26 +29,35 @@ fn lines(exec: &Exec, x: &Array, axis: usize) -> Array {
 fn unlines(y: &Array, shape: &[usize], axis: usize) -> Array {
     let order = (0..shape.len()).filter(|&d| d != axis).chain([axis]);
     let mut strides = vec![0isize; shape.len()];
-    for (d, s) in order.zip(row_major(&y.shape)) { strides[d] = s; }
+    for (d, s) in order.zip(row_major(&y.shape)) {
+        strides[d] = s;
+    }
     y.view(shape, &strides, y.offset)
 }
 
 /// Runs `f(line, out)` over every line of `n` elements, `m` of them written.
 fn each_line<T: Element, U: Element>(exec: &Exec, xs: &[T], n: usize, out: &mut [U], m: usize, f: impl Fn(&[T], &mut [U]) + Sync) {
-    if n == 0 || m == 0 { return; }
+    if n == 0 || m == 0 {
+        return;
+    }
     let count = (xs.len() / n).min(out.len() / m);
     let shared = Shared::new(out);
     exec.chunks(count, WORK / n, &|from, to| {
         // SAFETY: chunks are disjoint.
         let out = unsafe { shared.range(from * m, to * m) };
-        for (x, o) in xs[from * n..to * n].chunks_exact(n).zip(out.chunks_exact_mut(m)) { f(x, o); }
+        for (x, o) in xs[from * n..to * n].chunks_exact(n).zip(out.chunks_exact_mut(m)) {
+            f(x, o);
+        }
     });
 }
 
 /// True if `v` takes `best`'s place: it is beyond it, or the first NaN.
 #[inline(always)]
 fn beats<T: Element>(v: T, best: T, e: Extreme) -> bool {
-    let beyond = match e { Extreme::Max => v > best, Extreme::Min => v < best };
+    let beyond = match e {
+        Extreme::Max => v > best,
+        Extreme::Min => v < best,
+    };
     beyond || (v.is_nan() && !best.is_nan())
 }
 
@@ -95,23 +107,33 @@ pub fn running_positions(exec: &Exec, x: &Array, axis: usize, reverse: bool, e: 
 /// The extreme so far along `axis`.
 pub fn running_extreme(exec: &Exec, x: &Array, axis: usize, reverse: bool, e: Extreme) -> Result<Array> {
     let n = x.shape[axis];
-    let out = by_lines(exec, x, axis, &|y| dispatch_wide!(y.dtype, T => {
-        let mut out = exec.vec::<T>(y.size());
-        each_line(exec, &y.to_slice::<T>()?, n, &mut out, n, |line: &[T], o| {
-            let mut best = line[if reverse { n - 1 } else { 0 }];
-            for k in 0..n {
-                let i = if reverse { n - 1 - k } else { k };
-                if beats(line[i], best, e) { best = line[i]; }
-                o[i] = best;
-            }
-        });
-        Ok(exec.array_as(y.dtype, out, &y.shape))
-    }))?;
+    let out = by_lines(exec, x, axis, &|y| {
+        dispatch_wide!(y.dtype, T => {
+            let mut out = exec.vec::<T>(y.size());
+            each_line(exec, &y.to_slice::<T>()?, n, &mut out, n, |line: &[T], o| {
+                let mut best = line[if reverse { n - 1 } else { 0 }];
+                for k in 0..n {
+                    let i = if reverse { n - 1 - k } else { k };
+                    if beats(line[i], best, e) { best = line[i]; }
+                    o[i] = best;
+                }
+            });
+            Ok(exec.array_as(y.dtype, out, &y.shape))
+        })
+    })?;
     Ok(unlines(&out, &x.shape, axis))
 }
 
 /// `A` is what it accumulates in.
-fn cumulate<T: Accumulate, A: Accumulate>(exec: &Exec, y: &Array, n: usize, reverse: bool, f: Fold, wide: impl Fn(T) -> A + Sync, narrow: impl Fn(A) -> T + Sync) -> Result<Array> {
+fn cumulate<T: Accumulate, A: Accumulate>(
+    exec: &Exec,
+    y: &Array,
+    n: usize,
+    reverse: bool,
+    f: Fold,
+    wide: impl Fn(T) -> A + Sync,
+    narrow: impl Fn(A) -> T + Sync,
+) -> Result<Array> {
     let mut out = exec.vec::<T>(y.size());
     each_line(exec, &y.to_slice::<T>()?, n, &mut out, n, |line: &[T], o| {
         let mut acc = A::start(f);

@@ -16,11 +16,21 @@ pub fn matmul(exec: &Exec, a: &Array, b: &Array) -> Result<Array> {
         DType::F64 => panels(exec, a, b, Micro::f64(Simd::detect())),
         // Halves accumulate in float32 and are rounded once.
         DType::F16 | DType::BF16 => halves(exec, &[a, b], &|xs| panels(exec, xs[0], xs[1], Micro::f32(Simd::detect()))),
-        DType::I32 => product::<i32>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))),
-        DType::I64 => product::<i64>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))),
-        DType::U8 => product::<u8>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))),
-        DType::U32 => product::<u32>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))),
-        DType::Bool => product::<u8>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s | (p & q))),
+        DType::I32 => product::<i32>(exec, a, b, |k, x, y, out, rows, cols, c| {
+            plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))
+        }),
+        DType::I64 => product::<i64>(exec, a, b, |k, x, y, out, rows, cols, c| {
+            plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))
+        }),
+        DType::U8 => product::<u8>(exec, a, b, |k, x, y, out, rows, cols, c| {
+            plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))
+        }),
+        DType::U32 => product::<u32>(exec, a, b, |k, x, y, out, rows, cols, c| {
+            plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s.wrapping_add(p.wrapping_mul(q)))
+        }),
+        DType::Bool => {
+            product::<u8>(exec, a, b, |k, x, y, out, rows, cols, c| plain_tile(k, x, y, out, rows, cols, c, 0, |s, p, q| s | (p & q)))
+        }
     }
 }
 
@@ -29,8 +39,16 @@ const PIECE_WORK: usize = 1 << 18;
 
 /// The product on our own kernels, in chunks of a panel's rows.
 fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Result<Array> {
-    let ([batch, m, k], n) = (match a.shape[..] { [x, y, z] => [x, y, z], _ => return Err(Error::internal("matmul takes rank 3")) }, b.shape[2]);
-    if k == 0 || batch * m * n == 0 { return Ok(exec.array(vec![T::from_i64(0); batch * m * n], &[batch, m, n])); }
+    let ([batch, m, k], n) = (
+        match a.shape[..] {
+            [x, y, z] => [x, y, z],
+            _ => return Err(Error::internal("matmul takes rank 3")),
+        },
+        b.shape[2],
+    );
+    if k == 0 || batch * m * n == 0 {
+        return Ok(exec.array(vec![T::from_i64(0); batch * m * n], &[batch, m, n]));
+    }
     let mut out: Vec<T> = exec.vec(batch * m * n);
     let (ra, rb) = (a.raw::<T>()?, b.raw::<T>()?);
     let (la, lb) = (Lay::of(a), Lay::of(b));
@@ -48,10 +66,12 @@ fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Res
     let mut before: Vec<T> = exec.vec(if near || strips == 1 { 0 } else { batch * size });
     let ready = Shared::new(&mut before);
     if !before.is_empty() {
-        exec.chunks(batch * count, (PIECE_WORK / 8 / k.saturating_mul(width)).max(1), &|from, to| for i in from..to {
-            let (g, p) = (i / count, i % count);
-            // SAFETY: as below; the panels are disjoint.
-            unsafe { micro.pack(lb.matrix(pb, g), k, n, p, p + 1, ready.ptr().add(g * size)) };
+        exec.chunks(batch * count, (PIECE_WORK / 8 / k.saturating_mul(width)).max(1), &|from, to| {
+            for i in from..to {
+                let (g, p) = (i / count, i % count);
+                // SAFETY: as below; the panels are disjoint.
+                unsafe { micro.pack(lb.matrix(pb, g), k, n, p, p + 1, ready.ptr().add(g * size)) };
+            }
         });
     }
     // So may be the left operand.
@@ -102,7 +122,13 @@ fn panels<T: Element>(exec: &Exec, a: &Array, b: &Array, micro: Micro<T>) -> Res
 type Tile<T> = fn(usize, Matrix<T>, Matrix<T>, *mut T, usize, usize, usize);
 
 fn product<T: Element>(exec: &Exec, a: &Array, b: &Array, tile: Tile<T>) -> Result<Array> {
-    let ([batch, m, k], n) = (match a.shape[..] { [x, y, z] => [x, y, z], _ => return Err(Error::internal("matmul takes rank 3")) }, b.shape[2]);
+    let ([batch, m, k], n) = (
+        match a.shape[..] {
+            [x, y, z] => [x, y, z],
+            _ => return Err(Error::internal("matmul takes rank 3")),
+        },
+        b.shape[2],
+    );
     let (ra, rb) = (a.raw::<T>()?, b.raw::<T>()?);
     let mut out: Vec<T> = if k == 0 { vec![T::from_i64(0); batch * m * n] } else { exec.vec(batch * m * n) };
     if k > 0 && !out.is_empty() {
@@ -110,14 +136,26 @@ fn product<T: Element>(exec: &Exec, a: &Array, b: &Array, tile: Tile<T>) -> Resu
         let work = (m * n).saturating_mul(k);
         let per_chunk = (CHUNK_WORK / work.max(1)).max(1);
         let by_rows = m >= n;
-        let parts = if work <= 2 * CHUNK_WORK { 1 } else { (work / CHUNK_WORK).min(16).min(if by_rows { m.div_ceil(16) } else { n.div_ceil(32) }).max(1) };
+        let parts = if work <= 2 * CHUNK_WORK {
+            1
+        } else {
+            (work / CHUNK_WORK).min(16).min(if by_rows { m.div_ceil(16) } else { n.div_ceil(32) }).max(1)
+        };
         let shared = Shared::new(&mut out);
         let (pa, pb) = (SyncPtr(ra.as_ptr()), SyncPtr(rb.as_ptr()));
         let (la, lb) = (Lay::of(a), Lay::of(b));
         let one = |g: usize, r0: usize, r1: usize, c0: usize, c1: usize| {
             // SAFETY: offsets and strides come from the arrays' own layouts; strips of the result are disjoint.
             unsafe {
-                tile(k, la.matrix(pa, g).from(r0, 0), lb.matrix(pb, g).from(0, c0), shared.ptr().add(g * m * n + r0 * n + c0), r1 - r0, c1 - c0, n);
+                tile(
+                    k,
+                    la.matrix(pa, g).from(r0, 0),
+                    lb.matrix(pb, g).from(0, c0),
+                    shared.ptr().add(g * m * n + r0 * n + c0),
+                    r1 - r0,
+                    c1 - c0,
+                    n,
+                );
             }
         };
         if parts == 1 {
@@ -129,7 +167,11 @@ fn product<T: Element>(exec: &Exec, a: &Array, b: &Array, tile: Tile<T>) -> Resu
             exec.pool.run(batch * strips, &|i| {
                 let (g, s) = (i / strips, i % strips);
                 let (from, to) = (s * strip, ((s + 1) * strip).min(len));
-                if by_rows { one(g, from, to, 0, n) } else { one(g, 0, m, from, to) }
+                if by_rows {
+                    one(g, from, to, 0, n)
+                } else {
+                    one(g, 0, m, from, to)
+                }
             });
         }
     }
@@ -142,27 +184,46 @@ struct SyncPtr<T>(*const T);
 unsafe impl<T> Send for SyncPtr<T> {}
 unsafe impl<T> Sync for SyncPtr<T> {}
 impl<T> SyncPtr<T> {
-    unsafe fn at(self, i: isize) -> *const T { self.0.offset(i) }
+    unsafe fn at(self, i: isize) -> *const T {
+        self.0.offset(i)
+    }
 }
 
 /// The layout of `[batch, rows, cols]`, without the array.
 #[derive(Clone, Copy)]
-struct Lay { offset: isize, strides: [isize; 3] }
+struct Lay {
+    offset: isize,
+    strides: [isize; 3],
+}
 impl Lay {
-    fn of(x: &Array) -> Lay { Lay { offset: x.offset as isize, strides: [x.strides[0], x.strides[1], x.strides[2]] } }
+    fn of(x: &Array) -> Lay {
+        Lay { offset: x.offset as isize, strides: [x.strides[0], x.strides[1], x.strides[2]] }
+    }
     unsafe fn matrix<T: Copy>(self, data: SyncPtr<T>, batch: usize) -> Matrix<T> {
         Matrix { data: data.at(self.offset + batch as isize * self.strides[0]), rows: self.strides[1], cols: self.strides[2] }
     }
 }
 
 #[allow(clippy::too_many_arguments)]
-fn plain_tile<T: Element>(k: usize, a: Matrix<T>, b: Matrix<T>, out: *mut T, rows: usize, cols: usize, stride: usize, zero: T, add: impl Fn(T, T, T) -> T) {
+fn plain_tile<T: Element>(
+    k: usize,
+    a: Matrix<T>,
+    b: Matrix<T>,
+    out: *mut T,
+    rows: usize,
+    cols: usize,
+    stride: usize,
+    zero: T,
+    add: impl Fn(T, T, T) -> T,
+) {
     for i in 0..rows {
         for j in 0..cols {
             let mut sum = zero;
             // SAFETY: the caller gives matrices that lie in their buffers; this tile is the only writer of its elements.
             unsafe {
-                for l in 0..k { sum = add(sum, *a.at(i, l), *b.at(l, j)); }
+                for l in 0..k {
+                    sum = add(sum, *a.at(i, l), *b.at(l, j));
+                }
                 *out.add(i * stride + j) = sum;
             }
         }

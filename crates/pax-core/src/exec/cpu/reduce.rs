@@ -46,12 +46,21 @@ fn reduce<T: Accumulate>(exec: &Exec, x: &Array, axes: &[usize], f: Fold) -> Res
 }
 
 /// Some of an array's axes.
-struct Axes { shape: Vec<usize>, strides: smallvec::SmallVec<[isize; 6]> }
+struct Axes {
+    shape: Vec<usize>,
+    strides: smallvec::SmallVec<[isize; 6]>,
+}
 impl Axes {
-    fn of(x: &Array, axes: &[usize]) -> Axes { Axes { shape: axes.iter().map(|&d| x.shape[d]).collect(), strides: axes.iter().map(|&d| x.strides[d]).collect() } }
-    fn runs(&self) -> Runs<1> { runs(&self.shape, [&self.strides]) }
+    fn of(x: &Array, axes: &[usize]) -> Axes {
+        Axes { shape: axes.iter().map(|&d| x.shape[d]).collect(), strides: axes.iter().map(|&d| x.strides[d]).collect() }
+    }
+    fn runs(&self) -> Runs<1> {
+        runs(&self.shape, [&self.strides])
+    }
     /// Where each of their elements lies, the other axes at 0.
-    fn starts(&self, x: &Array) -> Vec<isize> { self.runs().flat_map(|r| (0..r.len as isize).map(move |i| x.offset as isize + r.offsets[0] + i * r.strides[0])).collect() }
+    fn starts(&self, x: &Array) -> Vec<isize> {
+        self.runs().flat_map(|r| (0..r.len as isize).map(move |i| x.offset as isize + r.offsets[0] + i * r.strides[0])).collect()
+    }
 }
 
 /// The kept axis lies together: whole rows are added to rows of results, of `row` elements, one for each of `starts`.
@@ -65,20 +74,40 @@ fn add_rows<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T], row: 
     let blocks = rows.div_ceil(block).max(1);
     let mut parts = vec![T::start(f); if blocks > 1 { starts.len() * blocks * row } else { 0 }];
     let shared = Shared::new(if blocks > 1 { &mut parts } else { &mut *acc });
-    exec.chunks(starts.len() * blocks, (CHUNK / (x.size() / (starts.len() * blocks)).max(1)).max(1), &|from, to| for c in from..to {
-        let (start, first) = (starts[c / blocks], c % blocks * block);
-        // SAFETY: the rows lie in the array, and a chunk has rows of results of its own.
-        unsafe {
-            fold_in_pairs(f, (first, (first + block).min(rows)), row, shared.ptr().add(c * row), &|(mut at, last), (column, n), out| while at < last {
-                let (run, count) = (&runs[at / len], (len - at % len).min(last - at));
-                T::columns(f)(raw.as_ptr().offset(start + run.offsets[0] + (at % len) as isize * run.strides[0] + column as isize), count, n, run.strides[0], out);
-                at += count;
-            });
+    exec.chunks(starts.len() * blocks, (CHUNK / (x.size() / (starts.len() * blocks)).max(1)).max(1), &|from, to| {
+        for c in from..to {
+            let (start, first) = (starts[c / blocks], c % blocks * block);
+            // SAFETY: the rows lie in the array, and a chunk has rows of results of its own.
+            unsafe {
+                fold_in_pairs(
+                    f,
+                    (first, (first + block).min(rows)),
+                    row,
+                    shared.ptr().add(c * row),
+                    &|(mut at, last), (column, n), out| {
+                        while at < last {
+                            let (run, count) = (&runs[at / len], (len - at % len).min(last - at));
+                            T::columns(f)(
+                                raw.as_ptr().offset(start + run.offsets[0] + (at % len) as isize * run.strides[0] + column as isize),
+                                count,
+                                n,
+                                run.strides[0],
+                                out,
+                            );
+                            at += count;
+                        }
+                    },
+                );
+            }
         }
     });
     if blocks > 1 {
         for (out, parts) in acc.chunks_mut(row).zip(parts.chunks(blocks * row)) {
-            for part in parts.chunks(row) { for (o, p) in out.iter_mut().zip(part) { *o = T::join(f, *o, *p); } }
+            for part in parts.chunks(row) {
+                for (o, p) in out.iter_mut().zip(part) {
+                    *o = T::join(f, *o, *p);
+                }
+            }
         }
     }
     Ok(())
@@ -117,7 +146,9 @@ fn fold_each<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T], star
                     }
                 }
             }
-            if !block.is_empty() { join(&block); }
+            if !block.is_empty() {
+                join(&block);
+            }
             block.clear();
             *o = parts.behind(*o);
         }

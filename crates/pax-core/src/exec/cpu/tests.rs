@@ -10,11 +10,17 @@ use crate::Array;
 /// The chunks from the last to the first.
 struct Backwards;
 impl Pool for Backwards {
-    fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync)) { (0..chunks).rev().for_each(f) }
+    fn run(&self, chunks: usize, f: &(dyn Fn(usize) + Sync)) {
+        (0..chunks).rev().for_each(f)
+    }
 }
 
-fn execs() -> [Exec; 2] { [Exec { meter: Default::default(), pool: Rc::new(Serial) }, Exec { meter: Default::default(), pool: Rc::new(Backwards) }] }
-fn numbers(n: usize, seed: usize) -> Vec<f32> { (0..n).map(|i| ((i + seed) * 7919 % 1009) as f32 / 1009.0 - 0.5).collect() }
+fn execs() -> [Exec; 2] {
+    [Exec { meter: Default::default(), pool: Rc::new(Serial) }, Exec { meter: Default::default(), pool: Rc::new(Backwards) }]
+}
+fn numbers(n: usize, seed: usize) -> Vec<f32> {
+    (0..n).map(|i| ((i + seed) * 7919 % 1009) as f32 / 1009.0 - 0.5).collect()
+}
 fn swapped(x: &Array, a: usize, b: usize) -> Array {
     let (mut shape, mut strides) = (x.shape.to_vec(), x.strides.to_vec());
     shape.swap(a, b);
@@ -29,7 +35,11 @@ fn products_in_chunks() {
             let results = execs().map(|exec| {
                 let lying = |rows: usize, cols: usize, transposed: bool, seed: usize| {
                     let data = numbers(batch * rows * cols, seed);
-                    if transposed { swapped(&exec.array(data, &[batch, cols, rows]), 1, 2) } else { exec.array(data, &[batch, rows, cols]) }
+                    if transposed {
+                        swapped(&exec.array(data, &[batch, cols, rows]), 1, 2)
+                    } else {
+                        exec.array(data, &[batch, rows, cols])
+                    }
                 };
                 let (a, b) = (lying(m, k, layout & 1 == 1, 3), lying(k, n, layout & 2 == 2, 5));
                 let (x, y, out) = (a.to_f64().unwrap(), b.to_f64().unwrap(), matmul(&exec, &a, &b).unwrap().to_f64().unwrap());
@@ -47,7 +57,14 @@ fn products_in_chunks() {
 
 #[test]
 fn folds_in_chunks() {
-    for (shape, axes) in [(&[3000, 100][..], &[0][..]), (&[2, 3000, 100], &[1]), (&[3, 40, 2500], &[0, 1]), (&[700, 1000], &[1]), (&[40, 9, 900], &[0, 2]), (&[300, 2000], &[0, 1])] {
+    for (shape, axes) in [
+        (&[3000, 100][..], &[0][..]),
+        (&[2, 3000, 100], &[1]),
+        (&[3, 40, 2500], &[0, 1]),
+        (&[700, 1000], &[1]),
+        (&[40, 9, 900], &[0, 2]),
+        (&[300, 2000], &[0, 1]),
+    ] {
         for swap in [false, true] {
             let results = execs().map(|exec| {
                 let x = exec.array(numbers(shape.iter().product(), 1), shape);
@@ -58,12 +75,17 @@ fn folds_in_chunks() {
                     for (i, v) in all.iter().enumerate() {
                         let (mut rest, mut at, mut step) = (i, 0, 1);
                         for d in (0..x.ndim()).rev() {
-                            if !axes.contains(&d) { at += rest % x.shape[d] * step; step *= x.shape[d]; }
+                            if !axes.contains(&d) {
+                                at += rest % x.shape[d] * step;
+                                step *= x.shape[d];
+                            }
                             rest /= x.shape[d];
                         }
                         want[at] = if f == Fold::Sum { want[at] + v } else { v.max(want[at]) };
                     }
-                    for (g, w) in got.iter().zip(&want) { assert!((g - w).abs() <= 1e-2, "{shape:?} {axes:?} {swap} {f:?}: {g} is not {w}"); }
+                    for (g, w) in got.iter().zip(&want) {
+                        assert!((g - w).abs() <= 1e-2, "{shape:?} {axes:?} {swap} {f:?}: {g} is not {w}");
+                    }
                     got
                 })
             });
@@ -99,7 +121,8 @@ fn copies_and_concatenations_in_chunks() {
                 let params = crate::Params::new(crate::row("concatenate").unwrap().params, [axis.into()]).unwrap();
                 let crate::ops::Body::Primitive(row) = &crate::row("concatenate").unwrap().body else { panic!("it is no primitive") };
                 let both = (row.eval)(&exec, &params, &[y.clone(), exec.copied(&y)]).unwrap().remove(0);
-                let halves = [0, y.shape[axis]].map(|from| both.view(&y.shape, &both.strides, from * both.strides[axis] as usize).to_f64().unwrap());
+                let halves =
+                    [0, y.shape[axis]].map(|from| both.view(&y.shape, &both.strides, from * both.strides[axis] as usize).to_f64().unwrap());
                 assert_eq!(halves, [want.clone(), want.clone()], "axis {axis} of {shape:?}");
             }
         }
@@ -109,7 +132,23 @@ fn copies_and_concatenations_in_chunks() {
 #[test]
 fn floats_become_int32_as_by_themselves() {
     let exec = &execs()[0];
-    let xs = [0.0, -0.0, 1.9, -1.9, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 2147483648.0, 2147483520.0, -2147483648.0, -2147483904.0, 1e20, -1e20, 1e-40, 16777217.0];
+    let xs = [
+        0.0,
+        -0.0,
+        1.9,
+        -1.9,
+        f32::NAN,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        2147483648.0,
+        2147483520.0,
+        -2147483648.0,
+        -2147483904.0,
+        1e20,
+        -1e20,
+        1e-40,
+        16777217.0,
+    ];
     let got = super::math::cast(exec, &exec.array(xs.to_vec(), &[xs.len()]), crate::DType::I32).unwrap();
     assert_eq!(got.to_slice::<i32>().unwrap().into_owned(), xs.map(|x| x as i32));
 }

@@ -7,7 +7,11 @@ use crate::{Array, Aval, Cx, Dims, Error, Params, Result, Tensor, Value};
 use smallvec::smallvec;
 
 /// Axes of one operand by role.
-struct Axes { batch: Dims, contract: Dims, free: Dims }
+struct Axes {
+    batch: Dims,
+    contract: Dims,
+    free: Dims,
+}
 
 fn axes(p: &Params, rank: usize, batch: &str, contract: &str) -> Result<Axes> {
     let (batch, contract) = (p.dims(batch)?, p.dims(contract)?);
@@ -15,17 +19,36 @@ fn axes(p: &Params, rank: usize, batch: &str, contract: &str) -> Result<Axes> {
     Ok(Axes { batch, contract, free })
 }
 
-fn pick(shape: &[usize], axes: &[usize]) -> Dims { axes.iter().map(|&d| shape[d]).collect() }
+fn pick(shape: &[usize], axes: &[usize]) -> Dims {
+    axes.iter().map(|&d| shape[d]).collect()
+}
 
 fn shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
     let (a, b) = (xs[0], xs[1]);
-    let wrong = || Error::shape(format!("shapes {:?} and {:?} do not fit: batch axes {:?} and {:?}, summed axes {:?} and {:?}", a.shape.as_slice(), b.shape.as_slice(),
-        p.ints("a_batch").unwrap_or(&[]), p.ints("b_batch").unwrap_or(&[]), p.ints("a_contract").unwrap_or(&[]), p.ints("b_contract").unwrap_or(&[])));
-    if a.dtype != b.dtype { return Err(Error::dtype(format!("operands have dtypes {} and {}", a.dtype.name(), b.dtype.name()))); }
+    let wrong = || {
+        Error::shape(format!(
+            "shapes {:?} and {:?} do not fit: batch axes {:?} and {:?}, summed axes {:?} and {:?}",
+            a.shape.as_slice(),
+            b.shape.as_slice(),
+            p.ints("a_batch").unwrap_or(&[]),
+            p.ints("b_batch").unwrap_or(&[]),
+            p.ints("a_contract").unwrap_or(&[]),
+            p.ints("b_contract").unwrap_or(&[])
+        ))
+    };
+    if a.dtype != b.dtype {
+        return Err(Error::dtype(format!("operands have dtypes {} and {}", a.dtype.name(), b.dtype.name())));
+    }
     let (xa, xb) = (axes(p, a.ndim(), "a_batch", "a_contract")?, axes(p, b.ndim(), "b_batch", "b_contract")?);
-    let valid = |x: &Axes, rank: usize| x.batch.iter().chain(&x.contract).all(|&d| d < rank) && x.batch.len() + x.contract.len() + x.free.len() == rank;
-    if !valid(&xa, a.ndim()) || !valid(&xb, b.ndim()) || xa.batch.len() != xb.batch.len() || xa.contract.len() != xb.contract.len() { return Err(wrong()); }
-    if pick(&a.shape, &xa.batch) != pick(&b.shape, &xb.batch) || pick(&a.shape, &xa.contract) != pick(&b.shape, &xb.contract) { return Err(wrong()); }
+    let valid = |x: &Axes, rank: usize| {
+        x.batch.iter().chain(&x.contract).all(|&d| d < rank) && x.batch.len() + x.contract.len() + x.free.len() == rank
+    };
+    if !valid(&xa, a.ndim()) || !valid(&xb, b.ndim()) || xa.batch.len() != xb.batch.len() || xa.contract.len() != xb.contract.len() {
+        return Err(wrong());
+    }
+    if pick(&a.shape, &xa.batch) != pick(&b.shape, &xb.batch) || pick(&a.shape, &xa.contract) != pick(&b.shape, &xb.contract) {
+        return Err(wrong());
+    }
     let mut out = pick(&a.shape, &xa.batch);
     out.extend(pick(&a.shape, &xa.free));
     out.extend(pick(&b.shape, &xb.free));
@@ -42,7 +65,9 @@ fn matrix(exec: &Exec, x: &Array, groups: [&[usize]; 3]) -> Result<Array> {
         merged &= dims.windows(2).all(|w| w[0].1 == w[1].1 * w[1].0 as isize);
         strides[k] = dims.last().map_or(0, |d| d.1);
     }
-    if merged { return Ok(x.view(&shape, &strides, x.offset)); }
+    if merged {
+        return Ok(x.view(&shape, &strides, x.offset));
+    }
     let order: Vec<usize> = groups.iter().flat_map(|g| g.iter().copied()).collect();
     let permuted = exec.contiguous(&x.view(&pick(&x.shape, &order), &order.iter().map(|&d| x.strides[d]).collect::<Vec<_>>(), x.offset));
     Ok(permuted.view(&shape, &crate::array::row_major(&shape), permuted.offset))
@@ -62,24 +87,39 @@ fn eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
 
 /// Cotangent of one operand: the other with `g`, axes put back in order.
 fn grad(p: &Pull, which: usize) -> Result<Tensor> {
-    let (mine, theirs) = if which == 0 { (("a_batch", "a_contract"), ("b_batch", "b_contract")) } else { (("b_batch", "b_contract"), ("a_batch", "a_contract")) };
-    let (x, y) = (axes(p.params, p.x_avals[which].ndim(), mine.0, mine.1)?, axes(p.params, p.x_avals[1 - which].ndim(), theirs.0, theirs.1)?);
+    let (mine, theirs) = if which == 0 {
+        (("a_batch", "a_contract"), ("b_batch", "b_contract"))
+    } else {
+        (("b_batch", "b_contract"), ("a_batch", "a_contract"))
+    };
+    let (x, y) =
+        (axes(p.params, p.x_avals[which].ndim(), mine.0, mine.1)?, axes(p.params, p.x_avals[1 - which].ndim(), theirs.0, theirs.1)?);
     let g = p.g()?;
     let batch = x.batch.len();
     // g's axes: batch, free of a, free of b. Sum over the other operand's free axes.
-    let g_other: Vec<usize> = if which == 0 { (g.ndim() - y.free.len()..g.ndim()).collect() } else { (batch..batch + y.free.len()).collect() };
+    let g_other: Vec<usize> =
+        if which == 0 { (g.ndim() - y.free.len()..g.ndim()).collect() } else { (batch..batch + y.free.len()).collect() };
     let g_batch: Vec<usize> = (0..batch).collect();
     // The other operand's contracted axes come out in its own order; match them with mine.
     let mut contract: Vec<usize> = (0..y.contract.len()).collect();
     contract.sort_by_key(|&i| y.contract[i]);
     // In the order of operands that leaves the axes of a plain product where they belong: my free axes come before the
     // contracted ones in the first operand, after them in the second.
-    let (d, before) = if which == 0 { (p.cx.dot(g, p.x(1)?, [&g_batch, &y.batch], [&g_other, &y.free])?, [0, x.free.len()]) }
-        else { (p.cx.dot(p.x(0)?, g, [&y.batch, &g_batch], [&y.free, &g_other])?, [y.contract.len(), 0]) };
+    let (d, before) = if which == 0 {
+        (p.cx.dot(g, p.x(1)?, [&g_batch, &y.batch], [&g_other, &y.free])?, [0, x.free.len()])
+    } else {
+        (p.cx.dot(p.x(0)?, g, [&y.batch, &g_batch], [&y.free, &g_other])?, [y.contract.len(), 0])
+    };
     let mut at = vec![0; p.x_avals[which].ndim()];
-    for (i, &a) in x.batch.iter().enumerate() { at[a] = i; }
-    for (i, &a) in x.free.iter().enumerate() { at[a] = batch + before[0] + i; }
-    for (i, &c) in contract.iter().enumerate() { at[x.contract[c]] = batch + before[1] + i; }
+    for (i, &a) in x.batch.iter().enumerate() {
+        at[a] = i;
+    }
+    for (i, &a) in x.free.iter().enumerate() {
+        at[a] = batch + before[0] + i;
+    }
+    for (i, &c) in contract.iter().enumerate() {
+        at[x.contract[c]] = batch + before[1] + i;
+    }
     p.cx.transpose(&d, &at)
 }
 
@@ -94,7 +134,13 @@ fn batch(b: &Batching) -> Result<crate::bind::Tensors> {
     }
     let y = b.cx.dot(&b.xs[0], &b.xs[1], [&ab, &bb], [&ac, &bc])?;
     // With one operand mapped, its axis is the first of that operand's free axes.
-    let from = if ma && mb { 0 } else if ma { ab.len() } else { ab.len() + b.xs[0].ndim() - ab.len() - ac.len() };
+    let from = if ma && mb {
+        0
+    } else if ma {
+        ab.len()
+    } else {
+        ab.len() + b.xs[0].ndim() - ab.len() - ac.len()
+    };
     Ok(smallvec![b.cx.move_axis(&y, from, 0)?])
 }
 

@@ -10,14 +10,25 @@ use std::collections::BTreeMap;
 /// A letter, or the distance from the right of an axis under the ellipsis (negative).
 type Label = i64;
 
-struct Plan { inputs: Vec<Vec<Label>>, output: Vec<Label>, sizes: BTreeMap<Label, usize> }
+struct Plan {
+    inputs: Vec<Vec<Label>>,
+    output: Vec<Label>,
+    sizes: BTreeMap<Label, usize>,
+}
 
 /// The labels of one term; `...` stands for `rank - letters` axes.
 fn term(text: &str, spec: &str, rank: usize) -> Result<Vec<Label>> {
     let letters = text.chars().filter(|c| c.is_ascii_alphabetic()).count();
-    let (head, tail, dots) = match text.split_once("...") { Some((h, t)) => (h, t, true), None => (text, "", false) };
-    if let Some(c) = head.chars().chain(tail.chars()).find(|c| !c.is_ascii_alphabetic()) { return Err(Error::value(format!("{c:?} in {spec:?}: a label is a letter"))); }
-    if letters > rank || (!dots && letters != rank) { return Err(Error::shape(format!("{text:?} in {spec:?} names {letters} axes, its operand has {rank}"))); }
+    let (head, tail, dots) = match text.split_once("...") {
+        Some((h, t)) => (h, t, true),
+        None => (text, "", false),
+    };
+    if let Some(c) = head.chars().chain(tail.chars()).find(|c| !c.is_ascii_alphabetic()) {
+        return Err(Error::value(format!("{c:?} in {spec:?}: a label is a letter")));
+    }
+    if letters > rank || (!dots && letters != rank) {
+        return Err(Error::shape(format!("{text:?} in {spec:?} names {letters} axes, its operand has {rank}")));
+    }
     let label = |c: char| c as Label;
     let hidden = (rank - letters) as Label;
     Ok(head.chars().map(label).chain((0..hidden).map(|i| i - hidden)).chain(tail.chars().map(label)).collect())
@@ -25,9 +36,14 @@ fn term(text: &str, spec: &str, rank: usize) -> Result<Vec<Label>> {
 
 fn parse(spec: &str, shapes: &[&[usize]]) -> Result<Plan> {
     let clean: String = spec.chars().filter(|c| !c.is_whitespace()).collect();
-    let (left, right) = match clean.split_once("->") { Some((l, r)) => (l, Some(r)), None => (clean.as_str(), None) };
+    let (left, right) = match clean.split_once("->") {
+        Some((l, r)) => (l, Some(r)),
+        None => (clean.as_str(), None),
+    };
     let terms: Vec<&str> = left.split(',').collect();
-    if terms.len() != shapes.len() { return Err(Error::value(format!("{spec:?} has {} terms for {} operands", terms.len(), shapes.len()))); }
+    if terms.len() != shapes.len() {
+        return Err(Error::value(format!("{spec:?} has {} terms for {} operands", terms.len(), shapes.len())));
+    }
     let inputs: Vec<Vec<Label>> = terms.iter().zip(shapes).map(|(t, s)| term(t, spec, s.len())).collect::<Result<_>>()?;
     let mut sizes = BTreeMap::new();
     let mut counts: BTreeMap<Label, usize> = BTreeMap::new();
@@ -35,8 +51,12 @@ fn parse(spec: &str, shapes: &[&[usize]]) -> Result<Plan> {
         for (&l, &n) in labels.iter().zip(*shape) {
             *counts.entry(l).or_insert(0) += 1;
             let size = sizes.entry(l).or_insert(n);
-            if *size == 1 && l < 0 { *size = n }
-            if *size != n && !(l < 0 && n == 1) { return Err(Error::shape(format!("an axis of {spec:?} has sizes {size} and {n}"))); }
+            if *size == 1 && l < 0 {
+                *size = n
+            }
+            if *size != n && !(l < 0 && n == 1) {
+                return Err(Error::shape(format!("an axis of {spec:?} has sizes {size} and {n}")));
+            }
         }
     }
     let hidden = sizes.keys().filter(|l| **l < 0).count();
@@ -48,7 +68,9 @@ fn parse(spec: &str, shapes: &[&[usize]]) -> Result<Plan> {
         None => counts.iter().filter(|(l, n)| **l < 0 || **n == 1).map(|(l, _)| *l).collect(),
     };
     for (i, l) in output.iter().enumerate() {
-        if !sizes.contains_key(l) || output[..i].contains(l) { return Err(Error::value(format!("the result of {spec:?} must name labels of its operands, each once"))); }
+        if !sizes.contains_key(l) || output[..i].contains(l) {
+            return Err(Error::value(format!("the result of {spec:?} must name labels of its operands, each once")));
+        }
     }
     Ok(Plan { inputs, output, sizes })
 }
@@ -131,5 +153,7 @@ pub static EINSUM: Row = Row {
 };
 
 impl Cx {
-    pub fn einsum(&self, spec: &str, xs: &[&Tensor]) -> Result<Tensor> { self.one(&EINSUM, [spec.into()], xs) }
+    pub fn einsum(&self, spec: &str, xs: &[&Tensor]) -> Result<Tensor> {
+        self.one(&EINSUM, [spec.into()], xs)
+    }
 }

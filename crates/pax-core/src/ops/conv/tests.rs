@@ -1,11 +1,16 @@
 use super::*;
-fn dot(a: &[f64], b: &[f64]) -> f64 { a.iter().zip(b).map(|(x, y)| x * y).sum() }
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
 #[test]
 fn three_rows_are_one_trilinear_form() {
     let cx = Cx::default();
     for s in (CONV.samples)() {
-        let make = |n: usize, shape: &[usize]| cx.from_f64(DType::F64, &(0..n).map(|i| ((i * 37 + 11) % 23) as f64 - 11.0).collect::<Vec<_>>(), shape);
-        let (x, k) = (make(s.inputs[0].shape.iter().product(), &s.inputs[0].shape), make(s.inputs[1].shape.iter().product(), &s.inputs[1].shape));
+        let make = |n: usize, shape: &[usize]| {
+            cx.from_f64(DType::F64, &(0..n).map(|i| ((i * 37 + 11) % 23) as f64 - 11.0).collect::<Vec<_>>(), shape)
+        };
+        let (x, k) =
+            (make(s.inputs[0].shape.iter().product(), &s.inputs[0].shape), make(s.inputs[1].shape.iter().product(), &s.inputs[1].shape));
         let p = Params::new(PARAMS, s.params.clone()).unwrap();
         let y = cx.one(&CONV, base(&p), &[&x, &k]).unwrap();
         let g = make(y.shape().iter().product(), y.shape());
@@ -24,7 +29,9 @@ impl Rng {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         ((self.0 >> 33) % n) as i64
     }
-    fn from(&mut self, low: i64, high: i64) -> i64 { low + self.below((high - low + 1) as u64) }
+    fn from(&mut self, low: i64, high: i64) -> i64 {
+        low + self.below((high - low + 1) as u64)
+    }
     fn tensor(&mut self, cx: &Cx, shape: &[usize]) -> (Vec<f64>, Tensor) {
         let v: Vec<f64> = (0..shape.iter().product()).map(|_| self.from(-9, 9) as f64).collect();
         (v.clone(), cx.from_f64(DType::F64, &v, shape))
@@ -35,25 +42,40 @@ impl Rng {
 fn naive(x: &[f64], xs: &[usize], k: &[f64], ks: &[usize], out: &[usize], v: &[Vec<i64>; 5], groups: usize) -> Vec<f64> {
     let rank = xs.len() - 2;
     let at = |shape: &[usize], i: &[usize]| shape.iter().zip(i).fold(0, |a, (n, i)| a * n + i);
-    let unravel = |shape: &[usize], mut i: usize| { let mut o = vec![0; shape.len()]; for d in (0..shape.len()).rev() { o[d] = i % shape[d]; i /= shape[d]; } o };
-    let (cg, og) = (ks[rank], ks[rank + 1] / groups);
-    (0..out.iter().product()).map(|i| {
-        let o = unravel(out, i);
-        let mut sum = 0.0;
-        for (t, &w) in k.iter().enumerate() {
-            let t = unravel(ks, t);
-            if t[rank + 1] != o[rank + 1] { continue; }
-            let mut from = vec![o[0]];
-            for d in 0..rank {
-                let p = o[1 + d] as i64 * v[0][d] - v[1][d] + t[d] as i64 * v[4][d];
-                if p >= 0 && p % v[3][d] == 0 && p / v[3][d] < xs[1 + d] as i64 { from.push((p / v[3][d]) as usize); }
-            }
-            if from.len() != rank + 1 { continue; }
-            from.push(o[rank + 1] / og * cg + t[rank]);
-            sum += w * x[at(xs, &from)];
+    let unravel = |shape: &[usize], mut i: usize| {
+        let mut o = vec![0; shape.len()];
+        for d in (0..shape.len()).rev() {
+            o[d] = i % shape[d];
+            i /= shape[d];
         }
-        sum
-    }).collect()
+        o
+    };
+    let (cg, og) = (ks[rank], ks[rank + 1] / groups);
+    (0..out.iter().product())
+        .map(|i| {
+            let o = unravel(out, i);
+            let mut sum = 0.0;
+            for (t, &w) in k.iter().enumerate() {
+                let t = unravel(ks, t);
+                if t[rank + 1] != o[rank + 1] {
+                    continue;
+                }
+                let mut from = vec![o[0]];
+                for d in 0..rank {
+                    let p = o[1 + d] as i64 * v[0][d] - v[1][d] + t[d] as i64 * v[4][d];
+                    if p >= 0 && p % v[3][d] == 0 && p / v[3][d] < xs[1 + d] as i64 {
+                        from.push((p / v[3][d]) as usize);
+                    }
+                }
+                if from.len() != rank + 1 {
+                    continue;
+                }
+                from.push(o[rank + 1] / og * cg + t[rank]);
+                sum += w * x[at(xs, &from)];
+            }
+            sum
+        })
+        .collect()
 }
 
 #[test]
@@ -67,7 +89,9 @@ fn settings_against_the_definition() {
         for _ in 0..rank {
             xs.push(r.from(1, 9) as usize);
             ks.push(r.from(1, 4) as usize);
-            for (v, (low, high)) in v.iter_mut().zip([(1, 3), (-2, 3), (-2, 3), (1, 3), (1, 3)]) { v.push(r.from(low, high)); }
+            for (v, (low, high)) in v.iter_mut().zip([(1, 3), (-2, 3), (-2, 3), (1, 3), (1, 3)]) {
+                v.push(r.from(low, high));
+            }
         }
         let (cg, og) = (r.from(1, 3) as usize, r.from(1, 3) as usize);
         xs.push(cg * groups);
@@ -103,7 +127,9 @@ fn sizes_and_groups_that_overflow_are_errors() {
     let (x, k) = (cx.zeros(&[1, 4, 2], DType::F32).unwrap(), cx.zeros(&[2, 2, 4], DType::F32).unwrap());
     let one: [&[i64]; 5] = [&[1], &[0], &[0], &[1], &[1]];
     assert!(cx.conv(&x, &k, one, usize::MAX / 2).is_err() && cx.conv(&x, &k, one, 0).is_err());
-    assert!(cx.conv(&x, &k, [&[1], &[1 << 40], &[0], &[1], &[1]], 1).is_err() && cx.conv(&x, &k, [&[1], &[0], &[0], &[1], &[1, 1]], 1).is_err());
+    assert!(
+        cx.conv(&x, &k, [&[1], &[1 << 40], &[0], &[1], &[1]], 1).is_err() && cx.conv(&x, &k, [&[1], &[0], &[0], &[1], &[1, 1]], 1).is_err()
+    );
     let mut p: Vec<Value> = one.iter().map(|&v| v.into()).collect();
     p.extend([Value::Int(i64::MAX), [4i64].into()]);
     assert!(cx.one(&CONV_INPUT_GRAD, p, &[&cx.zeros(&[1, 3, 4], DType::F32).unwrap(), &k]).is_err());

@@ -38,7 +38,9 @@ trait Whole: Element {
 fn wrap_pow<T: Copy>(mut base: T, mut n: u64, one: T, mul: impl Fn(T, T) -> T) -> T {
     let mut out = one;
     while n > 0 {
-        if n & 1 == 1 { out = mul(out, base); }
+        if n & 1 == 1 {
+            out = mul(out, base);
+        }
         base = mul(base, base);
         n >>= 1;
     }
@@ -72,7 +74,15 @@ macro_rules! whole {
 whole!(signed i32 i64);
 whole!(unsigned u8 u32);
 
-fn whole<F: Map2>(exec: &Exec, xs: &[Array], real: F, i: fn(i32, i32) -> i32, l: fn(i64, i64) -> i64, b: fn(u8, u8) -> u8, u: fn(u32, u32) -> u32) -> Result<Arrays> {
+fn whole<F: Map2>(
+    exec: &Exec,
+    xs: &[Array],
+    real: F,
+    i: fn(i32, i32) -> i32,
+    l: fn(i64, i64) -> i64,
+    b: fn(u8, u8) -> u8,
+    u: fn(u32, u32) -> u32,
+) -> Result<Arrays> {
     let (x, y, d) = (&xs[0], &xs[1], xs[0].dtype);
     Ok(smallvec![match d {
         DType::I32 => map2(exec, d, x, y, i)?,
@@ -84,13 +94,21 @@ fn whole<F: Map2>(exec: &Exec, xs: &[Array], real: F, i: fn(i32, i32) -> i32, l:
     }])
 }
 macro_rules! whole_eval {
-    ($F:ident, $op:ident) => { |exec: &Exec, _: &Params, xs: &[Array]| whole(exec, xs, $F, <i32 as Whole>::$op, <i64 as Whole>::$op, <u8 as Whole>::$op, <u32 as Whole>::$op) };
+    ($F:ident, $op:ident) => {
+        |exec: &Exec, _: &Params, xs: &[Array]| {
+            whole(exec, xs, $F, <i32 as Whole>::$op, <i64 as Whole>::$op, <u8 as Whole>::$op, <u32 as Whole>::$op)
+        }
+    };
 }
 
 pub static DIV: Row = Row {
     name: "div",
     doc: "`a / b`; integers give float32.",
-    operands: &["a", "b"], params: &[], many: false, lift: Lift::PromoteFloat, shape: float,
+    operands: &["a", "b"],
+    params: &[],
+    many: false,
+    lift: Lift::PromoteFloat,
+    shape: float,
     body: Body::Primitive(Primitive { eval: |exec, _, xs| Ok(smallvec![real2(exec, &xs[0], &xs[1], Div)?]) }),
     saves: Saves { inputs: Which::Some(&[1]), outputs: true },
     vjp: Vjp::Rule(|p: &Pull| {
@@ -98,13 +116,16 @@ pub static DIV: Row = Row {
         let b = p.want(1, || p.cx.neg(&p.cx.mul(&a, p.y(0)?)?))?;
         Ok(vec![Some(a), b])
     }),
-    jvp: Jvp::Diagonal, batch: Batch::Elementwise,
+    jvp: Jvp::Diagonal,
+    batch: Batch::Elementwise,
     samples: || elementwise(&[WIDE, POSITIVE]),
 };
 
 /// The number that all elements are, where it lies in memory once.
 fn repeated(x: &Array) -> Option<f64> {
-    if x.size() == 0 || x.strides.iter().any(|&s| s != 0) { return None; }
+    if x.size() == 0 || x.strides.iter().any(|&s| s != 0) {
+        return None;
+    }
     x.view(&[], &[], x.offset).to_f64().ok()?.first().copied()
 }
 /// A second power is a square, here and in plans (`rewrite/algebra.rs`): it is rounded once, and takes a tenth of the time.
@@ -142,7 +163,11 @@ pub static POW: Row = Row {
 pub static ATAN2: Row = Row {
     name: "atan2",
     doc: "The angle in radians of the point with ordinate `y` and abscissa `x`.",
-    operands: &["y", "x"], params: &[], many: false, lift: Lift::PromoteFloat, shape: float,
+    operands: &["y", "x"],
+    params: &[],
+    many: false,
+    lift: Lift::PromoteFloat,
+    shape: float,
     body: Body::Primitive(Primitive { eval: |exec, _, xs| Ok(smallvec![real2(exec, &xs[0], &xs[1], Atan2)?]) }),
     saves: Saves::INPUTS,
     vjp: Vjp::Rule(|p: &Pull| {
@@ -150,7 +175,8 @@ pub static ATAN2: Row = Row {
         let g = cx.div(p.g()?, &cx.add(&cx.mul(x, x)?, &cx.mul(y, y)?)?)?;
         Ok(vec![p.want(0, || cx.mul(&g, x))?, p.want(1, || cx.neg(&cx.mul(&g, y)?))?])
     }),
-    jvp: Jvp::Diagonal, batch: Batch::Elementwise,
+    jvp: Jvp::Diagonal,
+    batch: Batch::Elementwise,
     samples: || elementwise(&[WIDE, POSITIVE]),
 };
 
@@ -179,47 +205,87 @@ fn split(p: &Pull, better: fn(&Cx, &Tensor, &Tensor) -> Result<Tensor>) -> Resul
 pub static MAXIMUM: Row = Row {
     name: "maximum",
     doc: "The greater of `a` and `b`; NaN wins. The derivative of a tie is half each.",
-    operands: &["a", "b"], params: &[], many: false, lift: Lift::Promote, shape: same,
+    operands: &["a", "b"],
+    params: &[],
+    many: false,
+    lift: Lift::Promote,
+    shape: same,
     body: Body::Primitive(Primitive { eval: maximum }),
-    saves: Saves::INPUTS, vjp: Vjp::Rule(|p| split(p, Cx::greater)),
-    jvp: Jvp::Diagonal, batch: Batch::Elementwise,
+    saves: Saves::INPUTS,
+    vjp: Vjp::Rule(|p| split(p, Cx::greater)),
+    jvp: Jvp::Diagonal,
+    batch: Batch::Elementwise,
     samples: || elementwise(&[WIDE, WIDE]),
 };
 pub static MINIMUM: Row = Row {
     name: "minimum",
     doc: "The lesser of `a` and `b`; NaN wins. The derivative of a tie is half each.",
-    operands: &["a", "b"], params: &[], many: false, lift: Lift::Promote, shape: same,
+    operands: &["a", "b"],
+    params: &[],
+    many: false,
+    lift: Lift::Promote,
+    shape: same,
     body: Body::Primitive(Primitive { eval: minimum }),
-    saves: Saves::INPUTS, vjp: Vjp::Rule(|p| split(p, Cx::less)),
-    jvp: Jvp::Diagonal, batch: Batch::Elementwise,
+    saves: Saves::INPUTS,
+    vjp: Vjp::Rule(|p| split(p, Cx::less)),
+    jvp: Jvp::Diagonal,
+    batch: Batch::Elementwise,
     samples: || elementwise(&[WIDE, WIDE]),
 };
 
 pub static FLOOR_DIVIDE: Row = Row {
     name: "floor_divide",
     doc: "The greatest whole number not above `a / b`. Integer division by zero gives -1.",
-    operands: &["a", "b"], params: &[], many: false, lift: Lift::PromoteNumber, shape: number,
+    operands: &["a", "b"],
+    params: &[],
+    many: false,
+    lift: Lift::PromoteNumber,
+    shape: number,
     body: Body::Primitive(Primitive { eval: whole_eval!(FloorDivide, floor_divide) }),
-    saves: Saves::NONE, vjp: Vjp::Zero("it is constant between its steps"), jvp: Jvp::Diagonal, batch: Batch::Elementwise,
+    saves: Saves::NONE,
+    vjp: Vjp::Zero("it is constant between its steps"),
+    jvp: Jvp::Diagonal,
+    batch: Batch::Elementwise,
     samples: || elementwise(&[WIDE, POSITIVE]),
 };
 pub static REMAINDER: Row = Row {
     name: "remainder",
     doc: "`a - b * floor_divide(a, b)`, of the divisor's sign. An integer's remainder by zero is the dividend.",
-    operands: &["a", "b"], params: &[], many: false, lift: Lift::PromoteNumber, shape: number,
+    operands: &["a", "b"],
+    params: &[],
+    many: false,
+    lift: Lift::PromoteNumber,
+    shape: number,
     body: Body::Primitive(Primitive { eval: whole_eval!(Remainder, remainder) }),
     saves: Saves::INPUTS,
-    vjp: Vjp::Rule(|p: &Pull| Ok(vec![p.want(0, || Ok(p.g()?.clone()))?, p.want(1, || p.cx.neg(&p.cx.mul(p.g()?, &p.cx.floor_divide(p.x(0)?, p.x(1)?)?)?))?])),
-    jvp: Jvp::Diagonal, batch: Batch::Elementwise,
+    vjp: Vjp::Rule(|p: &Pull| {
+        Ok(vec![p.want(0, || Ok(p.g()?.clone()))?, p.want(1, || p.cx.neg(&p.cx.mul(p.g()?, &p.cx.floor_divide(p.x(0)?, p.x(1)?)?)?))?])
+    }),
+    jvp: Jvp::Diagonal,
+    batch: Batch::Elementwise,
     samples: || elementwise(&[WIDE, POSITIVE]),
 };
 
 impl Cx {
-    pub fn div(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&DIV, [], &[a, b]) }
-    pub fn pow(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&POW, [], &[a, b]) }
-    pub fn atan2(&self, y: &Tensor, x: &Tensor) -> Result<Tensor> { self.one(&ATAN2, [], &[y, x]) }
-    pub fn maximum(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&MAXIMUM, [], &[a, b]) }
-    pub fn minimum(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&MINIMUM, [], &[a, b]) }
-    pub fn floor_divide(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&FLOOR_DIVIDE, [], &[a, b]) }
-    pub fn remainder(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&REMAINDER, [], &[a, b]) }
+    pub fn div(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        self.one(&DIV, [], &[a, b])
+    }
+    pub fn pow(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        self.one(&POW, [], &[a, b])
+    }
+    pub fn atan2(&self, y: &Tensor, x: &Tensor) -> Result<Tensor> {
+        self.one(&ATAN2, [], &[y, x])
+    }
+    pub fn maximum(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        self.one(&MAXIMUM, [], &[a, b])
+    }
+    pub fn minimum(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        self.one(&MINIMUM, [], &[a, b])
+    }
+    pub fn floor_divide(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        self.one(&FLOOR_DIVIDE, [], &[a, b])
+    }
+    pub fn remainder(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        self.one(&REMAINDER, [], &[a, b])
+    }
 }

@@ -51,38 +51,59 @@ const RANGE: Domain = Domain::Range(-2.0, 2.0);
 pub static ADD: Row = Row {
     name: "add",
     doc: "`a + b`, element by element; bool is or.",
-    operands: &["a", "b"], params: &[], many: false, lift: Lift::Promote, shape: same,
+    operands: &["a", "b"],
+    params: &[],
+    many: false,
+    lift: Lift::Promote,
+    shape: same,
     body: Body::Primitive(Primitive { eval: add }),
     saves: Saves::NONE,
     vjp: Vjp::Rule(|p| Ok(vec![Some(p.g()?.clone()), Some(p.g()?.clone())])),
-    jvp: Jvp::Linear, batch: Batch::Elementwise,
+    jvp: Jvp::Linear,
+    batch: Batch::Elementwise,
     samples: || elementwise(&[RANGE, RANGE]),
 };
 
 pub static SUB: Row = Row {
     name: "sub",
     doc: "`a - b`, element by element; bool is exclusive or.",
-    operands: &["a", "b"], params: &[], many: false, lift: Lift::Promote, shape: same,
+    operands: &["a", "b"],
+    params: &[],
+    many: false,
+    lift: Lift::Promote,
+    shape: same,
     body: Body::Primitive(Primitive { eval: sub }),
     saves: Saves::NONE,
     vjp: Vjp::Rule(|p| Ok(vec![Some(p.g()?.clone()), p.want(1, || p.cx.neg(p.g()?))?])),
-    jvp: Jvp::Linear, batch: Batch::Elementwise,
+    jvp: Jvp::Linear,
+    batch: Batch::Elementwise,
     samples: || elementwise(&[RANGE, RANGE]),
 };
 
 pub static MUL: Row = Row {
     name: "mul",
     doc: "`a * b`, element by element; bool is and.",
-    operands: &["a", "b"], params: &[], many: false, lift: Lift::Promote, shape: same,
+    operands: &["a", "b"],
+    params: &[],
+    many: false,
+    lift: Lift::Promote,
+    shape: same,
     body: Body::Primitive(Primitive { eval: mul }),
     saves: Saves::INPUTS,
     vjp: Vjp::Rule(|p: &Pull| Ok(vec![p.want(0, || p.cx.mul(p.g()?, p.x(1)?))?, p.want(1, || p.cx.mul(p.g()?, p.x(0)?))?])),
-    jvp: Jvp::Diagonal, batch: Batch::Elementwise,
+    jvp: Jvp::Diagonal,
+    batch: Batch::Elementwise,
     samples: || elementwise(&[RANGE, RANGE]),
 };
 
 impl Cx {
-    pub fn add(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&ADD, [], &[a, b]) }
-    pub fn sub(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&SUB, [], &[a, b]) }
-    pub fn mul(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&MUL, [], &[a, b]) }
+    pub fn add(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        self.one(&ADD, [], &[a, b])
+    }
+    pub fn sub(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        self.one(&SUB, [], &[a, b])
+    }
+    pub fn mul(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        self.one(&MUL, [], &[a, b])
+    }
 }

@@ -11,7 +11,9 @@ use smallvec::smallvec;
 /// Operands of one shape and dtype give bool.
 pub(crate) fn bools(xs: &[&Aval], p: &Params) -> Result<Avals> {
     let mut out = same(xs, p)?;
-    for a in &mut out { (a.dtype, a.weak) = (DType::Bool, false); }
+    for a in &mut out {
+        (a.dtype, a.weak) = (DType::Bool, false);
+    }
     Ok(out)
 }
 
@@ -78,10 +80,22 @@ zero_row!(LOGICAL_NOT logical_not, "True where `x` is not; numbers are true wher
 macro_rules! dispatch_bits {
     ($dtype:expr, $t:ident => $body:expr) => {
         match $dtype {
-            DType::I32 => { type $t = i32; $body }
-            DType::I64 => { type $t = i64; $body }
-            DType::U8 | DType::Bool => { type $t = u8; $body }
-            DType::U32 => { type $t = u32; $body }
+            DType::I32 => {
+                type $t = i32;
+                $body
+            }
+            DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            DType::U8 | DType::Bool => {
+                type $t = u8;
+                $body
+            }
+            DType::U32 => {
+                type $t = u32;
+                $body
+            }
             d => Err(Error::dtype(format!("it takes integers or bool, not {}", d.name()))),
         }
     };
@@ -98,7 +112,9 @@ bits_row!(BIT_OR bit_or |, "The bits that either integer has; bool is or.");
 bits_row!(BIT_XOR bit_xor ^, "The bits that one of the integers has; bool is exclusive or.");
 
 fn bit_not(exec: &Exec, _: &Params, xs: &[Array]) -> Result<Arrays> {
-    if xs[0].dtype == DType::Bool { return Ok(smallvec![map1(exec, DType::Bool, &xs[0], |x: u8| x ^ 1)?]); }
+    if xs[0].dtype == DType::Bool {
+        return Ok(smallvec![map1(exec, DType::Bool, &xs[0], |x: u8| x ^ 1)?]);
+    }
     dispatch_bits!(xs[0].dtype, T => Ok(smallvec![map1(exec, xs[0].dtype, &xs[0], |x: T| !x)?]))
 }
 zero_row!(BIT_NOT bit_not, "Every bit of an integer turned over; bool is not.", [x], Promote, bits, Domain::Integer(0, 100), bit_not);
@@ -112,14 +128,20 @@ zero_row!(SHIFT_RIGHT shift_right, "`a` with its bits `b` places down, its sign 
         |a: T, b: T| u32::try_from(b).ok().and_then(|n| a.checked_shr(n)).unwrap_or((a >> (T::BITS - 1)) >> 1))?])));
 
 fn select_shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
-    if xs[0].dtype != DType::Bool { return Err(Error::dtype(format!("the condition is {}, not bool: cast or compare first", xs[0].dtype.name()))); }
+    if xs[0].dtype != DType::Bool {
+        return Err(Error::dtype(format!("the condition is {}, not bool: cast or compare first", xs[0].dtype.name())));
+    }
     same_shapes(xs)?;
     same(&xs[1..], p)
 }
 pub static SELECT: Row = Row {
     name: "select",
     doc: "`a` where `condition` is true, else `b`. NaN in what is not chosen does not matter, nor does it to the derivative.",
-    operands: &["condition", "a", "b"], params: &[], many: false, lift: Lift::Select, shape: select_shape,
+    operands: &["condition", "a", "b"],
+    params: &[],
+    many: false,
+    lift: Lift::Select,
+    shape: select_shape,
     body: Body::Primitive(Primitive { eval: |exec, _, xs| Ok(smallvec![map::select(exec, &xs[0], &xs[1], &xs[2])]) }),
     saves: Saves::input_at(&[0]),
     vjp: Vjp::Rule(|p| {
@@ -127,7 +149,8 @@ pub static SELECT: Row = Row {
         let zero = p.cx.zeros_like(g)?;
         Ok(vec![None, p.want(1, || p.cx.select(c, g, &zero))?, p.want(2, || p.cx.select(c, &zero, g))?])
     }),
-    jvp: Jvp::Diagonal, batch: Batch::Elementwise,
+    jvp: Jvp::Diagonal,
+    batch: Batch::Elementwise,
     samples: || {
         let r = Domain::Range(-2.0, 2.0);
         let mut out = elementwise(&[Domain::Bool, r, r]);
@@ -137,5 +160,7 @@ pub static SELECT: Row = Row {
 };
 
 impl Cx {
-    pub fn select(&self, condition: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> { self.one(&SELECT, [], &[condition, a, b]) }
+    pub fn select(&self, condition: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        self.one(&SELECT, [], &[condition, a, b])
+    }
 }

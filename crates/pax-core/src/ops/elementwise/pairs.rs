@@ -10,9 +10,24 @@ type Function = fn(&Cx, &Tensor, &Tensor) -> Result<Tensor>;
 macro_rules! pair {
     ($NAME:ident $name:literal, $doc:literal, [$a:ident $b:ident], $f:expr) => {
         pub static $NAME: Row = Row {
-            name: $name, doc: $doc, operands: &[stringify!($a), stringify!($b)], params: &[], many: false, lift: Lift::PromoteFloat, shape: float,
-            body: Body::Composite(Composite { expand: |cx, _, xs| { const F: Function = $f; Ok(smallvec![F(cx, &xs[0], &xs[1])?]) }, fused: None }),
-            saves: Saves::NONE, vjp: Vjp::None(EXPANDED), jvp: Jvp::None(EXPANDED), batch: Batch::None(EXPANDED),
+            name: $name,
+            doc: $doc,
+            operands: &[stringify!($a), stringify!($b)],
+            params: &[],
+            many: false,
+            lift: Lift::PromoteFloat,
+            shape: float,
+            body: Body::Composite(Composite {
+                expand: |cx, _, xs| {
+                    const F: Function = $f;
+                    Ok(smallvec![F(cx, &xs[0], &xs[1])?])
+                },
+                fused: None,
+            }),
+            saves: Saves::NONE,
+            vjp: Vjp::None(EXPANDED),
+            jvp: Jvp::None(EXPANDED),
+            batch: Batch::None(EXPANDED),
             samples: || elementwise(&[Domain::Range(-3.0, 3.0), Domain::Range(0.2, 2.0)]),
         };
     };

@@ -3,8 +3,12 @@ use crate::ops::{Body, Vjp};
 use crate::{row, walk, Cx, DType, Params, Row, Tensor, Value};
 use DType::{Bool, BF16, F16, F32, F64, I32, I64, U32, U8};
 
-fn t(cx: &Cx, d: DType, v: &[f64]) -> Tensor { cx.from_f64(d, v, &[v.len()]) }
-fn read(cx: &Cx, x: &Tensor) -> Vec<f64> { cx.array(x).unwrap().to_f64().unwrap() }
+fn t(cx: &Cx, d: DType, v: &[f64]) -> Tensor {
+    cx.from_f64(d, v, &[v.len()])
+}
+fn read(cx: &Cx, x: &Tensor) -> Vec<f64> {
+    cx.array(x).unwrap().to_f64().unwrap()
+}
 fn call(cx: &Cx, r: &'static Row, params: &[Value], xs: &[Tensor]) -> Tensor {
     cx.apply(r, Params::new(r.params, params.iter().cloned()).unwrap(), xs).unwrap().remove(0)
 }
@@ -26,20 +30,38 @@ fn grads(r: &'static Row, params: &[Value], d: DType, xs: &[Vec<f64>]) -> (Vec<f
     let g = g.iter().zip(xs).map(|(g, x)| g.as_ref().map_or(vec![0.0; x.len()], |g| read(&cx, g))).collect();
     (read(&cx, &y), g)
 }
-fn grad1(name: &str, params: &[Value], x: &[f64]) -> Vec<f64> { grads(row(name).unwrap(), params, F64, &[x.to_vec()]).1.remove(0) }
-fn close(a: f64, b: f64, tol: f64) -> bool { (a - b).abs() <= tol * (1.0 + b.abs()) || a == b || a.is_nan() && b.is_nan() }
+fn grad1(name: &str, params: &[Value], x: &[f64]) -> Vec<f64> {
+    grads(row(name).unwrap(), params, F64, &[x.to_vec()]).1.remove(0)
+}
+fn close(a: f64, b: f64, tol: f64) -> bool {
+    (a - b).abs() <= tol * (1.0 + b.abs()) || a == b || a.is_nan() && b.is_nan()
+}
 
 #[test]
 fn derivatives_agree_with_differences() {
     let (mut seen, h) = (0, 1e-6);
     for r in super::ROWS {
-        if matches!(r.vjp, Vjp::Zero(_)) || ["cast", "select"].contains(&r.name) { continue; }
-        let params: Vec<Value> = r.params.iter().map(|p| if p.name == "approximate" { Value::Bool(true) } else { Value::Float(0.3) }).collect();
-        let points = match r.name { "acosh" => vec![1.4, 2.3], "erfinv" | "atanh" | "asin" | "acos" => vec![-0.7, 0.3, 0.93], "remainder" | "clamp" => vec![0.6, 1.3], _ => vec![0.4, 0.9, 1.7] };
+        if matches!(r.vjp, Vjp::Zero(_)) || ["cast", "select"].contains(&r.name) {
+            continue;
+        }
+        let params: Vec<Value> =
+            r.params.iter().map(|p| if p.name == "approximate" { Value::Bool(true) } else { Value::Float(0.3) }).collect();
+        let points = match r.name {
+            "acosh" => vec![1.4, 2.3],
+            "erfinv" | "atanh" | "asin" | "acos" => vec![-0.7, 0.3, 0.93],
+            "remainder" | "clamp" => vec![0.6, 1.3],
+            _ => vec![0.4, 0.9, 1.7],
+        };
         let xs: Vec<Vec<f64>> = (0..r.operands.len()).map(|i| points.iter().map(|p| p + [0.0, 0.17, 0.43][i]).collect()).collect();
         let (_, gs) = grads(r, &params, F64, &xs);
         for i in 0..xs.len() {
-            let shifted = |s: f64| { let mut xs = xs.clone(); for v in &mut xs[i] { *v += s; } grads(r, &params, F64, &xs).0 };
+            let shifted = |s: f64| {
+                let mut xs = xs.clone();
+                for v in &mut xs[i] {
+                    *v += s;
+                }
+                grads(r, &params, F64, &xs).0
+            };
             for (k, (a, b)) in shifted(h).iter().zip(shifted(-h)).enumerate() {
                 let fd = (a - b) / (2.0 * h);
                 assert!(close(gs[i][k], fd, 1e-7), "{} operand {i} at {:?}: {} and {fd}", r.name, points[k], gs[i][k]);
@@ -55,12 +77,19 @@ fn composites_compute_what_they_expand_to() {
     let cx = Cx::default();
     for r in super::ROWS {
         let Body::Composite(c) = &r.body else { continue };
-        if c.fused.is_none() { continue; }
+        if c.fused.is_none() {
+            continue;
+        }
         for flag in [true, false] {
             let params: Vec<Value> = r.params.iter().map(|_| Value::Bool(flag)).collect();
             let x = t(&cx, F32, &[-9.0, -1.0, 0.0, 0.3, 5.0]);
-            let (a, b) = (call(&cx, r, &params, std::slice::from_ref(&x)), (c.expand)(&cx, &Params::new(r.params, params).unwrap(), &[x]).unwrap().remove(0));
-            for (a, b) in read(&cx, &a).iter().zip(read(&cx, &b)) { assert!(close(*a, b, 1e-6), "{}: {a} {b}", r.name); }
+            let (a, b) = (
+                call(&cx, r, &params, std::slice::from_ref(&x)),
+                (c.expand)(&cx, &Params::new(r.params, params).unwrap(), &[x]).unwrap().remove(0),
+            );
+            for (a, b) in read(&cx, &a).iter().zip(read(&cx, &b)) {
+                assert!(close(*a, b, 1e-6), "{}: {a} {b}", r.name);
+            }
         }
     }
 }
@@ -131,9 +160,18 @@ fn integers_wrap_and_divide_as_python() {
     assert_eq!(f("shift_right", U8, &[255.0, 255.0], &[1.0, 8.0]), [127.0, 0.0]);
     assert_eq!(f("div", I32, &[1.0], &[2.0]), [0.5]);
     assert_eq!(f("logical_and", F32, &[2.0, 1.0, 0.0], &[1.0, 0.0, 0.0]), [1.0, 0.0, 0.0]);
-    let one = |name: &str, d: DType, v: f64| { let y = call(&cx, row(name).unwrap(), &[], &[t(&cx, d, &[v])]); (y.dtype(), read(&cx, &y)[0]) };
-    assert_eq!((one("neg", I32, least), one("abs", I32, least), one("neg", U8, 1.0), one("abs", Bool, 1.0)), ((I32, least), (I32, least), (U8, 255.0), (Bool, 1.0)));
-    assert_eq!((one("floor", I64, 3.0), one("exp", I32, 0.0), one("bit_not", I32, 0.0), one("logical_not", I32, 3.0)), ((I64, 3.0), (F32, 1.0), (I32, -1.0), (Bool, 0.0)));
+    let one = |name: &str, d: DType, v: f64| {
+        let y = call(&cx, row(name).unwrap(), &[], &[t(&cx, d, &[v])]);
+        (y.dtype(), read(&cx, &y)[0])
+    };
+    assert_eq!(
+        (one("neg", I32, least), one("abs", I32, least), one("neg", U8, 1.0), one("abs", Bool, 1.0)),
+        ((I32, least), (I32, least), (U8, 255.0), (Bool, 1.0))
+    );
+    assert_eq!(
+        (one("floor", I64, 3.0), one("exp", I32, 0.0), one("bit_not", I32, 0.0), one("logical_not", I32, 3.0)),
+        ((I64, 3.0), (F32, 1.0), (I32, -1.0), (Bool, 0.0))
+    );
 }
 
 #[test]

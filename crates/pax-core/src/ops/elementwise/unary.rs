@@ -6,7 +6,7 @@ use crate::exec::cpu::tile::{self, Function, Simd};
 use crate::exec::Exec;
 use crate::ops::elementwise::{float, number};
 use crate::ops::samples::{elementwise, Domain};
-use crate::ops::{Arrays, Batch, Body, Jvp, Lift, Primitive, Pull, same, Row, Saves, Vjp};
+use crate::ops::{same, Arrays, Batch, Body, Jvp, Lift, Primitive, Pull, Row, Saves, Vjp};
 use crate::{dispatch_wide, Array, Cx, DType, Params, Result, Tensor};
 use smallvec::smallvec;
 use Domain::Range;
@@ -78,7 +78,9 @@ float_row!(SIGMOID sigmoid, "The logistic function `1 / (1 + exp(-x))`, without 
     |cx, g, y| cx.mul(g, &cx.mul(y, &cx.shift(&cx.neg(y)?, 1.0)?)?), tile::sigmoid_);
 float_row!(SOFTPLUS softplus, "`log(1 + exp(x))`, without overflow; its derivative is the sigmoid.", WIDE, |x| x.softplus(), IN, |cx, g, x| cx.mul(g, &cx.sigmoid(x)?), tile::softplus);
 
-fn one_minus_square(cx: &Cx, x: &Tensor) -> Result<Tensor> { cx.shift(&cx.neg(&cx.mul(x, x)?)?, 1.0) }
+fn one_minus_square(cx: &Cx, x: &Tensor) -> Result<Tensor> {
+    cx.shift(&cx.neg(&cx.mul(x, x)?)?, 1.0)
+}
 
 /// What numbers do by themselves; integers wrap.
 trait Signed: Element {
@@ -158,19 +160,37 @@ macro_rules! rounding_row {
         pub static $NAME: Row = Row {
             name: stringify!($fn),
             doc: $doc,
-            operands: &["x"], params: &[], many: false, lift: Lift::None, shape: number,
-            body: Body::Primitive(Primitive { eval: |exec, _, xs| {
-                struct F;
-                impl Map1 for F {
-                    #[inline(always)] fn f<R: Real>(&self, x: R) -> R { x.$method() }
-                    fn tile(&self) -> Option<fn(Simd) -> Function> { Some($tile) }
-                }
-                Ok(smallvec![if xs[0].dtype.is_float() { real1(exec, &xs[0], F)? } else { xs[0].clone() }])
-            } }),
-            saves: Saves::NONE, vjp: Vjp::Zero("it is constant between its steps"), jvp: Jvp::Diagonal, batch: Batch::Elementwise,
+            operands: &["x"],
+            params: &[],
+            many: false,
+            lift: Lift::None,
+            shape: number,
+            body: Body::Primitive(Primitive {
+                eval: |exec, _, xs| {
+                    struct F;
+                    impl Map1 for F {
+                        #[inline(always)]
+                        fn f<R: Real>(&self, x: R) -> R {
+                            x.$method()
+                        }
+                        fn tile(&self) -> Option<fn(Simd) -> Function> {
+                            Some($tile)
+                        }
+                    }
+                    Ok(smallvec![if xs[0].dtype.is_float() { real1(exec, &xs[0], F)? } else { xs[0].clone() }])
+                },
+            }),
+            saves: Saves::NONE,
+            vjp: Vjp::Zero("it is constant between its steps"),
+            jvp: Jvp::Diagonal,
+            batch: Batch::Elementwise,
             samples: || elementwise(&[WIDE]),
         };
-        impl Cx { pub fn $fn(&self, x: &Tensor) -> Result<Tensor> { self.one(&$NAME, [], &[x]) } }
+        impl Cx {
+            pub fn $fn(&self, x: &Tensor) -> Result<Tensor> {
+                self.one(&$NAME, [], &[x])
+            }
+        }
     };
 }
 rounding_row!(FLOOR floor floor tile::floor, "The greatest whole number not above `x`; integers stay.");
@@ -179,30 +199,56 @@ rounding_row!(ROUND round round_even tile::round, "The nearest whole number, hal
 rounding_row!(TRUNC trunc trunc tile::trunc, "`x` without its fraction; integers stay.");
 
 fn finite(exec: &Exec, _: &Params, xs: &[Array]) -> Result<Arrays> {
-    Ok(smallvec![halves(exec, &[&xs[0]], &|xs| dispatch_wide!(xs[0].dtype, T => map1(exec, DType::Bool, xs[0], |x: T| u8::from(x.to_f64().is_finite()))))?])
+    Ok(smallvec![halves(
+        exec,
+        &[&xs[0]],
+        &|xs| dispatch_wide!(xs[0].dtype, T => map1(exec, DType::Bool, xs[0], |x: T| u8::from(x.to_f64().is_finite())))
+    )?])
 }
 fn nan(exec: &Exec, _: &Params, xs: &[Array]) -> Result<Arrays> {
-    Ok(smallvec![halves(exec, &[&xs[0]], &|xs| dispatch_wide!(xs[0].dtype, T => map1(exec, DType::Bool, xs[0], |x: T| u8::from(Element::is_nan(x)))))?])
+    Ok(smallvec![halves(
+        exec,
+        &[&xs[0]],
+        &|xs| dispatch_wide!(xs[0].dtype, T => map1(exec, DType::Bool, xs[0], |x: T| u8::from(Element::is_nan(x))))
+    )?])
 }
 
 pub static ISFINITE: Row = Row {
     name: "isfinite",
     doc: "True where `x` is neither infinite nor NaN; integers always are.",
-    operands: &["x"], params: &[], many: false, lift: Lift::None, shape: super::compare::bools,
+    operands: &["x"],
+    params: &[],
+    many: false,
+    lift: Lift::None,
+    shape: super::compare::bools,
     body: Body::Primitive(Primitive { eval: finite }),
-    saves: Saves::NONE, vjp: Vjp::Zero("it gives bool"), jvp: Jvp::Diagonal, batch: Batch::Elementwise,
+    saves: Saves::NONE,
+    vjp: Vjp::Zero("it gives bool"),
+    jvp: Jvp::Diagonal,
+    batch: Batch::Elementwise,
     samples: || elementwise(&[WIDE]),
 };
 pub static ISNAN: Row = Row {
     name: "isnan",
     doc: "True where `x` is NaN; integers never are.",
-    operands: &["x"], params: &[], many: false, lift: Lift::None, shape: super::compare::bools,
+    operands: &["x"],
+    params: &[],
+    many: false,
+    lift: Lift::None,
+    shape: super::compare::bools,
     body: Body::Primitive(Primitive { eval: nan }),
-    saves: Saves::NONE, vjp: Vjp::Zero("it gives bool"), jvp: Jvp::Diagonal, batch: Batch::Elementwise,
+    saves: Saves::NONE,
+    vjp: Vjp::Zero("it gives bool"),
+    jvp: Jvp::Diagonal,
+    batch: Batch::Elementwise,
     samples: || elementwise(&[WIDE]),
 };
 
 impl Cx {
-    pub fn isfinite(&self, x: &Tensor) -> Result<Tensor> { self.one(&ISFINITE, [], &[x]) }
-    pub fn isnan(&self, x: &Tensor) -> Result<Tensor> { self.one(&ISNAN, [], &[x]) }
+    pub fn isfinite(&self, x: &Tensor) -> Result<Tensor> {
+        self.one(&ISFINITE, [], &[x])
+    }
+    pub fn isnan(&self, x: &Tensor) -> Result<Tensor> {
+        self.one(&ISNAN, [], &[x])
+    }
 }

@@ -16,23 +16,39 @@ pub(super) const PLACE: [Param; 3] = [p("axis", Kind::Int), p("batch", Kind::Int
 
 /// Where a row reads or writes.
 #[derive(Clone, Copy)]
-pub struct Place { pub axis: usize, pub batch: usize, pub outside: u8 }
+pub struct Place {
+    pub axis: usize,
+    pub batch: usize,
+    pub outside: u8,
+}
 
 impl Place {
     pub(crate) fn of(p: &Params) -> Result<Place> {
         let int = |name| size(name, p.int(name)?);
         Ok(Place { axis: int("axis")?, batch: int("batch")?, outside: if p.choice("outside")? == "clamp" { CLAMP } else { DROP } })
     }
-    pub(super) fn values(self) -> [Value; 3] { [self.axis.into(), self.batch.into(), Value::Choice(self.outside)] }
+    pub(super) fn values(self) -> [Value; 3] {
+        [self.axis.into(), self.batch.into(), Value::Choice(self.outside)]
+    }
     /// The same under one more axis in front of both operands.
-    pub(super) fn inner(self) -> Place { Place { axis: self.axis + 1, batch: self.batch + 1, ..self } }
+    pub(super) fn inner(self) -> Place {
+        Place { axis: self.axis + 1, batch: self.batch + 1, ..self }
+    }
 }
 
 /// The shape of the slices of `x` at `indices`.
 pub(super) fn slices(x: &Aval, indices: &Aval, at: Place) -> Result<Dims> {
-    if !indices.dtype.is_int() { return Err(Error::dtype(format!("indices are integers, got {}: cast them first", indices.dtype.name()))); }
+    if !indices.dtype.is_int() {
+        return Err(Error::dtype(format!("indices are integers, got {}: cast them first", indices.dtype.name())));
+    }
     if at.axis >= x.ndim() || at.batch > at.axis || at.batch > indices.ndim() || x.shape[..at.batch] != indices.shape[..at.batch] {
-        return Err(Error::shape(format!("axis {} of {:?} with indices {:?}: the first {} axes must be equal and come before the axis", at.axis, x.shape.as_slice(), indices.shape.as_slice(), at.batch)));
+        return Err(Error::shape(format!(
+            "axis {} of {:?} with indices {:?}: the first {} axes must be equal and come before the axis",
+            at.axis,
+            x.shape.as_slice(),
+            indices.shape.as_slice(),
+            at.batch
+        )));
     }
     let mut out: Dims = x.shape[..at.axis].into();
     out.extend_from_slice(&indices.shape[at.batch..]);
@@ -42,13 +58,21 @@ pub(super) fn slices(x: &Aval, indices: &Aval, at: Place) -> Result<Dims> {
 
 pub(crate) fn lay(x: &[usize], indices: &[usize], at: Place) -> Lay {
     let size = |s: &[usize]| s.iter().product();
-    Lay { batch: size(&x[..at.batch]), outer: size(&x[at.batch..at.axis]), n: x[at.axis], inner: size(&x[at.axis + 1..]), places: size(&indices[at.batch..]) }
+    Lay {
+        batch: size(&x[..at.batch]),
+        outer: size(&x[at.batch..at.axis]),
+        n: x[at.axis],
+        inner: size(&x[at.axis + 1..]),
+        places: size(&indices[at.batch..]),
+    }
 }
 
 fn shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
     let at = Place::of(p)?;
     let shape = slices(xs[0], xs[1], at)?;
-    if xs[0].shape[at.axis] == 0 && at.outside == CLAMP && xs[1].size() > 0 { return Err(Error::value(format!("nothing can be taken from axis {} of size 0", at.axis))); }
+    if xs[0].shape[at.axis] == 0 && at.outside == CLAMP && xs[1].size() > 0 {
+        return Err(Error::value(format!("nothing can be taken from axis {} of size 0", at.axis)));
+    }
     Ok(smallvec![Aval { shape, dtype: xs[0].dtype, weak: xs[0].weak }])
 }
 
@@ -64,7 +88,9 @@ fn eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
 
 fn batch(b: &Batching) -> Result<crate::bind::Tensors> {
     let at = Place::of(b.params)?;
-    if at.batch == 0 && !b.mapped[1] { return b.bind(Place { axis: at.axis + 1, ..at }.values(), b.xs); }
+    if at.batch == 0 && !b.mapped[1] {
+        return b.bind(Place { axis: at.axis + 1, ..at }.values(), b.xs);
+    }
     if at.batch == 0 && !b.mapped[0] {
         let y = b.cx.gather(&b.xs[0], &b.xs[1], at)?;
         return Ok(smallvec![b.cx.move_axis(&y, at.axis, 0)?]);
@@ -91,29 +117,56 @@ pub static GATHER: Row = Row {
 
 fn along(xs: &[&Aval], p: &Params) -> Result<(Dims, usize)> {
     let axis = size("axis", p.int("axis")?)?;
-    let fits = axis < xs[0].ndim() && xs[0].ndim() == xs[1].ndim() && (0..xs[0].ndim()).all(|d| d == axis || xs[0].shape[d] == xs[1].shape[d]);
-    if !xs[1].dtype.is_int() { return Err(Error::dtype(format!("indices are integers, got {}: cast them first", xs[1].dtype.name()))); }
-    if !fits { return Err(Error::shape(format!("{:?} along axis {axis} needs indices equal on the other axes, got {:?}", xs[0].shape.as_slice(), xs[1].shape.as_slice()))); }
+    let fits =
+        axis < xs[0].ndim() && xs[0].ndim() == xs[1].ndim() && (0..xs[0].ndim()).all(|d| d == axis || xs[0].shape[d] == xs[1].shape[d]);
+    if !xs[1].dtype.is_int() {
+        return Err(Error::dtype(format!("indices are integers, got {}: cast them first", xs[1].dtype.name())));
+    }
+    if !fits {
+        return Err(Error::shape(format!(
+            "{:?} along axis {axis} needs indices equal on the other axes, got {:?}",
+            xs[0].shape.as_slice(),
+            xs[1].shape.as_slice()
+        )));
+    }
     Ok((xs[1].shape.clone(), axis))
 }
 
 pub static TAKE_ALONG_AXIS: Row = Row {
     name: "take_along_axis",
     doc: "Elements of `x` along `axis` at `indices`, which has `x`'s shape on all other axes.",
-    operands: &["x", "indices"], params: &[p("axis", Kind::Int)], many: false, lift: Lift::None,
+    operands: &["x", "indices"],
+    params: &[p("axis", Kind::Int)],
+    many: false,
+    lift: Lift::None,
     shape: |xs, p| Ok(smallvec![Aval { shape: along(xs, p)?.0, dtype: xs[0].dtype, weak: xs[0].weak }]),
-    body: Body::Composite(Composite { expand: |cx, p, xs| {
-        let (_, axis) = along(&[xs[0].aval(), xs[1].aval()], p)?;
-        let last = xs[0].ndim() - 1;
-        let (x, i) = (cx.move_axis(&xs[0], axis, last)?, cx.move_axis(&xs[1], axis, last)?);
-        Ok(smallvec![cx.move_axis(&cx.gather(&x, &i, Place { axis: last, batch: last, outside: CLAMP })?, last, axis)?])
-    }, fused: None }),
+    body: Body::Composite(Composite {
+        expand: |cx, p, xs| {
+            let (_, axis) = along(&[xs[0].aval(), xs[1].aval()], p)?;
+            let last = xs[0].ndim() - 1;
+            let (x, i) = (cx.move_axis(&xs[0], axis, last)?, cx.move_axis(&xs[1], axis, last)?);
+            Ok(smallvec![cx.move_axis(&cx.gather(&x, &i, Place { axis: last, batch: last, outside: CLAMP })?, last, axis)?])
+        },
+        fused: None,
+    }),
     saves: Saves::NONE,
-    vjp: Vjp::None("its expansion has one"), jvp: Jvp::None("its expansion has one"), batch: Batch::None("its expansion has one"),
-    samples: || [(&[3usize, 4][..], &[3usize, 1][..], 1i64), (&[3, 4], &[7, 4], 0), (&[7], &[9], 0)].map(|(x, i, a)| Sample::new(vec![Input::new(x, Domain::Range(-2.0, 2.0)), Input::new(i, Domain::Index(-2, 3))], vec![a.into()])).into(),
+    vjp: Vjp::None("its expansion has one"),
+    jvp: Jvp::None("its expansion has one"),
+    batch: Batch::None("its expansion has one"),
+    samples: || {
+        [(&[3usize, 4][..], &[3usize, 1][..], 1i64), (&[3, 4], &[7, 4], 0), (&[7], &[9], 0)]
+            .map(|(x, i, a)| {
+                Sample::new(vec![Input::new(x, Domain::Range(-2.0, 2.0)), Input::new(i, Domain::Index(-2, 3))], vec![a.into()])
+            })
+            .into()
+    },
 };
 
 impl Cx {
-    pub fn gather(&self, x: &Tensor, indices: &Tensor, at: Place) -> Result<Tensor> { self.one(&GATHER, at.values(), &[x, indices]) }
-    pub fn take_along_axis(&self, x: &Tensor, indices: &Tensor, axis: usize) -> Result<Tensor> { self.one(&TAKE_ALONG_AXIS, [axis.into()], &[x, indices]) }
+    pub fn gather(&self, x: &Tensor, indices: &Tensor, at: Place) -> Result<Tensor> {
+        self.one(&GATHER, at.values(), &[x, indices])
+    }
+    pub fn take_along_axis(&self, x: &Tensor, indices: &Tensor, axis: usize) -> Result<Tensor> {
+        self.one(&TAKE_ALONG_AXIS, [axis.into()], &[x, indices])
+    }
 }

@@ -6,4 +6,14 @@ pub mod sort;
 
 use crate::Row;
 
-pub const ROWS: &[&Row] = &[&gather::GATHER, &gather::TAKE_ALONG_AXIS, &scatter::SCATTER, &scatter::SCATTER_EXTREME, &scatter::SCATTER_SHARES, &scatter::LAST_WRITERS, &sort::ARGSORT, &sort::SORT, &search::SEARCHSORTED];
+pub const ROWS: &[&Row] = &[
+    &gather::GATHER,
+    &gather::TAKE_ALONG_AXIS,
+    &scatter::SCATTER,
+    &scatter::SCATTER_EXTREME,
+    &scatter::SCATTER_SHARES,
+    &scatter::LAST_WRITERS,
+    &sort::ARGSORT,
+    &sort::SORT,
+    &search::SEARCHSORTED,
+];

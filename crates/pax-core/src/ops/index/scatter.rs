@@ -14,8 +14,12 @@ use smallvec::smallvec;
 
 fn check(xs: &[&Aval], at: Place) -> Result<()> {
     let want = slices(xs[0], xs[1], at)?;
-    if xs[2].dtype != xs[0].dtype { return Err(Error::dtype(format!("updates are {}, the tensor is {}", xs[2].dtype.name(), xs[0].dtype.name()))); }
-    if xs[2].shape != want { return Err(Error::shape(format!("updates have shape {:?}, these indices need {:?}", xs[2].shape.as_slice(), want.as_slice()))); }
+    if xs[2].dtype != xs[0].dtype {
+        return Err(Error::dtype(format!("updates are {}, the tensor is {}", xs[2].dtype.name(), xs[0].dtype.name())));
+    }
+    if xs[2].shape != want {
+        return Err(Error::shape(format!("updates have shape {:?}, these indices need {:?}", xs[2].shape.as_slice(), want.as_slice())));
+    }
     Ok(())
 }
 
@@ -26,7 +30,13 @@ fn shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
 
 /// An element's order, NaN above and below all.
 fn pick<T: Element>(a: T, b: T, max: bool) -> T {
-    if a.is_nan() { a } else if b.is_nan() || (if max { b > a } else { b < a }) { b } else { a }
+    if a.is_nan() {
+        a
+    } else if b.is_nan() || (if max { b > a } else { b < a }) {
+        b
+    } else {
+        a
+    }
 }
 
 fn eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
@@ -50,27 +60,53 @@ fn batch(b: &Batching) -> Result<crate::bind::Tensors> {
     let plain = at.batch == 0 && !b.mapped[1];
     let to = if plain { Place { axis: at.axis + 1, ..at } } else { at.inner() };
     let mut xs = b.all_mapped()?;
-    if plain { xs[1] = b.xs[1].clone(); }
+    if plain {
+        xs[1] = b.xs[1].clone();
+    }
     b.bind(to.values().into_iter().chain(b.params.values()[3..].iter().cloned()), &xs)
 }
 
 fn vjp(p: &Pull) -> Result<Vec<Option<Tensor>>> {
     let (g, at, i) = (p.g()?, Place::of(p.params)?, p.x(1)?);
-    if p.params.choice("mode")? == "add" { return Ok(vec![Some(g.clone()), None, p.want(2, || p.cx.gather(g, i, at))?]); }
+    if p.params.choice("mode")? == "add" {
+        return Ok(vec![Some(g.clone()), None, p.want(2, || p.cx.gather(g, i, at))?]);
+    }
     let zeros = || p.cx.zeros(&p.x_avals[2].shape, p.x_avals[2].dtype);
     let last = || p.cx.last_writers(i, p.x_avals[0].shape[at.axis], at.batch, at.outside);
-    Ok(vec![p.want(0, || p.cx.scatter_set(g, i, &zeros()?, at))?, None, p.want(2, || p.cx.gather(g, &last()?, Place { outside: DROP, ..at }))?])
+    Ok(vec![
+        p.want(0, || p.cx.scatter_set(g, i, &zeros()?, at))?,
+        None,
+        p.want(2, || p.cx.gather(g, &last()?, Place { outside: DROP, ..at }))?,
+    ])
 }
 
 fn samples(modes: [u8; 2]) -> Vec<Sample> {
     let r = Domain::Range(-2.0, 2.0);
     let mut out = Vec::new();
     for mode in modes {
-        for (x, i, u, axis, batch, o) in [(&[3usize][..], &[][..], &[][..], 0i64, 0i64, 1u8), (&[5, 3], &[4], &[4, 3], 0, 0, 1), (&[5, 3], &[2, 2], &[5, 2, 2], 1, 0, 0), (&[2, 3, 4], &[2, 7], &[2, 3, 7], 2, 1, 1),
-            (&[2, 3, 4], &[2, 3], &[2, 3], 2, 2, 1), (&[7], &[31], &[31], 0, 0, 1), (&[9, 8], &[0], &[0, 8], 0, 0, 1), (&[0], &[3], &[3], 0, 0, 1)] {
-            out.push(Sample::new(vec![Input::new(x, r), Input::new(i, Domain::Index(-4, 6)), Input::new(u, r)], vec![axis.into(), batch.into(), Value::Choice(o), Value::Choice(mode)]));
+        for (x, i, u, axis, batch, o) in [
+            (&[3usize][..], &[][..], &[][..], 0i64, 0i64, 1u8),
+            (&[5, 3], &[4], &[4, 3], 0, 0, 1),
+            (&[5, 3], &[2, 2], &[5, 2, 2], 1, 0, 0),
+            (&[2, 3, 4], &[2, 7], &[2, 3, 7], 2, 1, 1),
+            (&[2, 3, 4], &[2, 3], &[2, 3], 2, 2, 1),
+            (&[7], &[31], &[31], 0, 0, 1),
+            (&[9, 8], &[0], &[0, 8], 0, 0, 1),
+            (&[0], &[3], &[3], 0, 0, 1),
+        ] {
+            out.push(Sample::new(
+                vec![Input::new(x, r), Input::new(i, Domain::Index(-4, 6)), Input::new(u, r)],
+                vec![axis.into(), batch.into(), Value::Choice(o), Value::Choice(mode)],
+            ));
         }
-        out.push(Sample::new(vec![Input::new(&[3, 4], r).laid(Layout::Broadcast), Input::new(&[2], Domain::Index(0, 3)), Input::new(&[2, 4], r).laid(Layout::Transposed)], vec![0i64.into(), 0i64.into(), Value::Choice(1), Value::Choice(mode)]));
+        out.push(Sample::new(
+            vec![
+                Input::new(&[3, 4], r).laid(Layout::Broadcast),
+                Input::new(&[2], Domain::Index(0, 3)),
+                Input::new(&[2, 4], r).laid(Layout::Transposed),
+            ],
+            vec![0i64.into(), 0i64.into(), Value::Choice(1), Value::Choice(mode)],
+        ));
     }
     out
 }
@@ -87,17 +123,27 @@ pub static SCATTER: Row = Row {
 
 fn extreme_vjp(p: &Pull) -> Result<Vec<Option<Tensor>>> {
     let (g, at) = (p.g()?, Place::of(p.params)?);
-    let shares = p.cx.bind(&SCATTER_SHARES, Params::new(SCATTER_SHARES.params, at.values())?, &[p.x(0)?.clone(), p.x(1)?.clone(), p.x(2)?.clone(), p.y(0)?.clone()])?;
+    let shares = p.cx.bind(
+        &SCATTER_SHARES,
+        Params::new(SCATTER_SHARES.params, at.values())?,
+        &[p.x(0)?.clone(), p.x(1)?.clone(), p.x(2)?.clone(), p.y(0)?.clone()],
+    )?;
     Ok(vec![p.want(0, || p.cx.mul(g, &shares[0]))?, None, p.want(2, || p.cx.mul(&p.cx.gather(g, p.x(1)?, Place { ..at })?, &shares[1]))?])
 }
 
 pub static SCATTER_EXTREME: Row = Row {
     name: "scatter_extreme",
     doc: "`x` with the least or greatest of itself and the `updates` at `indices`; the gradient of ties is split evenly.",
-    operands: &["x", "indices", "updates"], params: &[PLACE[0], PLACE[1], PLACE[2], p("mode", Kind::Choice(&["min", "max"]))], many: false, lift: Lift::None, shape,
+    operands: &["x", "indices", "updates"],
+    params: &[PLACE[0], PLACE[1], PLACE[2], p("mode", Kind::Choice(&["min", "max"]))],
+    many: false,
+    lift: Lift::None,
+    shape,
     body: Body::Primitive(Primitive { eval }),
     saves: Saves::BOTH,
-    vjp: Vjp::Rule(extreme_vjp), jvp: Jvp::Derived, batch: Batch::Rule(batch),
+    vjp: Vjp::Rule(extreme_vjp),
+    jvp: Jvp::Derived,
+    batch: Batch::Rule(batch),
     samples: || samples([0, 1]),
 };
 
@@ -105,29 +151,54 @@ fn shares_eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let (at, x) = (Place::of(p)?, &xs[0]);
     let (places, lay) = (index::places(&xs[1], x.shape[at.axis], at.outside != DROP)?, lay(&x.shape, &xs[1].shape, at));
     // 1 where both are the same, else 0.
-    let same = |a: &Array, b: &Array| halves(exec, &[a, b], &|xs| dispatch_wide!(xs[0].dtype, T => map2(exec, DType::F64, xs[0], xs[1], |a: T, b: T| f64::from(u8::from(a == b)))));
+    let same = |a: &Array, b: &Array| {
+        halves(
+            exec,
+            &[a, b],
+            &|xs| dispatch_wide!(xs[0].dtype, T => map2(exec, DType::F64, xs[0], xs[1], |a: T, b: T| f64::from(u8::from(a == b)))),
+        )
+    };
     let won = index::gather(exec, &xs[3], &places, lay, &xs[2].shape);
     let (hx, hu) = (same(x, &xs[3])?, same(&xs[2], &won)?);
     let count = index::scatter::<f64>(exec, &hx, &places, &hu, lay, |a, b| a + b)?;
     let at_updates = index::gather(exec, &count, &places, lay, &xs[2].shape);
-    let share = |hit: &Array, n: &Array| cast(exec, &map2(exec, DType::F64, hit, n, |h: f64, n: f64| if h == 0.0 || n == 0.0 { 0.0 } else { h / n })?, x.dtype);
+    let share = |hit: &Array, n: &Array| {
+        cast(exec, &map2(exec, DType::F64, hit, n, |h: f64, n: f64| if h == 0.0 || n == 0.0 { 0.0 } else { h / n })?, x.dtype)
+    };
     Ok(smallvec![share(&hx, &count)?, share(&hu, &at_updates)?])
 }
 
 pub static SCATTER_SHARES: Row = Row {
     name: "scatter_shares",
     doc: "What part of `y = scatter_extreme(x, indices, updates)` is owed to each element of `x` and of `updates`.",
-    operands: &["x", "indices", "updates", "y"], params: &PLACE, many: true, lift: Lift::None,
+    operands: &["x", "indices", "updates", "y"],
+    params: &PLACE,
+    many: true,
+    lift: Lift::None,
     shape: |xs, p| {
         check(xs, Place::of(p)?)?;
-        if xs[3].shape != xs[0].shape || xs[3].dtype != xs[0].dtype { return Err(Error::shape("y must be like x")); }
+        if xs[3].shape != xs[0].shape || xs[3].dtype != xs[0].dtype {
+            return Err(Error::shape("y must be like x"));
+        }
         Ok(smallvec![Aval::new(&xs[0].shape, xs[0].dtype), Aval::new(&xs[2].shape, xs[2].dtype)])
     },
     body: Body::Primitive(Primitive { eval: shares_eval }),
     saves: Saves::NONE,
-    vjp: Vjp::Zero("it counts"), jvp: Jvp::None("it counts"), batch: Batch::Rule(batch),
-    samples: || vec![Sample::new(vec![Input::new(&[3, 2], Domain::Range(-2.0, 2.0)), Input::new(&[4], Domain::Index(0, 4)), Input::new(&[4, 2], Domain::Range(-2.0, 2.0)), Input::new(&[3, 2], Domain::Range(-2.0, 2.0))],
-        vec![0i64.into(), 0i64.into(), Value::Choice(DROP)]).rough()],
+    vjp: Vjp::Zero("it counts"),
+    jvp: Jvp::None("it counts"),
+    batch: Batch::Rule(batch),
+    samples: || {
+        vec![Sample::new(
+            vec![
+                Input::new(&[3, 2], Domain::Range(-2.0, 2.0)),
+                Input::new(&[4], Domain::Index(0, 4)),
+                Input::new(&[4, 2], Domain::Range(-2.0, 2.0)),
+                Input::new(&[3, 2], Domain::Range(-2.0, 2.0)),
+            ],
+            vec![0i64.into(), 0i64.into(), Value::Choice(DROP)],
+        )
+        .rough()]
+    },
 };
 
 fn writers_eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
@@ -140,7 +211,11 @@ fn writers_eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
         for (b, item) in out.chunks_exact_mut(each).enumerate() {
             for v in item.iter_mut().rev() {
                 let Some(s) = seen.get_mut(*v as usize) else { continue };
-                if *s == b { *v = n as i64 } else { *s = b }
+                if *s == b {
+                    *v = n as i64
+                } else {
+                    *s = b
+                }
             }
         }
     }
@@ -150,22 +225,41 @@ fn writers_eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
 pub static LAST_WRITERS: Row = Row {
     name: "last_writers",
     doc: "The indices with each that a later one repeats replaced by `size`, so that it is dropped.",
-    operands: &["indices"], params: &[p("size", Kind::Int), p("batch", Kind::Int), p("outside", OUTSIDE)], many: false, lift: Lift::None,
+    operands: &["indices"],
+    params: &[p("size", Kind::Int), p("batch", Kind::Int), p("outside", OUTSIDE)],
+    many: false,
+    lift: Lift::None,
     shape: |xs, p| {
-        if !xs[0].dtype.is_int() { return Err(Error::dtype(format!("indices are integers, got {}", xs[0].dtype.name()))); }
-        if p.int("batch")? < 0 || p.int("size")? < 0 || p.int("batch")? as usize > xs[0].ndim() { return Err(Error::shape("batch counts leading axes of the indices")); }
+        if !xs[0].dtype.is_int() {
+            return Err(Error::dtype(format!("indices are integers, got {}", xs[0].dtype.name())));
+        }
+        if p.int("batch")? < 0 || p.int("size")? < 0 || p.int("batch")? as usize > xs[0].ndim() {
+            return Err(Error::shape("batch counts leading axes of the indices"));
+        }
         Ok(smallvec![Aval::new(&xs[0].shape, DType::I64)])
     },
     body: Body::Primitive(Primitive { eval: writers_eval }),
     saves: Saves::NONE,
-    vjp: Vjp::Zero("indices are integers"), jvp: Jvp::None("indices are integers"),
-    batch: Batch::Rule(|b| b.bind([Value::Int(b.params.int("size")?), Value::Int(b.params.int("batch")? + 1), b.params.values()[2].clone()], b.xs)),
-    samples: || vec![Sample::new(vec![Input::new(&[2, 7], Domain::Index(-3, 5))], vec![4i64.into(), 1i64.into(), Value::Choice(DROP)]).rough(), Sample::new(vec![Input::new(&[], Domain::Index(0, 5))], vec![4i64.into(), 0i64.into(), Value::Choice(DROP)]).rough()],
+    vjp: Vjp::Zero("indices are integers"),
+    jvp: Jvp::None("indices are integers"),
+    batch: Batch::Rule(|b| {
+        b.bind([Value::Int(b.params.int("size")?), Value::Int(b.params.int("batch")? + 1), b.params.values()[2].clone()], b.xs)
+    }),
+    samples: || {
+        vec![
+            Sample::new(vec![Input::new(&[2, 7], Domain::Index(-3, 5))], vec![4i64.into(), 1i64.into(), Value::Choice(DROP)]).rough(),
+            Sample::new(vec![Input::new(&[], Domain::Index(0, 5))], vec![4i64.into(), 0i64.into(), Value::Choice(DROP)]).rough(),
+        ]
+    },
 };
 
 impl Cx {
-    pub fn scatter_set(&self, x: &Tensor, indices: &Tensor, updates: &Tensor, at: Place) -> Result<Tensor> { self.scatter(x, indices, updates, at, 0) }
-    pub fn scatter_add(&self, x: &Tensor, indices: &Tensor, updates: &Tensor, at: Place) -> Result<Tensor> { self.scatter(x, indices, updates, at, 1) }
+    pub fn scatter_set(&self, x: &Tensor, indices: &Tensor, updates: &Tensor, at: Place) -> Result<Tensor> {
+        self.scatter(x, indices, updates, at, 0)
+    }
+    pub fn scatter_add(&self, x: &Tensor, indices: &Tensor, updates: &Tensor, at: Place) -> Result<Tensor> {
+        self.scatter(x, indices, updates, at, 1)
+    }
     fn scatter(&self, x: &Tensor, indices: &Tensor, updates: &Tensor, at: Place, mode: u8) -> Result<Tensor> {
         self.one(&SCATTER, at.values().into_iter().chain([Value::Choice(mode)]), &[x, indices, updates])
     }

@@ -7,7 +7,9 @@ use crate::{Aval, Cx, DType, Error, Params, Result, Tensor};
 use smallvec::smallvec;
 
 fn shape(xs: &[&Aval], _: &Params) -> Result<Avals> {
-    if xs[0].ndim() != 1 { return Err(Error::shape(format!("it searches in one axis, not in shape {:?}", xs[0].shape.as_slice()))); }
+    if xs[0].ndim() != 1 {
+        return Err(Error::shape(format!("it searches in one axis, not in shape {:?}", xs[0].shape.as_slice())));
+    }
     Ok(smallvec![Aval::new(&xs[1].shape, DType::I32)])
 }
 
@@ -35,8 +37,27 @@ fn search(cx: &Cx, sorted: &Tensor, values: &Tensor, right: bool) -> Result<Tens
 pub static SEARCHSORTED: Row = Row {
     name: "searchsorted",
     doc: "Where `values` would go into the ascending one-axis `sorted`, as int32: in front of equal elements, or behind them if `right`.",
-    operands: &["sorted", "values"], params: &[p("right", Kind::Bool)], many: false, lift: Lift::Dtypes, shape,
-    body: Body::Composite(Composite { expand: |cx, p, xs| { shape(&[xs[0].aval(), xs[1].aval()], p)?; Ok(smallvec![search(cx, &xs[0], &xs[1], p.bool("right")?)?]) }, fused: None }),
-    saves: Saves::NONE, vjp: Vjp::None("its expansion has one"), jvp: Jvp::None("its expansion has one"), batch: Batch::None("its expansion has one"),
-    samples: || [(&[4usize][..], &[2usize, 3][..], false), (&[7], &[5], true), (&[1], &[], false)].map(|(s, v, right)| Sample::new(vec![Input::new(s, Domain::Range(-2.0, 2.0)), Input::new(v, Domain::Range(-2.0, 2.0))], vec![right.into()])).into(),
+    operands: &["sorted", "values"],
+    params: &[p("right", Kind::Bool)],
+    many: false,
+    lift: Lift::Dtypes,
+    shape,
+    body: Body::Composite(Composite {
+        expand: |cx, p, xs| {
+            shape(&[xs[0].aval(), xs[1].aval()], p)?;
+            Ok(smallvec![search(cx, &xs[0], &xs[1], p.bool("right")?)?])
+        },
+        fused: None,
+    }),
+    saves: Saves::NONE,
+    vjp: Vjp::None("its expansion has one"),
+    jvp: Jvp::None("its expansion has one"),
+    batch: Batch::None("its expansion has one"),
+    samples: || {
+        [(&[4usize][..], &[2usize, 3][..], false), (&[7], &[5], true), (&[1], &[], false)]
+            .map(|(s, v, right)| {
+                Sample::new(vec![Input::new(s, Domain::Range(-2.0, 2.0)), Input::new(v, Domain::Range(-2.0, 2.0))], vec![right.into()])
+            })
+            .into()
+    },
 };

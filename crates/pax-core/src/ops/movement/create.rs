@@ -21,13 +21,25 @@ fn full(exec: &Exec, p: &Params, _: &[Array]) -> Result<Arrays> {
 pub static FULL: Row = Row {
     name: "full",
     doc: "A tensor of `shape` and `dtype` whose elements are all `value`.",
-    operands: &[], params: &[p("shape", Kind::Ints), p("dtype", Kind::DType), p("value", Kind::Float)], many: false, lift: Lift::None, shape: full_shape,
+    operands: &[],
+    params: &[p("shape", Kind::Ints), p("dtype", Kind::DType), p("value", Kind::Float)],
+    many: false,
+    lift: Lift::None,
+    shape: full_shape,
     body: Body::Primitive(Primitive { eval: full }),
     saves: Saves::NONE,
     vjp: Vjp::Zero("it has no operands"),
     jvp: Jvp::None("it has no operands"),
     batch: Batch::None("it has no operands, so nothing of it is mapped"),
-    samples: || DType::ALL.iter().flat_map(|&d| [vec![], vec![0], vec![2, 3]].map(|s: Vec<usize>| Sample::new(vec![], vec![s.as_slice().into(), Value::DType(d), Value::Float(1.0)]))).collect(),
+    samples: || {
+        DType::ALL
+            .iter()
+            .flat_map(|&d| {
+                [vec![], vec![0], vec![2, 3]]
+                    .map(|s: Vec<usize>| Sample::new(vec![], vec![s.as_slice().into(), Value::DType(d), Value::Float(1.0)]))
+            })
+            .collect()
+    },
 };
 
 impl Cx {
@@ -38,8 +50,12 @@ impl Cx {
 
 fn iota_shape(_: &[&Aval], p: &Params) -> Result<Avals> {
     let (shape, dtype, axis) = (p.dims("shape")?, p.dtype("dtype")?, p.int("axis")?);
-    if dtype == DType::Bool { return Err(Error::dtype("iota counts, which bool cannot: take int32 and cast")); }
-    if usize::try_from(axis).map_or(true, |a| a >= shape.len()) { return Err(Error::shape(format!("axis {axis} is none of the axes of {:?}", shape.as_slice()))); }
+    if dtype == DType::Bool {
+        return Err(Error::dtype("iota counts, which bool cannot: take int32 and cast"));
+    }
+    if usize::try_from(axis).map_or(true, |a| a >= shape.len()) {
+        return Err(Error::shape(format!("axis {axis} is none of the axes of {:?}", shape.as_slice())));
+    }
     Ok(smallvec![Aval { shape, dtype, weak: false }])
 }
 
@@ -56,13 +72,26 @@ fn iota(exec: &Exec, p: &Params, _: &[Array]) -> Result<Arrays> {
 pub static IOTA: Row = Row {
     name: "iota",
     doc: "A tensor of `shape` and `dtype` whose elements are their index along `axis`.",
-    operands: &[], params: &[p("shape", Kind::Ints), p("dtype", Kind::DType), p("axis", Kind::Int)], many: false, lift: Lift::None, shape: iota_shape,
+    operands: &[],
+    params: &[p("shape", Kind::Ints), p("dtype", Kind::DType), p("axis", Kind::Int)],
+    many: false,
+    lift: Lift::None,
+    shape: iota_shape,
     body: Body::Primitive(Primitive { eval: iota }),
     saves: Saves::NONE,
     vjp: Vjp::Zero("it has no operands"),
     jvp: Jvp::None("it has no operands"),
     batch: Batch::None("it has no operands, so nothing of it is mapped"),
-    samples: || DType::ALL.iter().filter(|&&d| d != DType::Bool).flat_map(|&d| [(vec![0], 0), (vec![1], 0), (vec![31], 0), (vec![2, 3], 0), (vec![7, 8], 1)].map(|(s, a): (Vec<usize>, i64)| Sample::new(vec![], vec![s.as_slice().into(), Value::DType(d), a.into()]))).collect(),
+    samples: || {
+        DType::ALL
+            .iter()
+            .filter(|&&d| d != DType::Bool)
+            .flat_map(|&d| {
+                [(vec![0], 0), (vec![1], 0), (vec![31], 0), (vec![2, 3], 0), (vec![7, 8], 1)]
+                    .map(|(s, a): (Vec<usize>, i64)| Sample::new(vec![], vec![s.as_slice().into(), Value::DType(d), a.into()]))
+            })
+            .collect()
+    },
 };
 
 impl Cx {

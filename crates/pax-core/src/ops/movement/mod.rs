@@ -11,7 +11,15 @@ pub mod transpose;
 use crate::Row;
 
 pub const ROWS: &[&Row] = &[
-    &create::FULL, &broadcast::BROADCAST, &reshape::RESHAPE, &transpose::TRANSPOSE, &slice::SLICE, &slice::PAD,
-    &concatenate::CONCATENATE, &create::IOTA, &reverse::REVERSE,
-    &dynamic::DYNAMIC_SLICE, &dynamic::DYNAMIC_UPDATE_SLICE,
+    &create::FULL,
+    &broadcast::BROADCAST,
+    &reshape::RESHAPE,
+    &transpose::TRANSPOSE,
+    &slice::SLICE,
+    &slice::PAD,
+    &concatenate::CONCATENATE,
+    &create::IOTA,
+    &reverse::REVERSE,
+    &dynamic::DYNAMIC_SLICE,
+    &dynamic::DYNAMIC_UPDATE_SLICE,
 ];

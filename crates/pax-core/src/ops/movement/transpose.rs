@@ -32,7 +32,11 @@ fn batch(b: &Batching) -> Result<crate::bind::Tensors> {
 pub static TRANSPOSE: Row = Row {
     name: "transpose",
     doc: "Axes in another order: axis i of the result is axis `permutation[i]` of `x`.",
-    operands: &["x"], params: &[p("permutation", Kind::Ints)], many: false, lift: Lift::None, shape,
+    operands: &["x"],
+    params: &[p("permutation", Kind::Ints)],
+    many: false,
+    lift: Lift::None,
+    shape,
     body: Body::Primitive(Primitive { eval }),
     saves: Saves::NONE,
     vjp: Vjp::Rule(|p| {
@@ -40,10 +44,18 @@ pub static TRANSPOSE: Row = Row {
         let inverse: Vec<usize> = (0..perm.len()).map(|a| perm.iter().position(|&b| b == a).unwrap_or(a)).collect();
         Ok(vec![p.want(0, || p.cx.transpose(p.g()?, &inverse))?])
     }),
-    jvp: Jvp::Linear, batch: Batch::Rule(batch),
+    jvp: Jvp::Linear,
+    batch: Batch::Rule(batch),
     samples: || {
         let case = |x: &[usize], s: &[i64]| Sample::new(vec![Input::new(x, Domain::Range(-2.0, 2.0))], vec![s.into()]);
-        let mut out = vec![case(&[], &[]), case(&[7], &[0]), case(&[2, 3], &[1, 0]), case(&[2, 3, 4], &[2, 0, 1]), case(&[0, 3], &[1, 0]), case(&[1, 8, 9], &[1, 2, 0])];
+        let mut out = vec![
+            case(&[], &[]),
+            case(&[7], &[0]),
+            case(&[2, 3], &[1, 0]),
+            case(&[2, 3, 4], &[2, 0, 1]),
+            case(&[0, 3], &[1, 0]),
+            case(&[1, 8, 9], &[1, 2, 0]),
+        ];
         out.push(Sample::new(vec![Input::new(&[3, 4], Domain::Range(-2.0, 2.0)).laid(Layout::Transposed)], vec![[1i64, 0].into()]));
         out
     },
@@ -51,7 +63,9 @@ pub static TRANSPOSE: Row = Row {
 
 impl Cx {
     pub fn transpose(&self, x: &Tensor, permutation: &[usize]) -> Result<Tensor> {
-        if permutation.iter().copied().eq(0..x.ndim()) { return Ok(x.clone()); }
+        if permutation.iter().copied().eq(0..x.ndim()) {
+            return Ok(x.clone());
+        }
         self.one(&TRANSPOSE, [permutation.into()], &[x])
     }
     /// Moves axis `from` to `to`, the others keep their order.

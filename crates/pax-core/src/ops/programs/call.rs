@@ -5,18 +5,26 @@ use crate::ops::programs::{fits, pull_call, run, with_program};
 use crate::ops::{Arrays, Avals, Batch, Batching, Body, Flagged, Jvp, Lift, Owner, Row, Saves, Vjp};
 use crate::params::{p, Kind};
 use crate::walk;
-use crate::{Array, Aval, Cx, Params, Result, Tensor, Value};
 use crate::Program;
+use crate::{Array, Aval, Cx, Params, Result, Tensor, Value};
 
-fn shape(xs: &[&Aval], p: &Params) -> Result<Avals> { fits(xs, p.program("program")?) }
+fn shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
+    fits(xs, p.program("program")?)
+}
 
-pub(super) fn eval(cx: &Cx, p: &Params, xs: Vec<Array>) -> Result<Arrays> { run(cx, p.program("program")?, xs.into_iter()) }
+pub(super) fn eval(cx: &Cx, p: &Params, xs: Vec<Array>) -> Result<Arrays> {
+    run(cx, p.program("program")?, xs.into_iter())
+}
 
 /// The halves are made once for each set of active inputs.
 fn forward(cx: &Cx, p: &Params, active: &[bool]) -> Result<Params> {
     let program = p.program("program")?;
-    if let Some(custom) = &program.custom { return with_program(p, custom.clone()); }
-    if let Some((_, f)) = program.forwards.borrow().iter().find(|(a, _)| a == active) { return with_program(p, f.clone()); }
+    if let Some(custom) = &program.custom {
+        return with_program(p, custom.clone());
+    }
+    if let Some((_, f)) = program.forwards.borrow().iter().find(|(a, _)| a == active) {
+        return with_program(p, f.clone());
+    }
     let made = walk::halves(cx, program, active)?.into_forward();
     program.forwards.borrow_mut().push((active.to_vec(), made.clone()));
     with_program(p, made)
@@ -24,17 +32,25 @@ fn forward(cx: &Cx, p: &Params, active: &[bool]) -> Result<Params> {
 
 fn batch(b: &Batching) -> Result<Flagged> {
     let program = b.params.program("program")?;
-    if program.custom.is_some() { return super::custom::batch(b, program); }
+    if program.custom.is_some() {
+        return super::custom::batch(b, program);
+    }
     walk::batch(b.cx, program, b.xs.to_vec(), b.mapped, b.axis())
 }
 
 pub static CALL: Row = Row {
     name: "call",
     doc: "Runs a recorded program on its inputs.",
-    operands: &["...inputs"], params: &[p("program", Kind::Program)], many: true, lift: Lift::None, shape,
+    operands: &["...inputs"],
+    params: &[p("program", Kind::Program)],
+    many: true,
+    lift: Lift::None,
+    shape,
     body: Body::Program(Owner { eval, forward }),
     saves: Saves::BACK,
-    vjp: Vjp::Rule(pull_call), jvp: Jvp::Derived, batch: Batch::Flags(batch),
+    vjp: Vjp::Rule(pull_call),
+    jvp: Jvp::Derived,
+    batch: Batch::Flags(batch),
     samples: super::samples,
 };
 

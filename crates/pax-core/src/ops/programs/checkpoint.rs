@@ -8,7 +8,9 @@ use crate::program::{Back, Source};
 use crate::walk::{self, batch::recorded};
 use crate::{Aval, Cx, Params, Program, Result, Value};
 
-fn shape(xs: &[&Aval], p: &Params) -> Result<Avals> { fits(xs, p.program("program")?) }
+fn shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
+    fits(xs, p.program("program")?)
+}
 
 /// The backward program takes the operands and runs the forward half first.
 fn forward(cx: &Cx, p: &Params, active: &[bool]) -> Result<Params> {
@@ -19,7 +21,10 @@ fn forward(cx: &Cx, p: &Params, active: &[bool]) -> Result<Params> {
     let avals: Vec<Aval> = program.inputs.iter().map(|&v| program.aval(v).clone()).chain(h.live.iter().map(|&i| outs[i].clone())).collect();
     let (back, _) = recorded(cx, &avals, |ts| {
         let again = walk::inline(cx, &h.forward, ts[..n].to_vec())?;
-        let read = h.reads.iter().map(|s| match *s { Source::Operand(i) => ts[i].clone(), Source::Result(i) => again[i].clone() });
+        let read = h.reads.iter().map(|s| match *s {
+            Source::Operand(i) => ts[i].clone(),
+            Source::Result(i) => again[i].clone(),
+        });
         let grads = walk::inline(cx, &h.back, read.chain(ts[n..].iter().cloned()).collect())?;
         Ok(grads.into_iter().map(|g| (g, ())).collect())
     })?;
@@ -35,9 +40,15 @@ fn batch(b: &Batching) -> Result<Flagged> {
 pub static CHECKPOINT: Row = Row {
     name: "checkpoint",
     doc: "Runs a recorded program, and again when its derivative is taken.",
-    operands: &["...inputs"], params: &[p("program", Kind::Program)], many: true, lift: Lift::None, shape,
+    operands: &["...inputs"],
+    params: &[p("program", Kind::Program)],
+    many: true,
+    lift: Lift::None,
+    shape,
     body: Body::Program(Owner { eval: super::call::eval, forward }),
     saves: Saves::BACK,
-    vjp: Vjp::Rule(pull_call), jvp: Jvp::Derived, batch: Batch::Flags(batch),
+    vjp: Vjp::Rule(pull_call),
+    jvp: Jvp::Derived,
+    batch: Batch::Flags(batch),
     samples: super::samples,
 };

@@ -7,8 +7,12 @@ use crate::program::{Back, Source};
 use crate::walk::{self, batch::recorded};
 use crate::{Aval, Cx, Error, Program, Result, Tensor};
 
-fn avals<'a>(p: &'a Program, vars: &'a [crate::Var]) -> impl Iterator<Item = Aval> + 'a { vars.iter().map(|&v| p.aval(v).clone()) }
-fn plain(ts: Vec<Tensor>) -> Vec<(Tensor, ())> { ts.into_iter().map(|t| (t, ())).collect() }
+fn avals<'a>(p: &'a Program, vars: &'a [crate::Var]) -> impl Iterator<Item = Aval> + 'a {
+    vars.iter().map(|&v| p.aval(v).clone())
+}
+fn plain(ts: Vec<Tensor>) -> Vec<(Tensor, ())> {
+    ts.into_iter().map(|t| (t, ())).collect()
+}
 
 impl Cx {
     /// A program that gives what `primal` does. Where it is differentiated `forward` runs, which gives the results and then
@@ -17,7 +21,9 @@ impl Cx {
     pub fn custom_vjp(&self, primal: &Program, forward: &Program, backward: &Program, wrt: &[usize]) -> Result<Rc<Program>> {
         let captured: Vec<Tensor> = [primal, forward, backward].iter().flat_map(|p| p.captured.iter().cloned()).collect();
         if captured.iter().any(|t| self.is_active(t)) {
-            return Err(Error::trace("customVjp: its functions use a tensor from outside that is being differentiated: pass it as an argument"));
+            return Err(Error::trace(
+                "customVjp: its functions use a tensor from outside that is being differentiated: pass it as an argument",
+            ));
         }
         let n = primal.declared();
         let (c1, c2) = (n + primal.captured.len(), n + primal.captured.len() + forward.captured.len());
@@ -34,7 +40,8 @@ impl Cx {
         let residuals = given.len() - outs.len();
         let live: Vec<usize> = (0..outs.len()).filter(|&i| outs[i].dtype.is_float()).collect();
         let reads: Vec<Source> = (outs.len()..given.len()).map(Source::Result).chain((c2..inputs.len()).map(Source::Operand)).collect();
-        let back_inputs: Vec<Aval> = given[outs.len()..].iter().chain(&inputs[c2..]).chain(live.iter().map(|&i| &outs[i])).cloned().collect();
+        let back_inputs: Vec<Aval> =
+            given[outs.len()..].iter().chain(&inputs[c2..]).chain(live.iter().map(|&i| &outs[i])).cloned().collect();
         let (b, _) = recorded(self, &back_inputs, |ts| {
             let own = inputs.len() - c2;
             // The user's function declares residuals and cotangents; what it captured follows.
@@ -44,21 +51,33 @@ impl Cx {
         let mut which = vec![None; inputs.len()];
         for (k, &i) in wrt.iter().enumerate() {
             let ok = i < n && b.outputs.get(k).is_some_and(|&v| fits(b.aval(v), &inputs[i]));
-            if !ok { return Err(Error::shape(format!("customVjp: `backward` gives another shape or dtype for leaf {i} of the arguments than the leaf has"))); }
+            if !ok {
+                return Err(Error::shape(format!(
+                    "customVjp: `backward` gives another shape or dtype for leaf {i} of the arguments than the leaf has"
+                )));
+            }
             which[i] = Some(k);
         }
         Ok(Rc::new(Program { captured, ..with_custom(&p, with_back(&f, b, reads, live, which)) }))
     }
 
     /// True if an open level differentiates with respect to something it depends on.
-    fn is_active(&self, t: &Tensor) -> bool { t.dtype().is_float() && self.known_to(t, Mode::Diff) }
+    fn is_active(&self, t: &Tensor) -> bool {
+        t.dtype().is_float() && self.known_to(t, Mode::Diff)
+    }
 }
 
 /// They lie as deep as the deepest of their programs.
-fn with_custom(primal: &Program, custom: Rc<Program>) -> Program { Program { depth: primal.depth.max(custom.depth), custom: Some(custom), ..primal.again() } }
+fn with_custom(primal: &Program, custom: Rc<Program>) -> Program {
+    Program { depth: primal.depth.max(custom.depth), custom: Some(custom), ..primal.again() }
+}
 
 fn with_back(forward: &Program, back: Rc<Program>, reads: Vec<Source>, live: Vec<usize>, wrt: Vec<Option<usize>>) -> Rc<Program> {
-    Rc::new(Program { depth: forward.depth.max(back.depth), back: Some(Back { program: back, reads, live, wrt, fixed: None }), ..forward.again() })
+    Rc::new(Program {
+        depth: forward.depth.max(back.depth),
+        back: Some(Back { program: back, reads, live, wrt, fixed: None }),
+        ..forward.again()
+    })
 }
 
 /// Mapped over everything, so that cotangents of operands that were not are summed where they were repeated.

@@ -31,13 +31,20 @@ fn run(cx: &Cx, program: &Program, inputs: impl ExactSizeIterator<Item = Array>)
     program.plan.get_or_init(|| Plan::new(cx, program, None)).run(cx, inputs)
 }
 
-fn results(program: &Program) -> Avals { program.outputs.iter().map(|&v| program.aval(v).clone()).collect() }
+fn results(program: &Program) -> Avals {
+    program.outputs.iter().map(|&v| program.aval(v).clone()).collect()
+}
 
-fn back(program: &Program) -> Result<&Back> { program.back.as_ref().ok_or_else(|| Error::internal("a row was recorded without its backward half")) }
+fn back(program: &Program) -> Result<&Back> {
+    program.back.as_ref().ok_or_else(|| Error::internal("a row was recorded without its backward half"))
+}
 
 /// What a backward program reads, in its order: saved operands and results, then the cotangents of live results.
 fn read(p: &Pull, back: &Back) -> Result<Vec<Tensor>> {
-    let saved = back.reads.iter().map(|s| match *s { Source::Operand(i) => p.x(i).cloned(), Source::Result(i) => p.y(i).cloned() });
+    let saved = back.reads.iter().map(|s| match *s {
+        Source::Operand(i) => p.x(i).cloned(),
+        Source::Result(i) => p.y(i).cloned(),
+    });
     saved.chain(back.live.iter().map(|&i| p.g_or_zeros(i))).collect()
 }
 
@@ -55,7 +62,9 @@ fn pull_call(p: &Pull) -> Result<Grads> {
 
 /// Two programs share their first operands; each takes what it captured from the rest. Gives how many are shared.
 fn shared(operands: usize, a: &Program, b: &Program) -> Result<usize> {
-    (a.inputs.len() + b.inputs.len()).checked_sub(operands).filter(|&n| n <= a.inputs.len().min(b.inputs.len()))
+    (a.inputs.len() + b.inputs.len())
+        .checked_sub(operands)
+        .filter(|&n| n <= a.inputs.len().min(b.inputs.len()))
         .ok_or_else(|| Error::internal("two programs do not fit their operands"))
 }
 
@@ -68,13 +77,17 @@ fn part<T: Clone>(xs: &[T], shared: usize, program: &Program, second: bool) -> V
 
 /// Parameters with another program.
 fn with_program(params: &Params, program: Rc<Program>) -> Result<Params> {
-    let values: Vec<_> = params.values().iter().map(|v| if let crate::Value::Program(_) = v { program.clone().into() } else { v.clone() }).collect();
+    let values: Vec<_> =
+        params.values().iter().map(|v| if let crate::Value::Program(_) = v { program.clone().into() } else { v.clone() }).collect();
     Params::new(params.spec(), values)
 }
 
 /// A program of two operands and two results, for rows that run one as it is.
 fn samples() -> Vec<Sample> {
     let x = || Input::new(&[3], Domain::Range(-2.0, 2.0));
-    let p = program(&[&[3], &[3]], |cx, t| { let y = cx.mul(&t[0], &t[1])?; Ok(vec![cx.mul(&y, &t[0])?, cx.sin(&y)?]) });
+    let p = program(&[&[3], &[3]], |cx, t| {
+        let y = cx.mul(&t[0], &t[1])?;
+        Ok(vec![cx.mul(&y, &t[0])?, cx.sin(&y)?])
+    });
     vec![Sample::new(vec![x(), x()], vec![p])]
 }

@@ -8,7 +8,11 @@ use crate::params::{p, Kind};
 use crate::walk::{self, batch::recorded};
 use crate::{Array, Aval, Cx, DType, Error, Params, Program, Result, Tensor, Value};
 
-struct Loop<'a> { test: &'a Rc<Program>, body: &'a Rc<Program>, carry: usize }
+struct Loop<'a> {
+    test: &'a Rc<Program>,
+    body: &'a Rc<Program>,
+    carry: usize,
+}
 
 fn parts(params: &Params, operands: usize) -> Result<Loop<'_>> {
     let (test, body) = (params.program("test")?, params.program("body")?);
@@ -16,16 +20,24 @@ fn parts(params: &Params, operands: usize) -> Result<Loop<'_>> {
 }
 
 impl Loop<'_> {
-    fn test<T: Clone>(&self, xs: &[T]) -> Vec<T> { part(xs, self.carry, self.test, false) }
-    fn body<T: Clone>(&self, xs: &[T]) -> Vec<T> { part(xs, self.carry, self.body, true) }
+    fn test<T: Clone>(&self, xs: &[T]) -> Vec<T> {
+        part(xs, self.carry, self.test, false)
+    }
+    fn body<T: Clone>(&self, xs: &[T]) -> Vec<T> {
+        part(xs, self.carry, self.body, true)
+    }
 }
 
 fn shape(xs: &[&Aval], params: &Params) -> Result<Avals> {
     let l = parts(params, xs.len())?;
     let test = fits(&l.test(xs), l.test)?;
-    if test.len() != 1 || test[0].dtype != DType::Bool || test[0].ndim() != 0 { return Err(Error::shape("the test must give one bool scalar")); }
+    if test.len() != 1 || test[0].dtype != DType::Bool || test[0].ndim() != 0 {
+        return Err(Error::shape("the test must give one bool scalar"));
+    }
     let outs = fits(&l.body(xs), l.body)?;
-    if outs.len() != l.carry || outs.iter().zip(xs).any(|(o, x)| o.shape != x.shape || o.dtype != x.dtype) { return Err(Error::shape("the body gives another carry than it takes")); }
+    if outs.len() != l.carry || outs.iter().zip(xs).any(|(o, x)| o.shape != x.shape || o.dtype != x.dtype) {
+        return Err(Error::shape("the body gives another carry than it takes"));
+    }
     Ok(outs)
 }
 
@@ -36,14 +48,18 @@ fn eval(cx: &Cx, params: &Params, xs: Vec<Array>) -> Result<Arrays> {
         let inputs = l.body(&xs);
         // The carry's own hold goes first, so that a step may free it.
         let outs = run(cx, l.body, inputs.into_iter())?;
-        for (x, y) in xs.iter_mut().zip(outs) { *x = y; }
+        for (x, y) in xs.iter_mut().zip(outs) {
+            *x = y;
+        }
     }
     xs.truncate(l.carry);
     Ok(xs.into())
 }
 
 fn forward(_: &Cx, _: &Params, _: &[bool]) -> Result<Params> {
-    Err(Error::trace("how often it runs is not known before, so nothing can be kept for its derivative: use scan, or foriLoop with static bounds"))
+    Err(Error::trace(
+        "how often it runs is not known before, so nothing can be kept for its derivative: use scan, or foriLoop with static bounds",
+    ))
 }
 
 /// Where examples stop at different times, the loop goes on while any does, and those that stopped keep their carry.
@@ -53,9 +69,15 @@ fn batch(b: &Batching) -> Result<Flagged> {
     let mut mapped = b.mapped.to_vec();
     loop {
         let (test, stops) = walk::batched(cx, l.test, &l.test(&mapped), axis, |_| false)?;
-        if stops[0] && !mapped[..l.carry].iter().all(|&m| m) { mapped[..l.carry].fill(true); continue; }
+        if stops[0] && !mapped[..l.carry].iter().all(|&m| m) {
+            mapped[..l.carry].fill(true);
+            continue;
+        }
         let (body, flags) = walk::batched(cx, l.body, &l.body(&mapped), axis, |i| mapped[i])?;
-        if let Some(i) = (0..l.carry).find(|&i| flags[i] && !mapped[i]) { mapped[i] = true; continue; }
+        if let Some(i) = (0..l.carry).find(|&i| flags[i] && !mapped[i]) {
+            mapped[i] = true;
+            continue;
+        }
         let xs: Vec<Tensor> = (0..b.xs.len()).map(|i| if mapped[i] { b.mapped(i) } else { Ok(b.xs[i].clone()) }).collect::<Result<_>>()?;
         if !stops[0] {
             let outs = b.bind([Value::Program(test), Value::Program(body)], &xs)?;
@@ -83,10 +105,16 @@ fn batch(b: &Batching) -> Result<Flagged> {
 pub static WHILE_LOOP: Row = Row {
     name: "while_loop",
     doc: "Repeats the recorded body on the carry as long as the recorded test gives true.",
-    operands: &["...inputs"], params: &[p("test", Kind::Program), p("body", Kind::Program)], many: true, lift: Lift::None, shape,
+    operands: &["...inputs"],
+    params: &[p("test", Kind::Program), p("body", Kind::Program)],
+    many: true,
+    lift: Lift::None,
+    shape,
     body: Body::Program(Owner { eval, forward }),
     saves: Saves::NONE,
-    vjp: Vjp::None("use scan, or foriLoop with static bounds"), jvp: Jvp::None("use scan, or foriLoop with static bounds"), batch: Batch::Flags(batch),
+    vjp: Vjp::None("use scan, or foriLoop with static bounds"),
+    jvp: Jvp::None("use scan, or foriLoop with static bounds"),
+    batch: Batch::Flags(batch),
     samples: || {
         let test = program(&[&[]], |cx, t| Ok(vec![cx.less(&t[0], &cx.full(&[], DType::F64, 10.0)?)?]));
         let body = program(&[&[]], |cx, t| Ok(vec![cx.add(&t[0], &t[0])?]));

@@ -14,10 +14,14 @@ const NO_GRADIENT: &str = "keys are integers";
 
 /// The axes in front of a key.
 fn keys(x: &Aval) -> Result<Dims> {
-    if x.dtype != DType::U32 { return Err(Error::dtype(format!("a key is uint32, got {}", x.dtype.name()))); }
+    if x.dtype != DType::U32 {
+        return Err(Error::dtype(format!("a key is uint32, got {}", x.dtype.name())));
+    }
     match x.shape.split_last() {
         Some((2, rest)) => Ok(rest.into()),
-        _ => Err(Error::shape(format!("a key's last axis has 2 words, got shape {:?}: make one with random.key(seed)", x.shape.as_slice()))),
+        _ => {
+            Err(Error::shape(format!("a key's last axis has 2 words, got shape {:?}: make one with random.key(seed)", x.shape.as_slice())))
+        }
     }
 }
 
@@ -28,7 +32,9 @@ fn result(mut front: Dims, shape: &[usize], dtype: DType) -> Avals {
 
 fn bits_shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
     let (mut shape, width) = (p.dims("shape")?, p.choice("width")?);
-    if width == "64" { shape.push(2); }
+    if width == "64" {
+        shape.push(2);
+    }
     Ok(result(keys(xs[0])?, &shape, if width == "8" { DType::U8 } else { DType::U32 }))
 }
 
@@ -103,26 +109,47 @@ pub static RANDOM_BITS: Row = Row {
 pub static RANDOM_SPLIT: Row = Row {
     name: "random_split",
     doc: "`num` new keys of a key: `[.., 2]` gives `[.., num, 2]`.",
-    operands: &["key"], params: &[p("num", Kind::Int)], many: false, lift: Lift::None,
+    operands: &["key"],
+    params: &[p("num", Kind::Int)],
+    many: false,
+    lift: Lift::None,
     shape: |xs, p| Ok(result(keys(xs[0])?, &[count(p)?, 2], DType::U32)),
-    body: Body::Primitive(Primitive { eval: |exec, p, xs| {
-        let n = count(p)?;
-        let mut shape: Dims = xs[0].shape[..xs[0].ndim() - 1].into();
-        shape.extend_from_slice(&[n, 2]);
-        Ok(smallvec![exec.array(fill_pairs(exec, &xs[0].to_slice::<u32>()?, n), &shape)])
-    } }),
+    body: Body::Primitive(Primitive {
+        eval: |exec, p, xs| {
+            let n = count(p)?;
+            let mut shape: Dims = xs[0].shape[..xs[0].ndim() - 1].into();
+            shape.extend_from_slice(&[n, 2]);
+            Ok(smallvec![exec.array(fill_pairs(exec, &xs[0].to_slice::<u32>()?, n), &shape)])
+        },
+    }),
     saves: Saves::NONE,
-    vjp: Vjp::Zero(NO_GRADIENT), jvp: Jvp::None(NO_GRADIENT),
+    vjp: Vjp::Zero(NO_GRADIENT),
+    jvp: Jvp::None(NO_GRADIENT),
     batch: Batch::Rule(|b| b.cx.bind(b.row, b.params.clone(), b.xs)),
-    samples: || [(&[2usize][..], 2i64), (&[2], 0), (&[2], 5), (&[3, 2], 7)].map(|(k, n)| Sample::new(vec![Input::new(k, Domain::Bits)], vec![n.into()]).rough()).into(),
+    samples: || {
+        [(&[2usize][..], 2i64), (&[2], 0), (&[2], 5), (&[3, 2], 7)]
+            .map(|(k, n)| Sample::new(vec![Input::new(k, Domain::Bits)], vec![n.into()]).rough())
+            .into()
+    },
 };
 
-fn count(p: &Params) -> Result<usize> { crate::params::size("num", p.int("num")?) }
+fn count(p: &Params) -> Result<usize> {
+    crate::params::size("num", p.int("num")?)
+}
 
 fn fold_shape(xs: &[&Aval], _: &Params) -> Result<Avals> {
     let front = keys(xs[0])?;
-    if !xs[1].dtype.is_int() { return Err(Error::dtype(format!("the number to fold in is an integer, got {}", xs[1].dtype.name()))); }
-    if xs[1].shape != front { return Err(Error::shape(format!("keys of shape {:?} need numbers of shape {:?}, got {:?}", xs[0].shape.as_slice(), front.as_slice(), xs[1].shape.as_slice()))); }
+    if !xs[1].dtype.is_int() {
+        return Err(Error::dtype(format!("the number to fold in is an integer, got {}", xs[1].dtype.name())));
+    }
+    if xs[1].shape != front {
+        return Err(Error::shape(format!(
+            "keys of shape {:?} need numbers of shape {:?}, got {:?}",
+            xs[0].shape.as_slice(),
+            front.as_slice(),
+            xs[1].shape.as_slice()
+        )));
+    }
     Ok(result(front, &[2], DType::U32))
 }
 
@@ -135,39 +162,68 @@ fn fold_in(exec: &Exec, _: &Params, xs: &[Array]) -> Result<Arrays> {
 pub static RANDOM_FOLD_IN: Row = Row {
     name: "random_fold_in",
     doc: "A new key from a key and an integer (its low 32 bits).",
-    operands: &["key", "data"], params: &[], many: false, lift: Lift::None, shape: fold_shape,
+    operands: &["key", "data"],
+    params: &[],
+    many: false,
+    lift: Lift::None,
+    shape: fold_shape,
     body: Body::Primitive(Primitive { eval: fold_in }),
     saves: Saves::NONE,
-    vjp: Vjp::Zero(NO_GRADIENT), jvp: Jvp::None(NO_GRADIENT),
+    vjp: Vjp::Zero(NO_GRADIENT),
+    jvp: Jvp::None(NO_GRADIENT),
     batch: Batch::Rule(|b: &Batching| b.cx.bind(b.row, b.params.clone(), &b.all_mapped()?)),
-    samples: || [(&[2usize][..], &[][..]), (&[3, 2], &[3]), (&[0, 2], &[0])].map(|(k, d)| Sample::new(vec![Input::new(k, Domain::Bits), Input::new(d, Domain::Index(0, 100))], vec![]).rough()).into(),
+    samples: || {
+        [(&[2usize][..], &[][..]), (&[3, 2], &[3]), (&[0, 2], &[0])]
+            .map(|(k, d)| Sample::new(vec![Input::new(k, Domain::Bits), Input::new(d, Domain::Index(0, 100))], vec![]).rough())
+            .into()
+    },
 };
 
 impl Cx {
     /// Random words, 32 bits each.
-    pub fn random_bits(&self, key: &Tensor, shape: &[usize]) -> Result<Tensor> { self.one(&RANDOM_BITS, [shape.into(), Value::Choice(0)], &[key]) }
-    pub fn random_split(&self, key: &Tensor, num: usize) -> Result<Tensor> { self.one(&RANDOM_SPLIT, [num.into()], &[key]) }
-    pub fn random_fold_in(&self, key: &Tensor, data: &Tensor) -> Result<Tensor> { self.one(&RANDOM_FOLD_IN, [], &[key, data]) }
+    pub fn random_bits(&self, key: &Tensor, shape: &[usize]) -> Result<Tensor> {
+        self.one(&RANDOM_BITS, [shape.into(), Value::Choice(0)], &[key])
+    }
+    pub fn random_split(&self, key: &Tensor, num: usize) -> Result<Tensor> {
+        self.one(&RANDOM_SPLIT, [num.into()], &[key])
+    }
+    pub fn random_fold_in(&self, key: &Tensor, data: &Tensor) -> Result<Tensor> {
+        self.one(&RANDOM_FOLD_IN, [], &[key, data])
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn words(cx: &Cx, t: &Tensor) -> Vec<u32> { cx.array(t).unwrap().to_slice::<u32>().unwrap().into_owned() }
+    fn words(cx: &Cx, t: &Tensor) -> Vec<u32> {
+        cx.array(t).unwrap().to_slice::<u32>().unwrap().into_owned()
+    }
 
     /// jax 0.5, `jax.random` on `key(42)`.
     #[test]
     fn equals_jax() {
         let cx = Cx::default();
         let key = cx.from_f64(DType::U32, &[0.0, 42.0], &[2]);
-        assert_eq!(words(&cx, &cx.random_bits(&key, &[7]).unwrap()), [2098992034, 2919706841, 2646866425, 2409546199, 1935504149, 2516274904, 321304473]);
-        assert_eq!(words(&cx, &cx.random_split(&key, 5).unwrap()), [1832780943, 270669613, 64467757, 2916123636, 2465931498, 255383827, 3134548294, 894150801, 2954079971, 3276725750]);
+        assert_eq!(
+            words(&cx, &cx.random_bits(&key, &[7]).unwrap()),
+            [2098992034, 2919706841, 2646866425, 2409546199, 1935504149, 2516274904, 321304473]
+        );
+        assert_eq!(
+            words(&cx, &cx.random_split(&key, 5).unwrap()),
+            [1832780943, 270669613, 64467757, 2916123636, 2465931498, 255383827, 3134548294, 894150801, 2954079971, 3276725750]
+        );
         let three = cx.from_f64(DType::I32, &[3.0], &[]);
         assert_eq!(words(&cx, &cx.random_fold_in(&key, &three).unwrap()), [3134548294, 894150801]);
         let keys = cx.from_f64(DType::U32, &[0.0, 0.0, 0.0, 42.0, 0.0, 1234567890.0], &[3, 2]);
         let all = words(&cx, &cx.random_bits(&keys, &[3, 4]).unwrap());
-        assert_eq!(all[..12], [4070199207, 4202968722, 1427181096, 2012915765, 2447653815, 710830403, 1332275837, 2961296638, 3207338339, 734502358, 4232062733, 108588429]);
+        assert_eq!(
+            all[..12],
+            [
+                4070199207, 4202968722, 1427181096, 2012915765, 2447653815, 710830403, 1332275837, 2961296638, 3207338339, 734502358,
+                4232062733, 108588429
+            ]
+        );
         assert_eq!(all[12..16], [2098992034, 2919706841, 2646866425, 2409546199]);
         assert_eq!(all[24..28], [1515425973, 2582699119, 849462927, 2767889064]);
         let first = f32::from_bits(all[12] >> 9 | 0x3f80_0000) - 1.0;

@@ -13,7 +13,12 @@ use smallvec::smallvec;
 const SHAPE_DTYPE: &[Param] = &[p("shape", Kind::Ints), p("dtype", Kind::DType)];
 
 /// `width`: which of RANDOM_BITS' it draws, as JAX; `bits` of it, and of the mantissa; `tiny`: the least normal number.
-struct Format { width: u8, bits: i32, mantissa: i32, tiny: f64 }
+struct Format {
+    width: u8,
+    bits: i32,
+    mantissa: i32,
+    tiny: f64,
+}
 
 fn format(dtype: DType) -> Result<Format> {
     let (width, bits, mantissa, exponent) = match dtype {
@@ -26,7 +31,9 @@ fn format(dtype: DType) -> Result<Format> {
     Ok(Format { width, bits, mantissa, tiny: 2f64.powi(exponent) })
 }
 
-fn bits(cx: &Cx, key: &Tensor, shape: &[usize], width: u8) -> Result<Tensor> { cx.one(&RANDOM_BITS, [shape.into(), Value::Choice(width)], &[key]) }
+fn bits(cx: &Cx, key: &Tensor, shape: &[usize], width: u8) -> Result<Tensor> {
+    cx.one(&RANDOM_BITS, [shape.into(), Value::Choice(width)], &[key])
+}
 
 /// Place `i` of an axis, without the axis.
 fn at(cx: &Cx, x: &Tensor, axis: usize, i: usize) -> Result<Tensor> {
@@ -41,7 +48,9 @@ fn unit(cx: &Cx, key: &Tensor, p: &Params) -> Result<Tensor> {
     let Format { width, bits: all, mantissa, .. } = format(dtype)?;
     let words = bits(cx, key, &shape, width)?;
     let shifted = |x: &Tensor, n: i32| cx.shift_right(x, &cx.like(x, n.into())?);
-    if dtype != DType::F64 { return cx.cast(&cx.scale(&cx.cast(&shifted(&words, all - mantissa)?, DType::F32)?, 2f64.powi(-mantissa))?, dtype); }
+    if dtype != DType::F64 {
+        return cx.cast(&cx.scale(&cx.cast(&shifted(&words, all - mantissa)?, DType::F32)?, 2f64.powi(-mantissa))?, dtype);
+    }
     let axis = words.ndim() - 1;
     let float = |x: &Tensor, factor: f64| cx.scale(&cx.cast(x, dtype)?, factor);
     cx.add(&float(&at(cx, &words, axis, 0)?, 2f64.powi(-32))?, &float(&shifted(&at(cx, &words, axis, 1)?, 12)?, 2f64.powi(-52))?)
@@ -59,7 +68,9 @@ fn between_numbers(cx: &Cx, key: &Tensor, p: &Params, low: f64, high: f64) -> Re
 }
 
 /// Numbers between -1 and 1, neither included.
-fn symmetric(cx: &Cx, key: &Tensor, p: &Params) -> Result<Tensor> { between_numbers(cx, key, p, -1.0 + 2f64.powi(-format(p.dtype("dtype")?)?.mantissa - 1), 1.0) }
+fn symmetric(cx: &Cx, key: &Tensor, p: &Params) -> Result<Tensor> {
+    between_numbers(cx, key, p, -1.0 + 2f64.powi(-format(p.dtype("dtype")?)?.mantissa - 1), 1.0)
+}
 
 fn shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
     let mut shape = xs[0].shape.clone();
@@ -106,24 +117,28 @@ draw!(GUMBEL "gumbel", "Numbers of Gumbel's distribution with location 0 and sca
 
 /// The next number above `x`, or below, that a mantissa of so many bits holds.
 fn neighbour(x: f64, above: bool, mantissa: i32) -> f64 {
-    if x == 0.0 || !x.is_finite() { return x; }
+    if x == 0.0 || !x.is_finite() {
+        return x;
+    }
     let (exponent, direction) = (x.abs().log2().floor() as i32, if above { 1.0 } else { -1.0 });
     let power = x.abs() == 2f64.powi(exponent) && (x > 0.0) != above;
     x + direction * 2f64.powi(exponent - mantissa - i32::from(power))
 }
 
 draw!(TRUNCATED_NORMAL "truncated_normal", "Numbers of the normal distribution with mean 0 and variance 1 that lie between `lower` and `upper`.",
-    &["key"], &[p("lower", Kind::Float), p("upper", Kind::Float), p("shape", Kind::Ints), p("dtype", Kind::DType)], [-1.0, 1.5], |cx, p, xs| {
-        let (dtype, lower, upper) = (p.dtype("dtype")?, p.float("lower")?, p.float("upper")?);
-        let mantissa = format(dtype)?.mantissa;
-        let end = |x| cx.erf(&cx.div(&cx.full(&[], dtype, x)?, &cx.full(&[], dtype, SQRT_2)?)?);
-        let x = cx.scale(&cx.erfinv(&between(cx, &xs[0], p, &end(lower)?, &end(upper)?)?)?, SQRT_2)?;
-        cx.minimum(&cx.maximum(&x, &cx.like(&x, neighbour(lower, true, mantissa))?)?, &cx.like(&x, neighbour(upper, false, mantissa))?)
-    });
+&["key"], &[p("lower", Kind::Float), p("upper", Kind::Float), p("shape", Kind::Ints), p("dtype", Kind::DType)], [-1.0, 1.5], |cx, p, xs| {
+    let (dtype, lower, upper) = (p.dtype("dtype")?, p.float("lower")?, p.float("upper")?);
+    let mantissa = format(dtype)?.mantissa;
+    let end = |x| cx.erf(&cx.div(&cx.full(&[], dtype, x)?, &cx.full(&[], dtype, SQRT_2)?)?);
+    let x = cx.scale(&cx.erfinv(&between(cx, &xs[0], p, &end(lower)?, &end(upper)?)?)?, SQRT_2)?;
+    cx.minimum(&cx.maximum(&x, &cx.like(&x, neighbour(lower, true, mantissa))?)?, &cx.like(&x, neighbour(upper, false, mantissa))?)
+});
 
 /// Two draws of 32 or 64 bits modulo `span`, joined modulo it: JAX's way to a small bias. 64 bits are taken word by word, so that no product leaves int64.
 fn offset(cx: &Cx, key: &Tensor, p: &Params, span: u64) -> Result<Tensor> {
-    if span == 0 { return Err(Error::value("there is no integer in a span of 0")); }
+    if span == 0 {
+        return Err(Error::value("there is no integer in a span of 0"));
+    }
     let (shape, wide) = (p.dims("shape")?, p.dtype("dtype")? == DType::I64);
     // All of uint32 wraps by itself.
     let modulo = |x: &Tensor| if span == 1 << 32 { Ok(x.clone()) } else { cx.remainder(x, &cx.like(x, span as f64)?) };
@@ -132,18 +147,25 @@ fn offset(cx: &Cx, key: &Tensor, p: &Params, span: u64) -> Result<Tensor> {
     let axis = keys.ndim() - 2;
     let drawn = |i: usize| -> Result<Tensor> {
         let words = bits(cx, &at(cx, &keys, axis, i)?, &shape, u8::from(wide))?;
-        if !wide { return Ok(words); }
+        if !wide {
+            return Ok(words);
+        }
         let words = cx.cast(&words, DType::I64)?;
         let last = words.ndim() - 1;
         joined(&at(cx, &words, last, 0)?, &at(cx, &words, last, 1)?, (1 << 32) % span)
     };
     // 2^32 modulo the span, and of 64 bits its square; of 32 bits in uint32's arithmetic.
-    let by = if wide { u128::from((1u64 << 32) % span).pow(2) % u128::from(span) } else { let half = u128::from((1u64 << 16) % span); half * half % (1 << 32) % u128::from(span) };
+    let by = if wide {
+        u128::from((1u64 << 32) % span).pow(2) % u128::from(span)
+    } else {
+        let half = u128::from((1u64 << 16) % span);
+        half * half % (1 << 32) % u128::from(span)
+    };
     joined(&drawn(0)?, &drawn(1)?, by as u64)
 }
 
 draw!(RANDINT "randint", "Integers from `low` up to, but not including, `low + span`.",
-    &["key"], &[p("low", Kind::Float), p("span", Kind::Float), p("shape", Kind::Ints), p("dtype", Kind::DType)], [-3.0, 10.0], |cx, p, xs| {
-        let x = cx.cast(&offset(cx, &xs[0], p, p.float("span")? as u64)?, p.dtype("dtype")?)?;
-        cx.shift(&x, p.float("low")?)
-    });
+&["key"], &[p("low", Kind::Float), p("span", Kind::Float), p("shape", Kind::Ints), p("dtype", Kind::DType)], [-3.0, 10.0], |cx, p, xs| {
+    let x = cx.cast(&offset(cx, &xs[0], p, p.float("span")? as u64)?, p.dtype("dtype")?)?;
+    cx.shift(&x, p.float("low")?)
+});

@@ -5,6 +5,14 @@ pub mod draws;
 use crate::Row;
 
 pub const ROWS: &[&Row] = &[
-    &bits::RANDOM_BITS, &bits::RANDOM_SPLIT, &bits::RANDOM_FOLD_IN,
-    &draws::UNIFORM, &draws::NORMAL, &draws::LAPLACE, &draws::EXPONENTIAL, &draws::GUMBEL, &draws::TRUNCATED_NORMAL, &draws::RANDINT,
+    &bits::RANDOM_BITS,
+    &bits::RANDOM_SPLIT,
+    &bits::RANDOM_FOLD_IN,
+    &draws::UNIFORM,
+    &draws::NORMAL,
+    &draws::LAPLACE,
+    &draws::EXPONENTIAL,
+    &draws::GUMBEL,
+    &draws::TRUNCATED_NORMAL,
+    &draws::RANDINT,
 ];

@@ -11,7 +11,13 @@ use smallvec::smallvec;
 fn shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
     let (x, axes) = (xs[0], p.dims("axes")?);
     let shape = reduced(x, p)?;
-    if axes.iter().any(|&a| x.shape[a] == 0) { return Err(Error::value(format!("no greatest or least element along axes {:?} of shape {:?}: it is empty there", axes.as_slice(), x.shape.as_slice()))); }
+    if axes.iter().any(|&a| x.shape[a] == 0) {
+        return Err(Error::value(format!(
+            "no greatest or least element along axes {:?} of shape {:?}: it is empty there",
+            axes.as_slice(),
+            x.shape.as_slice()
+        )));
+    }
     Ok(smallvec![Aval { shape, dtype: x.dtype, weak: x.weak }])
 }
 
@@ -27,18 +33,37 @@ fn vjp(p: &Pull) -> Result<Grads> {
 
 macro_rules! extreme {
     ($ROW:ident, $fn:ident, $name:literal, $doc:literal, $fold:ident) => {
-        fn $fn(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> { Ok(smallvec![fold(exec, &xs[0], &p.dims("axes")?, Fold::$fold)?]) }
+        fn $fn(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
+            Ok(smallvec![fold(exec, &xs[0], &p.dims("axes")?, Fold::$fold)?])
+        }
         pub static $ROW: Row = Row {
-            name: $name, doc: $doc,
-            operands: &["x"], params: &[p("axes", Kind::Ints)], many: false, lift: Lift::None, shape,
+            name: $name,
+            doc: $doc,
+            operands: &["x"],
+            params: &[p("axes", Kind::Ints)],
+            many: false,
+            lift: Lift::None,
+            shape,
             body: Body::Primitive(Primitive { eval: $fn }),
-            saves: Saves::BOTH, vjp: Vjp::Rule(vjp), jvp: Jvp::Derived, batch: Batch::Rule(batch_axes),
-            samples: || reduce_samples(Domain::Range(-2.0, 2.0)).into_iter().map(|s| if s.inputs[0].layout == crate::ops::samples::Layout::Broadcast { s.rough() } else { s }).collect(),
+            saves: Saves::BOTH,
+            vjp: Vjp::Rule(vjp),
+            jvp: Jvp::Derived,
+            batch: Batch::Rule(batch_axes),
+            samples: || {
+                reduce_samples(Domain::Range(-2.0, 2.0))
+                    .into_iter()
+                    .map(|s| if s.inputs[0].layout == crate::ops::samples::Layout::Broadcast { s.rough() } else { s })
+                    .collect()
+            },
         };
-        impl Cx { pub fn $fn(&self, x: &Tensor, axes: &[usize]) -> Result<Tensor> {
-            if axes.is_empty() { return Ok(x.clone()); }
-            self.one(&$ROW, [axes.into()], &[x])
-        } }
+        impl Cx {
+            pub fn $fn(&self, x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+                if axes.is_empty() {
+                    return Ok(x.clone());
+                }
+                self.one(&$ROW, [axes.into()], &[x])
+            }
+        }
     };
 }
 extreme!(REDUCE_MAX, reduce_max, "reduce_max", "Greatest element over `axes`; NaN wins, ties share the gradient.", Max);

@@ -6,6 +6,12 @@ pub mod sum;
 use crate::Row;
 
 pub const ROWS: &[&Row] = &[
-    &sum::REDUCE_SUM, &extreme::REDUCE_MAX, &extreme::REDUCE_MIN,
-    &along::ARGMAX, &along::ARGMIN, &along::CUMARGMAX, &along::CUMARGMIN, &along::CUMSUM,
+    &sum::REDUCE_SUM,
+    &extreme::REDUCE_MAX,
+    &extreme::REDUCE_MIN,
+    &along::ARGMAX,
+    &along::ARGMIN,
+    &along::CUMARGMAX,
+    &along::CUMARGMIN,
+    &along::CUMSUM,
 ];

@@ -6,45 +6,98 @@ use smallvec::SmallVec;
 
 use super::tiles::{cells, cost, fits, is_exact, rounding, tile_of};
 use super::{gcd, Body, Builder, Kind, Value, UNITS};
+use crate::dtype::{bf16, f16};
 use crate::exec::cpu::tile::{self, Function, Simd};
 use crate::plan::kernels::loops::{From, How, Id, Instr, Load, Loop, Store, ROOM};
 use crate::plan::kernels::walk::{is_narrow, Axis, Walk};
 use crate::plan::view::{Place, Slot, View};
 use crate::program::Equation;
-use crate::dtype::{bf16, f16};
 use crate::{DType, Dims, Result, Var};
 
 /// An operand outside of the loop, with zeros (or `fill`) around it where it is padded. `Reciprocal`: of one float, repeated.
 #[derive(Clone)]
-pub(super) enum Source { Reciprocal(Place), Place(Place, DType), Padded { view: View, shape: Dims, low: Dims, dtype: DType, fill: u32 } }
+pub(super) enum Source {
+    Reciprocal(Place),
+    Place(Place, DType),
+    Padded { view: View, shape: Dims, low: Dims, dtype: DType, fill: u32 },
+}
 
 impl Source {
-    fn slot(&self) -> Option<Slot> { match self { Source::Place(Place::View(v), _) | Source::Padded { view: v, .. } | Source::Reciprocal(Place::View(v)) => Some(v.slot), Source::Place(..) | Source::Reciprocal(_) => None } }
+    fn slot(&self) -> Option<Slot> {
+        match self {
+            Source::Place(Place::View(v), _) | Source::Padded { view: v, .. } | Source::Reciprocal(Place::View(v)) => Some(v.slot),
+            Source::Place(..) | Source::Reciprocal(_) => None,
+        }
+    }
     /// In the order of the loop, from the slot's beginning.
-    fn is_direct(&self) -> bool { matches!(self, Source::Place(Place::View(v), _) if v.is_contiguous() && v.offset == 0) }
+    fn is_direct(&self) -> bool {
+        matches!(self, Source::Place(Place::View(v), _) if v.is_contiguous() && v.offset == 0)
+    }
 }
 
 #[derive(Clone)]
-pub(super) enum Arg { Expr(usize), Source(Rc<Source>) }
-pub(super) struct Expr { name: &'static str, f: Function, args: SmallVec<[Arg; 3]>, dtype: DType, slot: Option<Slot> }
+pub(super) enum Arg {
+    Expr(usize),
+    Source(Rc<Source>),
+}
+pub(super) struct Expr {
+    name: &'static str,
+    f: Function,
+    args: SmallVec<[Arg; 3]>,
+    dtype: DType,
+    slot: Option<Slot>,
+}
 
 /// A loop while it grows. `cells`: of its elements; `tile`: the first expression is what the product before it made.
-pub(super) struct Group { pub shape: Dims, cells: usize, pub exprs: Vec<Expr>, pub tile: bool, loads: usize, floats: HashMap<usize, usize> }
+pub(super) struct Group {
+    pub shape: Dims,
+    cells: usize,
+    pub exprs: Vec<Expr>,
+    pub tile: bool,
+    loads: usize,
+    floats: HashMap<usize, usize>,
+}
 
 impl Group {
-    pub fn new(shape: &[usize], cells: usize) -> Group { Group { shape: shape.into(), cells, exprs: vec![], tile: false, loads: 0, floats: HashMap::new() } }
+    pub fn new(shape: &[usize], cells: usize) -> Group {
+        Group { shape: shape.into(), cells, exprs: vec![], tile: false, loads: 0, floats: HashMap::new() }
+    }
     pub fn behind(shape: &[usize], simd: Simd, dtype: DType) -> Group {
-        Group { exprs: vec![Expr { name: "tile", f: copy(simd, dtype), args: SmallVec::new(), dtype, slot: None }], tile: true, ..Group::new(shape, cells(dtype)) }
+        Group {
+            exprs: vec![Expr { name: "tile", f: copy(simd, dtype), args: SmallVec::new(), dtype, slot: None }],
+            tile: true,
+            ..Group::new(shape, cells(dtype))
+        }
     }
     /// The rows that it runs.
-    pub fn names(&self) -> String { self.exprs.iter().skip(usize::from(self.tile)).map(|e| e.name).collect::<Vec<_>>().join(" ") }
+    pub fn names(&self) -> String {
+        self.exprs.iter().skip(usize::from(self.tile)).map(|e| e.name).collect::<Vec<_>>().join(" ")
+    }
     /// The slot of the product itself, if nothing comes behind it.
-    pub fn only_tile(&self) -> Option<Slot> { if self.tile && self.exprs.len() == 1 { self.exprs[0].slot } else { None } }
+    pub fn only_tile(&self) -> Option<Slot> {
+        if self.tile && self.exprs.len() == 1 {
+            self.exprs[0].slot
+        } else {
+            None
+        }
+    }
     /// True if a result only holds what lies elsewhere: it is copied, and may not lie over what others read.
-    pub fn moves(&self, slot: Slot) -> bool { self.exprs.iter().any(|e| e.slot == Some(slot) && e.args.iter().all(|a| matches!(a, Arg::Source(_))) && matches!(e.name, "copy" | "cast" | "pad" | "tile")) }
+    pub fn moves(&self, slot: Slot) -> bool {
+        self.exprs.iter().any(|e| {
+            e.slot == Some(slot) && e.args.iter().all(|a| matches!(a, Arg::Source(_))) && matches!(e.name, "copy" | "cast" | "pad" | "tile")
+        })
+    }
     /// Slots that it reads in its own order only, from their beginning: a result may lie over them.
     pub fn direct(&self) -> SmallVec<[Slot; 4]> {
-        let sources = || self.exprs.iter().flat_map(|e| &e.args).filter_map(|a| if let Arg::Source(s) = a { s.slot().map(|slot| (slot, s.is_direct())) } else { None });
+        let sources = || {
+            self.exprs.iter().flat_map(|e| &e.args).filter_map(|a| {
+                if let Arg::Source(s) = a {
+                    s.slot().map(|slot| (slot, s.is_direct()))
+                } else {
+                    None
+                }
+            })
+        };
         sources().filter(|s| s.1 && sources().all(|o| o.0 != s.0 || o.1)).map(|s| s.0).collect()
     }
     pub fn reads(&self) -> impl Iterator<Item = Slot> + '_ {
@@ -54,13 +107,30 @@ impl Group {
 
 /// An operand of an equation that is being placed.
 #[derive(Clone)]
-pub(super) enum Operand { Expr { draft: usize, index: usize }, Floating(usize), Source(Rc<Source>) }
+pub(super) enum Operand {
+    Expr { draft: usize, index: usize },
+    Floating(usize),
+    Source(Rc<Source>),
+}
 
 /// An expression that is made wherever it is read; `early`: of what is there from the start; `settled` once it had to lie in memory.
-pub(super) struct Float { name: &'static str, f: Function, args: SmallVec<[Operand; 3]>, dtype: DType, shape: Dims, early: bool, count: usize, cost: f64, settled: Option<(usize, usize)> }
+pub(super) struct Float {
+    name: &'static str,
+    f: Function,
+    args: SmallVec<[Operand; 3]>,
+    dtype: DType,
+    shape: Dims,
+    early: bool,
+    count: usize,
+    cost: f64,
+    settled: Option<(usize, usize)>,
+}
 
 /// What copies elements of a dtype.
-fn copy(simd: Simd, dtype: DType) -> Function { let one = tile::copy(simd); one.of(cells(dtype)).unwrap_or(one) }
+fn copy(simd: Simd, dtype: DType) -> Function {
+    let one = tile::copy(simd);
+    one.of(cells(dtype)).unwrap_or(one)
+}
 
 /// Most expressions and loads of a group: they have to fit into the room and the pointer table.
 const EXPRS: usize = 32;
@@ -79,7 +149,14 @@ impl Builder<'_> {
         let dtype = self.aval(out).dtype;
         if e.row.name == "pad" {
             let Some(source) = self.padded(e)? else { return Ok(false) };
-            self.values[out as usize] = Some(self.express("pad", copy(self.simd, dtype), smallvec::smallvec![Operand::Source(Rc::new(source))], dtype, &shape, false));
+            self.values[out as usize] = Some(self.express(
+                "pad",
+                copy(self.simd, dtype),
+                smallvec::smallvec![Operand::Source(Rc::new(source))],
+                dtype,
+                &shape,
+                false,
+            ));
             return Ok(true);
         }
         let Some(f) = tile_of(e, &self.avals, self.simd) else { return Ok(false) };
@@ -89,20 +166,30 @@ impl Builder<'_> {
             let wide = self.operand_of(wide, DType::F32);
             let computed = e.inputs.iter().all(|&v| self.aval(v).dtype != DType::F32);
             self.rounded(wide, dtype, computed, &shape)
-        } else { Some(self.express(e.row.name, f, args, dtype, &shape, self.again[out as usize])) };
+        } else {
+            Some(self.express(e.row.name, f, args, dtype, &shape, self.again[out as usize]))
+        };
         Ok(true)
     }
 
     /// A value as an operand of a loop.
-    pub(super) fn operand(&mut self, v: Var) -> Operand { self.operand_for(v, cells(self.aval(v).dtype)) }
+    pub(super) fn operand(&mut self, v: Var) -> Operand {
+        self.operand_for(v, cells(self.aval(v).dtype))
+    }
     /// A value as an operand of a loop whose elements have so many cells.
     fn operand_for(&mut self, v: Var, cells: usize) -> Operand {
         let dtype = self.aval(v).dtype;
-        let value = match self.values[v as usize].clone() { Some(value) => value, None => Value::Place(self.place(v)) };
+        let value = match self.values[v as usize].clone() {
+            Some(value) => value,
+            None => Value::Place(self.place(v)),
+        };
         let value = if let Value::Place(place) = value { Value::Place(self.straight(place, dtype)) } else { value };
         match value {
             // Bools of a loop of the other kind are made there.
-            Value::Floating(i) if self.floats[i].f.cells != cells => { let view = self.settle(i); Operand::Source(Rc::new(Source::Place(Place::View(view), dtype))) }
+            Value::Floating(i) if self.floats[i].f.cells != cells => {
+                let view = self.settle(i);
+                Operand::Source(Rc::new(Source::Place(Place::View(view), dtype)))
+            }
             Value::Place(place) if cells == 2 => Operand::Source(Rc::new(Source::Place(place, dtype))),
             value => self.operand_of(value, dtype),
         }
@@ -118,7 +205,9 @@ impl Builder<'_> {
     /// A large value whose rows lie across memory as a copy that lies along it: a loop would read each line again for each of its elements.
     fn straight(&mut self, place: Place, dtype: DType) -> Place {
         match place {
-            Place::View(v) if v.size() >= TURNED && v.is_turned() && matches!(dtype, DType::F32 | DType::I32 | DType::F64) => Place::View(self.turned(&v, dtype)),
+            Place::View(v) if v.size() >= TURNED && v.is_turned() && matches!(dtype, DType::F32 | DType::I32 | DType::F64) => {
+                Place::View(self.turned(&v, dtype))
+            }
             place => place,
         }
     }
@@ -137,7 +226,9 @@ impl Builder<'_> {
     /// Constant bools as the floats that tiles have for them.
     fn as_floats(&mut self, place: Place, dtype: DType) -> Source {
         if let (Place::View(v), DType::Bool) = (&place, dtype) {
-            if let Some(Ok(bits)) = self.constants.get(&v.slot).map(|a| a.to_slice::<u8>().map(|b| b.iter().map(|&b| f32::from(b)).collect::<Vec<f32>>())) {
+            if let Some(Ok(bits)) =
+                self.constants.get(&v.slot).map(|a| a.to_slice::<u8>().map(|b| b.iter().map(|&b| f32::from(b)).collect::<Vec<f32>>()))
+            {
                 let (exec, n) = (self.cx.exec(), bits.len());
                 let twin = self.constant(exec.array(bits, &[n]));
                 return Source::Place(Place::View(View { slot: twin.slot, ..v.clone() }), DType::F32);
@@ -152,28 +243,54 @@ impl Builder<'_> {
         let dtype = self.aval(e.inputs[0]).dtype;
         let Place::Constant { value, .. } = self.place(e.inputs[1]) else { return Ok(None) };
         // Cells around float64 are 0.
-        if !fits(dtype) || (dtype == DType::F64 && value.to_bits() != 0) || low.iter().chain(high).any(|&v| v < 0) || interior.iter().any(|&v| v != 0) { return Ok(None); }
+        if !fits(dtype)
+            || (dtype == DType::F64 && value.to_bits() != 0)
+            || low.iter().chain(high).any(|&v| v < 0)
+            || interior.iter().any(|&v| v != 0)
+        {
+            return Ok(None);
+        }
         let (low, shape) = (e.params.dims("low")?, self.aval(e.outputs[0]).shape.clone());
         Ok(Some(Source::Padded { view: self.view_of(e.inputs[0])?, shape, low, dtype, fill: bits(value, dtype) as u32 }))
     }
 
     /// A copy in row-major order, of elements that fit into tiles.
     pub(super) fn copied(&mut self, x: &View, dtype: DType) -> Option<View> {
-        if !fits(dtype) { return None; }
-        if let Place::View(y) = self.straight(Place::View(x.clone()), dtype) { if y.is_contiguous() { return Some(y); } }
+        if !fits(dtype) {
+            return None;
+        }
+        if let Place::View(y) = self.straight(Place::View(x.clone()), dtype) {
+            if y.is_contiguous() {
+                return Some(y);
+            }
+        }
         let source = Operand::Source(Rc::new(Source::Place(Place::View(x.clone()), dtype)));
         let v = self.join("copy", copy(self.simd, dtype), smallvec::smallvec![source], dtype, &x.shape);
         Some(self.stored(v.0, v.1))
     }
 
     /// Nanoseconds that an element takes, with the floating operands that are made for it.
-    fn cost(&self, name: &str, args: &[Operand]) -> f64 { cost(name) + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].cost } else { 0.0 }).sum::<f64>() }
+    fn cost(&self, name: &str, args: &[Operand]) -> f64 {
+        cost(name) + args.iter().map(|a| if let Operand::Floating(i) = a { self.floats[*i].cost } else { 0.0 }).sum::<f64>()
+    }
 
     /// `again`: it is made again wherever it is read, as is what needs nothing but what is there from the start.
-    fn express(&mut self, name: &'static str, f: Function, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize], again: bool) -> Value {
+    fn express(
+        &mut self,
+        name: &'static str,
+        f: Function,
+        args: SmallVec<[Operand; 3]>,
+        dtype: DType,
+        shape: &[usize],
+        again: bool,
+    ) -> Value {
         let early = |a: &Operand| match a {
             Operand::Floating(i) => self.floats[*i].early && self.floats[*i].shape[..] == *shape,
-            Operand::Source(s) => match &**s { Source::Place(Place::View(v), _) => self.early(v.slot), Source::Place(..) => true, Source::Padded { .. } | Source::Reciprocal(_) => false },
+            Operand::Source(s) => match &**s {
+                Source::Place(Place::View(v), _) => self.early(v.slot),
+                Source::Place(..) => true,
+                Source::Padded { .. } | Source::Reciprocal(_) => false,
+            },
             Operand::Expr { .. } => false,
         };
         let early = args.iter().all(early);
@@ -202,8 +319,18 @@ impl Builder<'_> {
         self.stored(draft, index)
     }
 
-    fn group(&self, draft: usize) -> Option<&Group> { match &self.drafts[draft].body { Body::Loop(g) | Body::Product(_, g) => Some(g), _ => None } }
-    fn group_mut(&mut self, draft: usize) -> &mut Group { match &mut self.drafts[draft].body { Body::Loop(g) | Body::Product(_, g) => g, _ => unreachable!("only groups have expressions") } }
+    fn group(&self, draft: usize) -> Option<&Group> {
+        match &self.drafts[draft].body {
+            Body::Loop(g) | Body::Product(_, g) => Some(g),
+            _ => None,
+        }
+    }
+    fn group_mut(&mut self, draft: usize) -> &mut Group {
+        match &mut self.drafts[draft].body {
+            Body::Loop(g) | Body::Product(_, g) => g,
+            _ => unreachable!("only groups have expressions"),
+        }
+    }
 
     /// An expression's value in memory.
     pub(super) fn stored(&mut self, draft: usize, index: usize) -> View {
@@ -235,7 +362,10 @@ impl Builder<'_> {
         match a {
             Operand::Expr { draft: d, .. } if *d == draft => (0, 0),
             Operand::Floating(i) if self.group(draft).is_some_and(|g| g.floats.contains_key(i)) => (0, 0),
-            Operand::Floating(i) => self.floats[*i].args.iter().fold((1, 0), |(e, l), a| { let (x, y) = self.added(draft, a); (e + x, l + y) }),
+            Operand::Floating(i) => self.floats[*i].args.iter().fold((1, 0), |(e, l), a| {
+                let (x, y) = self.added(draft, a);
+                (e + x, l + y)
+            }),
             _ => (0, 1),
         }
     }
@@ -244,9 +374,16 @@ impl Builder<'_> {
     /// is made before the group runs.
     fn joins(&self, draft: usize, cells: usize, args: &[Operand], shape: &[usize]) -> Option<usize> {
         let g = self.group(draft)?;
-        if g.shape[..] != *shape || g.cells != cells { return None; }
-        let (exprs, loads) = args.iter().fold((1, 0), |(e, l), a| { let (x, y) = self.added(draft, a); (e + x, l + y) });
-        if g.exprs.len() + exprs > EXPRS || g.loads + loads > LOADS { return None; }
+        if g.shape[..] != *shape || g.cells != cells {
+            return None;
+        }
+        let (exprs, loads) = args.iter().fold((1, 0), |(e, l), a| {
+            let (x, y) = self.added(draft, a);
+            (e + x, l + y)
+        });
+        if g.exprs.len() + exprs > EXPRS || g.loads + loads > LOADS {
+            return None;
+        }
         let phase = self.drafts[draft].phase;
         let mut units = self.phases[phase].units;
         self.readable(draft, args, &mut units).then_some(())?;
@@ -260,7 +397,10 @@ impl Builder<'_> {
             Operand::Floating(i) => self.readable(draft, &self.floats[*i].args, units),
             Operand::Source(s) => self.source_units(s).is_none_or(|(slot, u)| match self.made[slot] {
                 None => true,
-                Some(d) if self.drafts[d].phase == phase => { *units = gcd(*units, u); d < draft && self.phases[phase].kind == Kind::Chunks }
+                Some(d) if self.drafts[d].phase == phase => {
+                    *units = gcd(*units, u);
+                    d < draft && self.phases[phase].kind == Kind::Chunks
+                }
                 Some(d) => self.drafts[d].phase < phase,
             }),
         })
@@ -269,15 +409,26 @@ impl Builder<'_> {
     /// Adds an expression to the loop that makes one of its operands, to another of its phase, or to a new one.
     fn join(&mut self, name: &'static str, f: Function, args: SmallVec<[Operand; 3]>, dtype: DType, shape: &[usize]) -> (usize, usize) {
         let work = (shape.iter().product::<usize>() * f.cells) as f64 * self.cost(name, &args);
-        let last = args.iter().filter_map(|a| if let Operand::Expr { draft, .. } = a { Some((self.drafts[*draft].phase, *draft)) } else { None }).max();
+        let last = args
+            .iter()
+            .filter_map(|a| if let Operand::Expr { draft, .. } = a { Some((self.drafts[*draft].phase, *draft)) } else { None })
+            .max();
         let found = last.and_then(|(_, d)| self.joins(d, f.cells, &args, shape).map(|u| (d, u)));
-        if let Some((d, _)) = found { let phase = self.drafts[d].phase; self.phases[phase].work += work; }
+        if let Some((d, _)) = found {
+            let phase = self.drafts[d].phase;
+            self.phases[phase].work += work;
+        }
         let (draft, units) = found.unwrap_or_else(|| {
             let mut reads: SmallVec<[(Slot, usize); 4]> = SmallVec::new();
             self.all_reads(&args, &mut reads);
             let limit = shape.iter().product();
             let phase = self.choose(&reads, limit, work);
-            let known = (0..self.drafts.len()).rev().take(4 * RECENT).filter(|&d| self.drafts[d].phase == phase).take(RECENT).find_map(|d| self.joins(d, f.cells, &args, shape).map(|u| (d, u)));
+            let known = (0..self.drafts.len())
+                .rev()
+                .take(4 * RECENT)
+                .filter(|&d| self.drafts[d].phase == phase)
+                .take(RECENT)
+                .find_map(|d| self.joins(d, f.cells, &args, shape).map(|u| (d, u)));
             known.unwrap_or_else(|| {
                 let shape = Dims::from(shape);
                 self.draft(phase, |_| Body::Loop(Group::new(&shape, f.cells)), [], &[]);
@@ -293,33 +444,45 @@ impl Builder<'_> {
     fn all_reads(&mut self, args: &[Operand], reads: &mut SmallVec<[(Slot, usize); 4]>) {
         for a in args {
             match a {
-                Operand::Expr { draft, index } => { let v = self.stored(*draft, *index); reads.push((v.slot, self.sizes[v.slot].0)); }
-                Operand::Floating(i) => { let args = self.floats[*i].args.clone(); self.all_reads(&args, reads); }
+                Operand::Expr { draft, index } => {
+                    let v = self.stored(*draft, *index);
+                    reads.push((v.slot, self.sizes[v.slot].0));
+                }
+                Operand::Floating(i) => {
+                    let args = self.floats[*i].args.clone();
+                    self.all_reads(&args, reads);
+                }
                 Operand::Source(s) => reads.extend(self.source_units(s)),
             }
         }
     }
 
     fn push(&mut self, draft: usize, name: &'static str, f: Function, args: &[Operand], dtype: DType) -> usize {
-        let args = args.iter().map(|a| match a {
-            Operand::Expr { draft: d, index } if *d == draft => Arg::Expr(*index),
-            Operand::Expr { draft: d, index } => {
-                let (view, dtype) = (self.stored(*d, *index), self.group_mut(*d).exprs[*index].dtype);
-                self.group_mut(draft).loads += 1;
-                Arg::Source(Rc::new(Source::Place(Place::View(view), dtype)))
-            }
-            Operand::Floating(i) => {
-                let known = self.group_mut(draft).floats.get(i).copied();
-                Arg::Expr(known.unwrap_or_else(|| {
-                    let x = &self.floats[*i];
-                    let (name, f, args, dtype) = (x.name, x.f, x.args.clone(), x.dtype);
-                    let index = self.push(draft, name, f, &args, dtype);
-                    self.group_mut(draft).floats.insert(*i, index);
-                    index
-                }))
-            }
-            Operand::Source(s) => { self.group_mut(draft).loads += 1; Arg::Source(s.clone()) }
-        }).collect();
+        let args = args
+            .iter()
+            .map(|a| match a {
+                Operand::Expr { draft: d, index } if *d == draft => Arg::Expr(*index),
+                Operand::Expr { draft: d, index } => {
+                    let (view, dtype) = (self.stored(*d, *index), self.group_mut(*d).exprs[*index].dtype);
+                    self.group_mut(draft).loads += 1;
+                    Arg::Source(Rc::new(Source::Place(Place::View(view), dtype)))
+                }
+                Operand::Floating(i) => {
+                    let known = self.group_mut(draft).floats.get(i).copied();
+                    Arg::Expr(known.unwrap_or_else(|| {
+                        let x = &self.floats[*i];
+                        let (name, f, args, dtype) = (x.name, x.f, x.args.clone(), x.dtype);
+                        let index = self.push(draft, name, f, &args, dtype);
+                        self.group_mut(draft).floats.insert(*i, index);
+                        index
+                    }))
+                }
+                Operand::Source(s) => {
+                    self.group_mut(draft).loads += 1;
+                    Arg::Source(s.clone())
+                }
+            })
+            .collect();
         let g = self.group_mut(draft);
         g.exprs.push(Expr { name, f, args, dtype, slot: None });
         g.exprs.len() - 1
@@ -342,14 +505,29 @@ fn bits(value: f64, dtype: DType) -> u64 {
 fn load(s: &Source, cells: usize) -> From {
     let one = |v: &View, dtype: DType| Walk::new(v.slot, v.offset, std::iter::empty(), dtype, 0, cells);
     match s {
-        Source::Reciprocal(Place::Constant { value, .. }) => From::Constant(if cells == 2 { bits(1.0 / value, DType::F64) } else { u64::from((1.0 / *value as f32).to_bits()) }),
+        Source::Reciprocal(Place::Constant { value, .. }) => {
+            From::Constant(if cells == 2 { bits(1.0 / value, DType::F64) } else { u64::from((1.0 / *value as f32).to_bits()) })
+        }
         Source::Reciprocal(Place::View(v)) => From::Reciprocal(one(v, if cells == 2 { DType::F64 } else { DType::F32 })),
-        Source::Place(Place::Constant { value, dtype, .. }, _) => From::Constant(bits(*value, if cells == 2 { DType::F64 } else { *dtype })),
+        Source::Place(Place::Constant { value, dtype, .. }, _) => {
+            From::Constant(bits(*value, if cells == 2 { DType::F64 } else { *dtype }))
+        }
         Source::Place(Place::View(v), dtype) => {
             let whole = !is_narrow(*dtype) && super::tiles::cells(*dtype) == cells;
-            if v.is_splat() && v.size() > 0 { return From::Splat(one(v, *dtype)); }
-            if whole && v.is_contiguous() { return From::Direct(v.slot, v.offset * cells as isize); }
-            From::Walk(Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &stride)| Axis { n, stride, low: 0, size: n }), *dtype, 0, cells))
+            if v.is_splat() && v.size() > 0 {
+                return From::Splat(one(v, *dtype));
+            }
+            if whole && v.is_contiguous() {
+                return From::Direct(v.slot, v.offset * cells as isize);
+            }
+            From::Walk(Walk::new(
+                v.slot,
+                v.offset,
+                v.shape.iter().zip(&v.strides).map(|(&n, &stride)| Axis { n, stride, low: 0, size: n }),
+                *dtype,
+                0,
+                cells,
+            ))
         }
         Source::Padded { view: v, shape, low, dtype, fill } => {
             let axes = (0..shape.len()).map(|d| Axis { n: shape[d], stride: v.strides[d], low: low[d], size: v.shape[d] });
@@ -366,7 +544,9 @@ fn multiply(exprs: &mut [Expr], simd: Simd) {
     for e in exprs.iter_mut().filter(|e| e.name == "div" && matches!(e.dtype, DType::F32 | DType::F64)) {
         let (Some(Arg::Source(s)), Some(mul)) = (e.args.get(1), tile::mul(simd).of(e.f.cells)) else { continue };
         let Source::Place(p, DType::F32 | DType::F64) = &**s else { continue };
-        if !matches!(p, Place::Constant { .. }) && !matches!(p, Place::View(v) if v.is_splat()) { continue; }
+        if !matches!(p, Place::Constant { .. }) && !matches!(p, Place::View(v) if v.is_splat()) {
+            continue;
+        }
         e.args[1] = Arg::Source(Rc::new(Source::Reciprocal(p.clone())));
         (e.name, e.f) = ("mul", mul);
     }
@@ -375,10 +555,27 @@ fn multiply(exprs: &mut [Expr], simd: Simd) {
 /// Takes products that are only added to something, or taken from it, into that: one instruction instead of two.
 fn join_products(exprs: &mut Vec<Expr>, simd: Simd) {
     let mut uses = vec![0usize; exprs.len()];
-    for e in exprs.iter() { for a in &e.args { if let Arg::Expr(k) = a { uses[*k] += 1; } } }
+    for e in exprs.iter() {
+        for a in &e.args {
+            if let Arg::Expr(k) = a {
+                uses[*k] += 1;
+            }
+        }
+    }
     let mut gone = vec![false; exprs.len()];
     for i in 0..exprs.len() {
-        let product = |k: usize| match exprs[i].args.get(k) { Some(Arg::Expr(p)) if exprs[*p].name == "mul" && matches!(exprs[*p].dtype, DType::F32 | DType::F64) && exprs[*p].slot.is_none() && uses[*p] == 1 && !gone[*p] => Some(*p), _ => None };
+        let product = |k: usize| match exprs[i].args.get(k) {
+            Some(Arg::Expr(p))
+                if exprs[*p].name == "mul"
+                    && matches!(exprs[*p].dtype, DType::F32 | DType::F64)
+                    && exprs[*p].slot.is_none()
+                    && uses[*p] == 1
+                    && !gone[*p] =>
+            {
+                Some(*p)
+            }
+            _ => None,
+        };
         let (k, f): (usize, fn(Simd) -> Function) = match exprs[i].name {
             "add" if product(1).is_some() => (1, tile::add_product),
             "add" if product(0).is_some() => (0, tile::add_product),
@@ -393,20 +590,37 @@ fn join_products(exprs: &mut Vec<Expr>, simd: Simd) {
     }
     let mut at: Vec<usize> = vec![0; exprs.len()];
     let mut next = 0;
-    for (i, g) in gone.iter().enumerate() { at[i] = next; next += usize::from(!g); }
+    for (i, g) in gone.iter().enumerate() {
+        at[i] = next;
+        next += usize::from(!g);
+    }
     let mut flags = gone.iter();
     exprs.retain(|_| !*flags.next().unwrap_or(&false));
-    for e in exprs { for a in &mut e.args { if let Arg::Expr(k) = a { *k = at[*k]; } } }
+    for e in exprs {
+        for a in &mut e.args {
+            if let Arg::Expr(k) = a {
+                *k = at[*k];
+            }
+        }
+    }
 }
 
 /// Gives registers to a group's values, each as long as it is read.
 /// `over`: results that may lie over an operand; `columns`: those of the product before it.
 pub(super) fn finish(group: Group, simd: Simd, over: &[Slot], columns: Option<usize>) -> Loop {
     let Group { shape, cells, mut exprs, tile, .. } = group;
-    if shape.iter().product::<usize>() >= DIVIDED { multiply(&mut exprs, simd); }
+    if shape.iter().product::<usize>() >= DIVIDED {
+        multiply(&mut exprs, simd);
+    }
     join_products(&mut exprs, simd);
     let mut last = vec![0usize; exprs.len()];
-    for (i, e) in exprs.iter().enumerate() { for a in &e.args { if let Arg::Expr(k) = a { last[*k] = i; } } }
+    for (i, e) in exprs.iter().enumerate() {
+        for a in &e.args {
+            if let Arg::Expr(k) = a {
+                last[*k] = i;
+            }
+        }
+    }
     // Loads that need a register keep it for the whole loop; the others are pointers, numbered from the end of the room.
     let (mut registers, mut free, mut pointers): (usize, Vec<Id>, usize) = (0, Vec::new(), ROOM);
     let mut loads: Vec<Load> = Vec::new();
@@ -416,11 +630,20 @@ pub(super) fn finish(group: Group, simd: Simd, over: &[Slot], columns: Option<us
             let Arg::Source(s) = a else { continue };
             let from = load(s, cells);
             let known = loads.iter().find(|l| l.from == from).map(|l| l.id);
-            source_ids.insert((i, k), known.unwrap_or_else(|| {
-                let id = if matches!(from, From::Direct(..)) { pointers += 1; pointers - 1 } else { registers += 1; registers - 1 } as Id;
-                loads.push(Load { id, from });
-                id
-            }));
+            source_ids.insert(
+                (i, k),
+                known.unwrap_or_else(|| {
+                    let id = if matches!(from, From::Direct(..)) {
+                        pointers += 1;
+                        pointers - 1
+                    } else {
+                        registers += 1;
+                        registers - 1
+                    } as Id;
+                    loads.push(Load { id, from });
+                    id
+                }),
+            );
         }
     }
     let mut ids: Vec<Id> = vec![0; exprs.len()];
@@ -432,17 +655,46 @@ pub(super) fn finish(group: Group, simd: Simd, over: &[Slot], columns: Option<us
             src[0] = (pointers - 1) as Id;
             loads.push(Load { id: src[0], from: From::Tile });
         }
-        for (k, a) in e.args.iter().enumerate() { src[k] = match a { Arg::Expr(x) => ids[*x], Arg::Source(_) => source_ids[&(i, k)] }; }
-        if tile && i == 0 && e.slot.is_none() { ids[0] = src[0]; } else {
+        for (k, a) in e.args.iter().enumerate() {
+            src[k] = match a {
+                Arg::Expr(x) => ids[*x],
+                Arg::Source(_) => source_ids[&(i, k)],
+            };
+        }
+        if tile && i == 0 && e.slot.is_none() {
+            ids[0] = src[0];
+        } else {
             let stored = e.slot.is_some_and(|s| !over.contains(&s)) && !is_narrow(e.dtype);
-            ids[i] = if stored { pointers += 1; (pointers - 1) as Id } else { free.pop().unwrap_or_else(|| { registers += 1; (registers - 1) as Id }) };
+            ids[i] = if stored {
+                pointers += 1;
+                (pointers - 1) as Id
+            } else {
+                free.pop().unwrap_or_else(|| {
+                    registers += 1;
+                    (registers - 1) as Id
+                })
+            };
             instrs.push(Instr { f: e.f, dst: ids[i], src });
         }
-        if let Some(slot) = e.slot { stores.push(Store { id: ids[i], slot, how: if is_narrow(e.dtype) { How::Narrow(e.dtype) } else if over.contains(&slot) { How::Late } else { How::There } }); }
+        if let Some(slot) = e.slot {
+            stores.push(Store {
+                id: ids[i],
+                slot,
+                how: if is_narrow(e.dtype) {
+                    How::Narrow(e.dtype)
+                } else if over.contains(&slot) {
+                    How::Late
+                } else {
+                    How::There
+                },
+            });
+        }
         for (k, x) in exprs.iter().enumerate().take(i + 1) {
             // Freed after the instruction, so that no result lies over an operand. What is narrow stays until the tile is done.
             let dies = last[k] == i && k < i || (k == i && last[k] <= i);
-            if dies && (ids[k] as usize) < ROOM && x.slot.is_none() && !free.contains(&ids[k]) { free.push(ids[k]); }
+            if dies && (ids[k] as usize) < ROOM && x.slot.is_none() && !free.contains(&ids[k]) {
+                free.push(ids[k]);
+            }
         }
     }
     Loop::new(simd, (shape.iter().product(), cells), columns.map(|n| n * cells), (registers, pointers), loads, instrs, stores)

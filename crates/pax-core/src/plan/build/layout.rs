@@ -24,17 +24,26 @@ const ALIGN: usize = 64;
 /// Ranges of one block of memory, given out and taken back. A block that is too large to be counted never comes to be: the
 /// plan is refused where it would run.
 #[derive(Default)]
-struct Ranges { free: Vec<(usize, usize)>, end: usize }
+struct Ranges {
+    free: Vec<(usize, usize)>,
+    end: usize,
+}
 
 impl Ranges {
     fn take(&mut self, bytes: usize) -> usize {
         let bytes = bytes.checked_next_multiple_of(ALIGN).unwrap_or(usize::MAX);
-        if bytes == 0 { return 0; }
+        if bytes == 0 {
+            return 0;
+        }
         // The smallest that serves.
         let found = self.free.iter().enumerate().filter(|(_, r)| r.1 >= bytes).min_by_key(|(_, r)| r.1).map(|(i, _)| i);
         if let Some(i) = found {
             let (at, size) = self.free[i];
-            if size == bytes { self.free.swap_remove(i); } else { self.free[i] = (at + bytes, size - bytes); }
+            if size == bytes {
+                self.free.swap_remove(i);
+            } else {
+                self.free[i] = (at + bytes, size - bytes);
+            }
             return at;
         }
         let at = self.end;
@@ -43,7 +52,9 @@ impl Ranges {
     }
     fn give(&mut self, at: usize, bytes: usize) {
         let (mut at, mut size) = (at, bytes.checked_next_multiple_of(ALIGN).unwrap_or(usize::MAX));
-        if size == 0 || at.checked_add(size).is_none() { return; }
+        if size == 0 || at.checked_add(size).is_none() {
+            return;
+        }
         // Joined with its neighbours.
         while let Some(i) = self.free.iter().position(|r| r.0 + r.1 == at || at + size == r.0) {
             let r = self.free.swap_remove(i);
@@ -54,20 +65,40 @@ impl Ranges {
 }
 
 /// About so many chunks, of equal units where these are few: the longest decides.
-fn even(chunks: usize, units: usize) -> usize { if units < 2 * chunks { units } else { chunks } }
+fn even(chunks: usize, units: usize) -> usize {
+    if units < 2 * chunks {
+        units
+    } else {
+        chunks
+    }
+}
 
 pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan {
     let Builder { simd, mut drafts, phases, made, mut sizes, mut constants, partials, fixed, .. } = b;
     let slots = made.len();
-    let mut chunks: Vec<usize> = phases.iter().map(|p| if p.work < ALONE { 1 } else { even(((p.work / CHUNK) as usize).clamp(1, CHUNKS).min(p.units), p.units) }).collect();
-    for p in &partials { chunks[p.2] = chunks[p.2].min(SUMS); }
-    for (slot, one, phase) in partials { sizes[slot].0 = one * chunks[phase]; }
+    let mut chunks: Vec<usize> = phases
+        .iter()
+        .map(|p| if p.work < ALONE { 1 } else { even(((p.work / CHUNK) as usize).clamp(1, CHUNKS).min(p.units), p.units) })
+        .collect();
+    for p in &partials {
+        chunks[p.2] = chunks[p.2].min(SUMS);
+    }
+    for (slot, one, phase) in partials {
+        sizes[slot].0 = one * chunks[phase];
+    }
     // What groups read in their own order only, and the product before them does not; then all that they read, which is known only now.
-    let in_order: Vec<SmallVec<[Slot; 4]>> = drafts.iter().map(|d| match &d.body {
-        Body::Loop(g) | Body::Product(_, g) => g.direct().into_iter().filter(|s| !d.reads.contains(s)).collect(),
-        _ => SmallVec::new(),
-    }).collect();
-    for d in &mut drafts { if let Body::Loop(g) | Body::Product(_, g) = &d.body { d.reads.extend(g.reads()); } }
+    let in_order: Vec<SmallVec<[Slot; 4]>> = drafts
+        .iter()
+        .map(|d| match &d.body {
+            Body::Loop(g) | Body::Product(_, g) => g.direct().into_iter().filter(|s| !d.reads.contains(s)).collect(),
+            _ => SmallVec::new(),
+        })
+        .collect();
+    for d in &mut drafts {
+        if let Body::Loop(g) | Body::Product(_, g) = &d.body {
+            d.reads.extend(g.reads());
+        }
+    }
 
     // Who makes and reads each slot, by phase.
     let mut last: Vec<Option<(usize, usize)>> = vec![None; slots];
@@ -77,23 +108,55 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
             last[s] = last[s].max(Some((d.phase, i)));
             shared[s] |= made[s].is_none_or(|m| drafts[m].phase != d.phase) || matches!(d.body, Body::Row(_));
         }
-        if matches!(d.body, Body::Row(_)) { for &s in &d.writes { shared[s] = true; } }
+        if matches!(d.body, Body::Row(_)) {
+            for &s in &d.writes {
+                shared[s] = true;
+            }
+        }
     }
-    let is_output: Vec<bool> = { let mut t = vec![false; slots]; for p in &outputs { if let Place::View(v) = p { t[v.slot] = true; } } t };
-    let row_touched: Vec<bool> = {
+    let is_output: Vec<bool> = {
         let mut t = vec![false; slots];
-        for d in drafts.iter().filter(|d| matches!(d.body, Body::Row(_))) { for &s in d.reads.iter().chain(&d.writes) { t[s] = true; } }
-        for (t, o) in t.iter_mut().zip(&is_output) { *t |= o; }
+        for p in &outputs {
+            if let Place::View(v) = p {
+                t[v.slot] = true;
+            }
+        }
         t
     };
-    for p in &outputs { if let Place::View(v) = p { last[v.slot] = Some((usize::MAX, 0)); } }
+    let row_touched: Vec<bool> = {
+        let mut t = vec![false; slots];
+        for d in drafts.iter().filter(|d| matches!(d.body, Body::Row(_))) {
+            for &s in d.reads.iter().chain(&d.writes) {
+                t[s] = true;
+            }
+        }
+        for (t, o) in t.iter_mut().zip(&is_output) {
+            *t |= o;
+        }
+        t
+    };
+    for p in &outputs {
+        if let Place::View(v) = p {
+            last[v.slot] = Some((usize::MAX, 0));
+        }
+    }
 
     let mut order: Vec<Vec<usize>> = vec![vec![]; phases.len()];
-    for (i, d) in drafts.iter().enumerate() { order[d.phase].push(i); }
+    for (i, d) in drafts.iter().enumerate() {
+        order[d.phase].push(i);
+    }
     let bytes = |s: Slot| sizes[s].0.saturating_mul(sizes[s].1.size());
     let mut homes: Vec<Home> = vec![Home::Array; slots];
-    for &s in &inputs { if last[s].is_some() { homes[s] = Home::Input; } }
-    for (s, a) in constants.drain() { if last[s].is_some() { homes[s] = Home::Constant(a); } }
+    for &s in &inputs {
+        if last[s].is_some() {
+            homes[s] = Home::Input;
+        }
+    }
+    for (s, a) in constants.drain() {
+        if last[s].is_some() {
+            homes[s] = Home::Constant(a);
+        }
+    }
 
     // A result may lie over an input of its size that dies in the loop which makes it, or before: where the caller gave it away.
     let mut over: Vec<Option<Slot>> = vec![None; slots];
@@ -113,23 +176,45 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
 
     // Phases that give the same in every step of a scan; what they make stays.
     let mut stays: Vec<bool> = vec![false; slots];
-    for s in fixed.iter().flatten() { stays[*s] = true; }
-    for s in 0..slots { stays[s] |= matches!(homes[s], Home::Constant(_)); }
-    let is_fixed: Vec<bool> = (0..phases.len()).map(|p| {
-        let same = fixed.is_some() && order[p].iter().all(|&i| !matches!(drafts[i].body, Body::Row(_)) && drafts[i].reads.iter().all(|&s| stays[s] || made[s].is_some_and(|m| drafts[m].phase == p)) && drafts[i].writes.iter().all(|&s| !row_touched[s]));
-        if same { for &i in &order[p] { for &s in &drafts[i].writes { stays[s] = true; last[s] = Some((usize::MAX, 0)); shared[s] = true; } } }
-        same
-    }).collect();
+    for s in fixed.iter().flatten() {
+        stays[*s] = true;
+    }
+    for s in 0..slots {
+        stays[s] |= matches!(homes[s], Home::Constant(_));
+    }
+    let is_fixed: Vec<bool> = (0..phases.len())
+        .map(|p| {
+            let same = fixed.is_some()
+                && order[p].iter().all(|&i| {
+                    !matches!(drafts[i].body, Body::Row(_))
+                        && drafts[i].reads.iter().all(|&s| stays[s] || made[s].is_some_and(|m| drafts[m].phase == p))
+                        && drafts[i].writes.iter().all(|&s| !row_touched[s])
+                });
+            if same {
+                for &i in &order[p] {
+                    for &s in &drafts[i].writes {
+                        stays[s] = true;
+                        last[s] = Some((usize::MAX, 0));
+                        shared[s] = true;
+                    }
+                }
+            }
+            same
+        })
+        .collect();
 
     let mut arena = Ranges::default();
     let mut ends: Vec<Vec<Slot>> = vec![vec![]; phases.len()];
     let mut drafts: Vec<Option<super::Draft>> = drafts.into_iter().map(Some).collect();
     let mut steps = Vec::new();
     for (p, phase) in phases.iter().enumerate() {
-        if order[p].is_empty() { continue; }
+        if order[p].is_empty() {
+            continue;
+        }
         let units = phase.units;
         let per = units.div_ceil(chunks[p]);
-        let (mut locals, mut shares, mut local, mut kernels, mut room, mut makes) = (Vec::new(), Vec::new(), Ranges::default(), Vec::new(), 0, SmallVec::<[(Slot, Option<Slot>); 2]>::new());
+        let (mut locals, mut shares, mut local, mut kernels, mut room, mut makes) =
+            (Vec::new(), Vec::new(), Ranges::default(), Vec::new(), 0, SmallVec::<[(Slot, Option<Slot>); 2]>::new());
         let mut local_ends: Vec<(usize, Slot, usize, usize)> = Vec::new();
         // Where nothing prepares or shares anything, a few units go through all kernels, in memory that the next few use again.
         let parts = || order[p].iter().filter_map(|&i| drafts[i].as_ref());
@@ -142,7 +227,11 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
             // A result may lie over what dies in the loop that makes it; or that, if it is a chunk's, in the result's place from the start.
             for &s in &d.writes {
                 let may = matches!(&d.body, Body::Loop(g) | Body::Product(_, g) if over[s].is_none() && !g.moves(s));
-                let under = if may { local_ends.iter().position(|e| e.0 == i && sizes[e.1] == sizes[s] && in_order[i].contains(&e.1)) } else { None };
+                let under = if may {
+                    local_ends.iter().position(|e| e.0 == i && sizes[e.1] == sizes[s] && in_order[i].contains(&e.1))
+                } else {
+                    None
+                };
                 let mut place = None;
                 if let Some(k) = under {
                     laid_over.push(s);
@@ -151,10 +240,14 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
                         local.give(at, size);
                         locals.retain(|l: &Local| l.slot != x);
                         shares.push((x, s));
-                    } else { place = Some(at); }
+                    } else {
+                        place = Some(at);
+                    }
                 }
                 if row_touched[s] {
-                    if !matches!(d.body, Body::Row(_)) { makes.push((s, over[s])); }
+                    if !matches!(d.body, Body::Row(_)) {
+                        makes.push((s, over[s]));
+                    }
                     ends.get_mut(last[s].map_or(p, |l| l.0)).into_iter().for_each(|e| e.push(s));
                 } else if shared[s] {
                     homes[s] = Home::Arena(arena.take(bytes(s)));
@@ -177,7 +270,11 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
                     let dot_draft = *dot;
                     let dot = Dot { out: only.unwrap_or(0), ..dot_draft.dot };
                     let columns = Some(dot.n);
-                    kernels.push(Kernel::Product(Product { dot, strips: dot_draft.strips, behind: only.is_none().then(|| fuse::finish(g, simd, &laid_over, columns)) }));
+                    kernels.push(Kernel::Product(Product {
+                        dot,
+                        strips: dot_draft.strips,
+                        behind: only.is_none().then(|| fuse::finish(g, simd, &laid_over, columns)),
+                    }));
                 }
                 Body::Across { mut partial, phase } => {
                     partial.over[0].0 = chunks[phase];
@@ -185,13 +282,24 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
                 }
             }
             room = room.max(kernels.last().map_or(0, Kernel::room));
-            local_ends.retain(|&(end, _, at, size)| { if end <= i { local.give(at, size); } end > i });
+            local_ends.retain(|&(end, _, at, size)| {
+                if end <= i {
+                    local.give(at, size);
+                }
+                end > i
+            });
         }
         let drops = std::mem::take(&mut ends[p]);
-        for &s in &drops { if let Home::Arena(at) = homes[s] { arena.give(at, bytes(s)); } }
+        for &s in &drops {
+            if let Home::Arena(at) = homes[s] {
+                arena.give(at, bytes(s));
+            }
+        }
         let step = match row {
             Some(call) => Step::Row(call),
-            None => Step::Chunks { chunks: Chunks { units, chunks: chunks[p], step, kernels, locals, shares, scratch: local.end, room }, makes },
+            None => {
+                Step::Chunks { chunks: Chunks { units, chunks: chunks[p], step, kernels, locals, shares, scratch: local.end, room }, makes }
+            }
         };
         let drops = drops.into_iter().filter(|&s| matches!(homes[s], Home::Array)).collect();
         steps.push(Phase { step, drops, label: label.join("; "), fixed: is_fixed[p] });

@@ -25,7 +25,10 @@ use rows::DotDraft;
 enum Value {
     Place(Place),
     /// Made by an expression of a loop.
-    Expr { draft: usize, index: usize },
+    Expr {
+        draft: usize,
+        index: usize,
+    },
     /// An expression of what is there from the start, or stays in memory: made again wherever it is read.
     Floating(usize),
 }
@@ -35,12 +38,17 @@ enum Body {
     Product(Box<DotDraft>, Group),
     Kernel(Box<Kernel>),
     /// A reduction over the units of a phase, a result a chunk; then over these.
-    Across { partial: super::kernels::reduce::Reduce, phase: usize },
+    Across {
+        partial: super::kernels::reduce::Reduce,
+        phase: usize,
+    },
     Row(Box<Call>),
 }
 
 impl Body {
-    fn kernel(k: Kernel) -> Body { Body::Kernel(Box::new(k)) }
+    fn kernel(k: Kernel) -> Body {
+        Body::Kernel(Box::new(k))
+    }
 
     /// True if its kernel may run a few units at a time.
     fn divides(&self) -> bool {
@@ -63,7 +71,12 @@ impl Body {
     }
 }
 
-struct Draft { phase: usize, body: Body, reads: SmallVec<[Slot; 4]>, writes: SmallVec<[Slot; 1]> }
+struct Draft {
+    phase: usize,
+    body: Body,
+    reads: SmallVec<[Slot; 4]>,
+    writes: SmallVec<[Slot; 1]>,
+}
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Kind {
@@ -74,7 +87,11 @@ enum Kind {
     Row,
 }
 
-struct Phase { kind: Kind, units: usize, work: f64 }
+struct Phase {
+    kind: Kind,
+    units: usize,
+    work: f64,
+}
 
 /// Nanoseconds: below, a phase runs on the caller's thread, and units do not matter.
 const TINY: f64 = 5000.0;
@@ -93,7 +110,10 @@ const INTEGERS: usize = 2;
 
 /// Which operand of a product.
 #[derive(Clone, Copy, PartialEq)]
-enum Side { Left, Right }
+enum Side {
+    Left,
+    Right,
+}
 
 /// Slot, offset, strides and sizes of what is packed.
 type PackKey = (Side, Slot, isize, [isize; 2], [usize; 2]);
@@ -130,14 +150,23 @@ impl Builder<'_> {
         self.sizes.push((size, dtype));
         self.made.len() - 1
     }
-    fn aval(&self, v: Var) -> &Aval { &self.avals[v as usize] }
-    fn phase_of(&self, slot: Slot) -> Option<usize> { self.made[slot].map(|d| self.drafts[d].phase) }
+    fn aval(&self, v: Var) -> &Aval {
+        &self.avals[v as usize]
+    }
+    fn phase_of(&self, slot: Slot) -> Option<usize> {
+        self.made[slot].map(|d| self.drafts[d].phase)
+    }
     /// There before everything else: an input, a constant, or made in the first phase.
-    fn early(&self, slot: Slot) -> bool { self.phase_of(slot).is_none_or(|p| p == 0) }
+    fn early(&self, slot: Slot) -> bool {
+        self.phase_of(slot).is_none_or(|p| p == 0)
+    }
 
     /// Worth packing: read by many chunks or, in a scan, in every step.
     fn packable(&self, slot: Slot, chunked: bool) -> bool {
-        match &self.fixed { None => chunked && self.early(slot), Some(f) => f.contains(&slot) || self.constants.contains_key(&slot) }
+        match &self.fixed {
+            None => chunked && self.early(slot),
+            Some(f) => f.contains(&slot) || self.constants.contains_key(&slot),
+        }
     }
 
     fn phase(&mut self, kind: Kind, units: usize, work: f64) -> usize {
@@ -146,7 +175,13 @@ impl Builder<'_> {
     }
 
     /// Adds a draft; `sizes` of what it makes give its slots.
-    fn draft(&mut self, phase: usize, body: impl FnOnce(&[Slot]) -> Body, reads: impl IntoIterator<Item = Slot>, makes: &[(usize, DType)]) -> SmallVec<[Slot; 1]> {
+    fn draft(
+        &mut self,
+        phase: usize,
+        body: impl FnOnce(&[Slot]) -> Body,
+        reads: impl IntoIterator<Item = Slot>,
+        makes: &[(usize, DType)],
+    ) -> SmallVec<[Slot; 1]> {
         let writes: SmallVec<[Slot; 1]> = makes.iter().map(|&(n, d)| self.slot(Some(self.drafts.len()), n, d)).collect();
         self.drafts.push(Draft { phase, body: body(&writes), reads: reads.into_iter().collect(), writes: writes.clone() });
         writes
@@ -155,22 +190,33 @@ impl Builder<'_> {
     /// The units that a phase would have with a kernel that reads `(slot, units of its view)` and has at most `limit` units.
     fn fits(&self, phase: usize, reads: &[(Slot, usize)], limit: usize, work: f64) -> Option<usize> {
         let p = &self.phases[phase];
-        if p.kind != Kind::Chunks { return None; }
+        if p.kind != Kind::Chunks {
+            return None;
+        }
         let units = reads.iter().filter(|r| self.phase_of(r.0) == Some(phase)).fold(gcd(p.units, limit.max(1)), |u, r| gcd(u, r.1));
         (units >= UNITS || p.work + work < TINY || (units == p.units && work < TINY / 8.0)).then_some(units)
     }
 
     /// The last phase that makes one of these.
-    fn last_phase(&self, reads: &[(Slot, usize)]) -> Option<usize> { reads.iter().filter_map(|r| self.phase_of(r.0)).max() }
+    fn last_phase(&self, reads: &[(Slot, usize)]) -> Option<usize> {
+        reads.iter().filter_map(|r| self.phase_of(r.0)).max()
+    }
 
     /// The phase of a kernel: that of its operands where its units fit, a small one behind it, or a new one.
     fn choose(&mut self, reads: &[(Slot, usize)], limit: usize, work: f64) -> usize {
         let last = self.last_phase(reads);
         let small = if work < TINY / 8.0 { last.map_or(0, |p| p + 1)..self.phases.len() } else { 0..0 };
-        let place = last.into_iter().chain(small.filter(|&p| self.phases[p].work < TINY)).find_map(|p| self.fits(p, reads, limit, work).map(|u| (p, u)));
+        let place = last
+            .into_iter()
+            .chain(small.filter(|&p| self.phases[p].work < TINY))
+            .find_map(|p| self.fits(p, reads, limit, work).map(|u| (p, u)));
         // Else with what the program does now, if that comes after its operands: who reads it may be there.
         let behind = last.unwrap_or(0).max(INTEGERS) + 1..self.phases.len();
-        let now = if work >= TINY / 8.0 { behind.rev().take(NOW).find_map(|p| self.fits(p, reads, limit, work).filter(|&u| u >= 2 * UNITS).map(|u| (p, u))) } else { None };
+        let now = if work >= TINY / 8.0 {
+            behind.rev().take(NOW).find_map(|p| self.fits(p, reads, limit, work).filter(|&u| u >= 2 * UNITS).map(|u| (p, u)))
+        } else {
+            None
+        };
         match place.or(now) {
             Some((p, units)) => {
                 self.phases[p].units = units;
@@ -196,7 +242,11 @@ impl Builder<'_> {
             Some(Value::Expr { draft, index }) => Place::View(self.stored(draft, index)),
             Some(Value::Floating(i)) => Place::View(self.settle(i)),
             // A program that reads what it has not made is refused when it runs: its slot is empty.
-            None => { let (shape, dtype) = (self.aval(v).shape.clone(), self.aval(v).dtype); let slot = self.slot(None, shape.iter().product(), dtype); Place::View(View::whole(slot, &shape)) }
+            None => {
+                let (shape, dtype) = (self.aval(v).shape.clone(), self.aval(v).dtype);
+                let slot = self.slot(None, shape.iter().product(), dtype);
+                Place::View(View::whole(slot, &shape))
+            }
         }
     }
 
@@ -215,9 +265,13 @@ impl Builder<'_> {
     fn view(&mut self, e: &Equation) -> Result<Option<Place>> {
         let (p, out) = (&e.params, self.aval(e.outputs[0]).clone());
         let name = e.row.name;
-        if name == "full" { return Ok(Some(Place::Constant { value: p.float("value")?, dtype: out.dtype, shape: out.shape })); }
+        if name == "full" {
+            return Ok(Some(Place::Constant { value: p.float("value")?, dtype: out.dtype, shape: out.shape }));
+        }
         let same = name == "cast" && self.aval(e.inputs[0]).dtype == out.dtype;
-        if !same && !VIEWS.contains(&name) { return Ok(None); }
+        if !same && !VIEWS.contains(&name) {
+            return Ok(None);
+        }
         let x = match self.place(e.inputs[0]) {
             Place::Constant { value, dtype, .. } => return Ok(Some(Place::Constant { value, dtype, shape: out.shape })),
             Place::View(x) => x,
@@ -226,7 +280,9 @@ impl Builder<'_> {
             "stop_gradient" | "copy" | "cast" => return Ok(Some(Place::View(x))),
             "broadcast" => {
                 let mut s = smallvec::smallvec![0; out.shape.len()];
-                for (i, a) in p.dims("axes")?.into_iter().enumerate() { s[a] = x.strides[i]; }
+                for (i, a) in p.dims("axes")?.into_iter().enumerate() {
+                    s[a] = x.strides[i];
+                }
                 s
             }
             "transpose" => p.dims("permutation")?.iter().map(|&d| x.strides[d]).collect(),
@@ -239,17 +295,32 @@ impl Builder<'_> {
                 }
             },
         };
-        let offset = if name == "slice" { x.offset + p.ints("start")?.iter().zip(&x.strides).map(|(&a, s)| a as isize * s).sum::<isize>() } else { x.offset };
+        let offset = if name == "slice" {
+            x.offset + p.ints("start")?.iter().zip(&x.strides).map(|(&a, s)| a as isize * s).sum::<isize>()
+        } else {
+            x.offset
+        };
         Ok(Some(Place::View(View { slot: x.slot, shape: out.shape, strides, offset })))
     }
 
     /// Computes an equation of constants now.
     fn folded(&mut self, e: &Equation) -> Result<Option<()>> {
-        if !matches!(e.row.body, crate::ops::Body::Primitive(_)) || e.outputs.len() != 1 || e.row.name == "full" { return Ok(None); }
+        if !matches!(e.row.body, crate::ops::Body::Primitive(_)) || e.outputs.len() != 1 || e.row.name == "full" {
+            return Ok(None);
+        }
         let out = self.aval(e.outputs[0]);
-        if out.size() * out.dtype.size() > CONSTANT { return Ok(None); }
-        let constant = |v: Var| match &self.values[v as usize] { Some(Value::Place(Place::View(x))) => self.constants.get(&x.slot).map(|a| a.view(&x.shape, &x.strides, (a.offset as isize + x.offset) as usize)),
-            Some(Value::Place(Place::Constant { value, dtype, shape })) => Some(self.cx.exec().scalar(*dtype, *value).view(shape, &vec![0; shape.len()], 0)), _ => None };
+        if out.size() * out.dtype.size() > CONSTANT {
+            return Ok(None);
+        }
+        let constant = |v: Var| match &self.values[v as usize] {
+            Some(Value::Place(Place::View(x))) => {
+                self.constants.get(&x.slot).map(|a| a.view(&x.shape, &x.strides, (a.offset as isize + x.offset) as usize))
+            }
+            Some(Value::Place(Place::Constant { value, dtype, shape })) => {
+                Some(self.cx.exec().scalar(*dtype, *value).view(shape, &vec![0; shape.len()], 0))
+            }
+            _ => None,
+        };
         let Some(args) = e.inputs.iter().map(|&v| constant(v)).collect::<Option<SmallVec<_>>>() else { return Ok(None) };
         let y = self.cx.eval(e.row, &e.params, args)?;
         let Some(y) = y.into_iter().next() else { return Ok(None) };
@@ -266,17 +337,23 @@ impl Builder<'_> {
         let reads: SmallVec<[Slot; 4]> = inputs.iter().filter_map(|p| if let Place::View(v) = p { Some(v.slot) } else { None }).collect();
         let (row, params) = (e.row, e.params.clone());
         let outputs = self.draft(phase, |slots| Body::Row(Box::new(Call { row, params, inputs, outputs: slots.into() })), reads, &makes);
-        for (&v, &slot) in e.outputs.iter().zip(&outputs) { self.values[v as usize] = Some(Value::Place(Place::View(View::whole(slot, &self.aval(v).shape.clone())))); }
+        for (&v, &slot) in e.outputs.iter().zip(&outputs) {
+            self.values[v as usize] = Some(Value::Place(Place::View(View::whole(slot, &self.aval(v).shape.clone()))));
+        }
     }
 
     fn equation(&mut self, e: &Equation) -> Result<()> {
         if e.outputs.len() == 1 {
-            if self.folded(e)?.is_some() { return Ok(()); }
+            if self.folded(e)?.is_some() {
+                return Ok(());
+            }
             if let Some(p) = self.view(e)? {
                 self.values[e.outputs[0] as usize] = Some(Value::Place(p));
                 return Ok(());
             }
-            if self.element_wise(e)? || self.kernel(e)? || self.kernel_of_halves(e)? { return Ok(()); }
+            if self.element_wise(e)? || self.kernel(e)? || self.kernel_of_halves(e)? {
+                return Ok(());
+            }
         }
         self.row(e);
         Ok(())
@@ -285,7 +362,9 @@ impl Builder<'_> {
 
 /// The strides of a view under another shape, if its elements lie so: axes may be split and merged where they lie together.
 fn reshaped(x: &View, shape: &[usize]) -> Option<Strides> {
-    if x.is_contiguous() { return Some(crate::array::row_major(shape)); }
+    if x.is_contiguous() {
+        return Some(crate::array::row_major(shape));
+    }
     let mut strides: Strides = smallvec::smallvec![0; shape.len()];
     let dims = crate::array::merge(&x.shape, [&x.strides]);
     let mut at = shape.len();
@@ -293,8 +372,12 @@ fn reshaped(x: &View, shape: &[usize]) -> Option<Strides> {
         let (mut rest, mut stride) = (n, s);
         while rest > 1 {
             at = at.checked_sub(1)?;
-            if shape[at] == 1 { continue; }
-            if rest % shape[at] != 0 { return None; }
+            if shape[at] == 1 {
+                continue;
+            }
+            if rest % shape[at] != 0 {
+                return None;
+            }
             strides[at] = stride;
             stride *= shape[at] as isize;
             rest /= shape[at];
@@ -307,8 +390,22 @@ pub fn build(cx: &Cx, program: &Program, fixed: Option<usize>) -> Plan {
     let mut flat = super::rewrite(program);
     let simd = Simd::detect();
     let mut b = Builder {
-        cx, simd, again: again::again(&flat, simd), values: vec![None; flat.avals.len()], avals: std::mem::take(&mut flat.avals), floats: vec![], drafts: vec![], phases: vec![],
-        made: vec![], sizes: vec![], constants: HashMap::new(), packs: vec![], turned: vec![], twins: HashMap::new(), partials: vec![], fixed: None,
+        cx,
+        simd,
+        again: again::again(&flat, simd),
+        values: vec![None; flat.avals.len()],
+        avals: std::mem::take(&mut flat.avals),
+        floats: vec![],
+        drafts: vec![],
+        phases: vec![],
+        made: vec![],
+        sizes: vec![],
+        constants: HashMap::new(),
+        packs: vec![],
+        turned: vec![],
+        twins: HashMap::new(),
+        partials: vec![],
+        fixed: None,
     };
     // The first phase is for what needs nothing but inputs and is small: counters, schedules. The second packs
     // right operands, the third takes integers from inputs: neither is in the way of a phase that needs them.
@@ -325,7 +422,9 @@ pub fn build(cx: &Cx, program: &Program, fixed: Option<usize>) -> Plan {
     b.fixed = fixed.map(|n| inputs[n.min(inputs.len())..].to_vec());
     for e in &flat.equations {
         // A row whose parameters are not as declared is left to its own evaluation, which says what is wrong.
-        if b.equation(e).is_err() { b.row(e); }
+        if b.equation(e).is_err() {
+            b.row(e);
+        }
     }
     let outputs: Vec<Place> = flat.outputs.iter().map(|&v| b.place(v)).collect();
     layout::finish(b, inputs, outputs)

@@ -7,23 +7,26 @@ use super::fuse::Group;
 use super::tiles::cells;
 use super::{Body, Builder, Kind, Side, Value, INTEGERS, PACKS};
 use crate::array::merge;
+use crate::exec::cpu::conv::{depthwise::Depthwise, direct::Direct};
 use crate::exec::cpu::panel::{Micro, Micros};
 use crate::exec::cpu::reduce::Fold;
 use crate::ops::index::gather::{lay, Place as At, CLAMP};
-use crate::exec::cpu::conv::{depthwise::Depthwise, direct::Direct};
 use crate::plan::kernels::conv::{Conv, ConvPack, Means, Which};
 use crate::plan::kernels::dot::{Dot, Operand, Pack, PackLeft, Packed};
 use crate::plan::kernels::index::{Concat, Gather, Lay, Scatter};
-use crate::plan::kernels::walk::{Axis, Walk};
 use crate::plan::kernels::random::Bits;
 use crate::plan::kernels::reduce::Reduce;
+use crate::plan::kernels::walk::{Axis, Walk};
 use crate::plan::kernels::Kernel;
 use crate::plan::view::{Place, Slot, View};
 use crate::program::Equation;
 use crate::{Aval, DType, Dims, Result, Var};
 
 /// A product that a loop may follow.
-pub(super) struct DotDraft { pub dot: Dot, pub strips: usize }
+pub(super) struct DotDraft {
+    pub dot: Dot,
+    pub strips: usize,
+}
 
 /// Nanoseconds of a multiply-add, about.
 const MULTIPLY_ADD: f64 = 0.019;
@@ -55,10 +58,14 @@ impl Builder<'_> {
     /// Gives a row of half floats the kernel of float32; false where it has none.
     pub(super) fn kernel_of_halves(&mut self, e: &Equation) -> Result<bool> {
         let dtype = self.aval(e.outputs[0]).dtype;
-        if !WIDENED.contains(&e.row.name) || !dtype.is_half() || !e.inputs.iter().all(|&v| self.aval(v).dtype.is_half()) { return Ok(false); }
+        if !WIDENED.contains(&e.row.name) || !dtype.is_half() || !e.inputs.iter().all(|&v| self.aval(v).dtype.is_half()) {
+            return Ok(false);
+        }
         let inputs = e.inputs.iter().map(|&v| self.twin(v)).collect();
         let out = self.float(e.outputs[0]);
-        if !self.kernel(&Equation { row: e.row, params: e.params.clone(), inputs, outputs: smallvec::smallvec![out] })? { return Ok(false); }
+        if !self.kernel(&Equation { row: e.row, params: e.params.clone(), inputs, outputs: smallvec::smallvec![out] })? {
+            return Ok(false);
+        }
         let (wide, shape) = (self.operand(out), self.aval(out).shape.clone());
         self.values[e.outputs[0] as usize] = self.rounded(wide, dtype, true, &shape);
         Ok(true)
@@ -73,7 +80,9 @@ impl Builder<'_> {
 
     /// The float32s of a half float.
     fn twin(&mut self, v: Var) -> Var {
-        if let Some(&w) = self.twins.get(&v) { return w; }
+        if let Some(&w) = self.twins.get(&v) {
+            return w;
+        }
         let (w, value) = (self.float(v), self.widened(v));
         self.values[w as usize] = Some(value);
         self.twins.insert(v, w);
@@ -82,7 +91,9 @@ impl Builder<'_> {
 
     /// Gives a row that has a kernel its place; false where it has none for these operands.
     pub(super) fn kernel(&mut self, e: &Equation) -> Result<bool> {
-        if e.inputs.iter().chain(&e.outputs).any(|&v| self.aval(v).size() == 0) { return Ok(false); }
+        if e.inputs.iter().chain(&e.outputs).any(|&v| self.aval(v).size() == 0) {
+            return Ok(false);
+        }
         let float = |b: &Self, v: u32| b.aval(v).dtype == DType::F32;
         let wide = |b: &Self, v: u32| matches!(b.aval(v).dtype, DType::F32 | DType::F64);
         match e.row.name {
@@ -102,7 +113,9 @@ impl Builder<'_> {
         }
     }
 
-    fn units_of(&self, v: &View, fixed: usize) -> (Slot, usize) { (v.slot, v.units(self.sizes[v.slot].0, fixed)) }
+    fn units_of(&self, v: &View, fixed: usize) -> (Slot, usize) {
+        (v.slot, v.units(self.sizes[v.slot].0, fixed))
+    }
 
     /// Adds a kernel and gives its result's slot to the equation.
     fn add(&mut self, e: &Equation, phase: usize, reads: &[(Slot, usize)], kernel: impl FnOnce(Slot) -> Body) {
@@ -121,29 +134,75 @@ impl Builder<'_> {
         let (a_free, b_free) = (rest(&a, &a_batch, &a_sum), rest(&b, &b_batch, &b_sum));
         // In the order batch, free, summed for the left operand, and batch, summed, free for the right one.
         let order = |parts: [&[usize]; 3]| parts.concat();
-        let plain = |n: [usize; 3]| -> [Dims; 3] { let mut at = 0; n.map(|n| { at += n; (at - n..at).collect() }) };
+        let plain = |n: [usize; 3]| -> [Dims; 3] {
+            let mut at = 0;
+            n.map(|n| {
+                at += n;
+                (at - n..at).collect()
+            })
+        };
         let mut sort = |x: &mut View, groups: [Dims; 3]| -> Option<[Dims; 3]> {
-            if x.merged(&groups[1]).is_some() && x.merged(&groups[2]).is_some() { return Some(groups); }
+            if x.merged(&groups[1]).is_some() && x.merged(&groups[2]).is_some() {
+                return Some(groups);
+            }
             *x = self.copied(&x.permuted(&order([&groups[0], &groups[1], &groups[2]])), dtype)?;
             Some(plain([groups[0].len(), groups[1].len(), groups[2].len()]))
         };
-        let (Some([a_batch, a_free, a_sum]), Some([b_batch, b_sum, b_free])) = (sort(&mut a, [a_batch, a_free, a_sum]), sort(&mut b, [b_batch, b_sum, b_free])) else { return Ok(false) };
+        let (Some([a_batch, a_free, a_sum]), Some([b_batch, b_sum, b_free])) =
+            (sort(&mut a, [a_batch, a_free, a_sum]), sort(&mut b, [b_batch, b_sum, b_free]))
+        else {
+            return Ok(false);
+        };
         let size = |v: &View, axes: &[usize]| axes.iter().map(|&d| v.shape[d]).product::<usize>();
         let batch: Dims = a_batch.iter().map(|&d| a.shape[d]).collect();
         let (items, m, k, n) = (size(&a, &a_batch), size(&a, &a_free), size(&a, &a_sum), size(&b, &b_free));
-        if k >= LONG { return Ok(false); }
-        let operand = |x: &View, batch: &[usize], row: &[usize], col: &[usize]| Operand { slot: x.slot, offset: x.offset, batch: batch.iter().map(|&d| x.strides[d]).collect(), row: x.merged(row).unwrap_or(0), col: x.merged(col).unwrap_or(0) };
+        if k >= LONG {
+            return Ok(false);
+        }
+        let operand = |x: &View, batch: &[usize], row: &[usize], col: &[usize]| Operand {
+            slot: x.slot,
+            offset: x.offset,
+            batch: batch.iter().map(|&d| x.strides[d]).collect(),
+            row: x.merged(row).unwrap_or(0),
+            col: x.merged(col).unwrap_or(0),
+        };
         let work = (items * m) as f64 * (k as f64) * (n as f64) * MULTIPLY_ADD * micro.cells() as f64;
         let left = self.units_of(&a.permuted(&order([&a_batch, &a_free, &a_sum])), a_sum.len());
-        let right = if batch.is_empty() { (b.slot, 1) } else { self.units_of(&b.permuted(&order([&b_batch, &b_sum, &b_free])), b_sum.len() + b_free.len()) };
+        let right = if batch.is_empty() {
+            (b.slot, 1)
+        } else {
+            self.units_of(&b.permuted(&order([&b_batch, &b_sum, &b_free])), b_sum.len() + b_free.len())
+        };
         let reads = [left, right];
-        let mut dot = Dot { micro, batch, m, k, n, a: operand(&a, &a_batch, &a_free, &a_sum), b: operand(&b, &b_batch, &b_sum, &b_free), left: Packed::Own, right: Packed::Own, out: 0, across: false };
-        let rowwise = !dot.batch.is_empty() || work < super::TINY / 2.0 || (m >= ROWS && (m >= 2 * k || self.last_phase(&reads).is_some_and(|p| p > INTEGERS && self.fits(p, &reads, m, work).is_some())));
+        let mut dot = Dot {
+            micro,
+            batch,
+            m,
+            k,
+            n,
+            a: operand(&a, &a_batch, &a_free, &a_sum),
+            b: operand(&b, &b_batch, &b_sum, &b_free),
+            left: Packed::Own,
+            right: Packed::Own,
+            out: 0,
+            across: false,
+        };
+        let rowwise = !dot.batch.is_empty()
+            || work < super::TINY / 2.0
+            || (m >= ROWS
+                && (m >= 2 * k || self.last_phase(&reads).is_some_and(|p| p > INTEGERS && self.fits(p, &reads, m, work).is_some())));
         if rowwise {
             // What many chunks read is packed once.
-            if dot.batch.is_empty() && self.packable(b.slot, m >= ROWS) { dot.right = Packed::In(self.packed(&dot, PACKS)); }
+            if dot.batch.is_empty() && self.packable(b.slot, m >= ROWS) {
+                dot.right = Packed::In(self.packed(&dot, PACKS));
+            }
             // So is what comes out of the last phase that this product waits for anyway.
-            else if dot.batch.is_empty() && m >= ROWS && work > super::TINY && self.phase_of(b.slot).is_some() && self.phase_of(b.slot) == self.last_phase(&reads) {
+            else if dot.batch.is_empty()
+                && m >= ROWS
+                && work > super::TINY
+                && self.phase_of(b.slot).is_some()
+                && self.phase_of(b.slot) == self.last_phase(&reads)
+            {
                 let phase = self.phase(Kind::Alone, dot.panels(), 0.0);
                 dot.right = Packed::In(self.packed(&dot, phase));
             }
@@ -160,15 +219,24 @@ impl Builder<'_> {
             self.across(e, phase, Fold::Sum, [a.slot, b.slot], |out| Kernel::Dot(Dot { across: true, out, ..dot }));
             return Ok(true);
         }
-        if self.packable(b.slot, false) { dot.right = Packed::In(self.packed(&dot, PACKS)); }
-        if dot.packs_left() { dot.left = Packed::In(self.packed_left(&dot)); }
+        if self.packable(b.slot, false) {
+            dot.right = Packed::In(self.packed(&dot, PACKS));
+        }
+        if dot.packs_left() {
+            dot.left = Packed::In(self.packed_left(&dot));
+        }
         let pieces = ((work / PIECE) as usize).clamp(1, PIECES);
         let strips = pieces.div_ceil(dot.panels()).min(m.div_ceil(4 * micro.rows()));
         let phase = self.phase(Kind::Alone, dot.panels() * strips, work);
         let shape = self.aval(e.outputs[0]).shape.clone();
         let group = Group::behind(&shape, self.simd, dtype);
         let packed = [dot.left, dot.right].into_iter().filter_map(|p| if let Packed::In(slot) = p { Some(slot) } else { None });
-        self.draft(phase, |_| Body::Product(Box::new(DotDraft { dot, strips }), group), reads.iter().map(|r| r.0).chain(packed.collect::<SmallVec<[Slot; 2]>>()), &[]);
+        self.draft(
+            phase,
+            |_| Body::Product(Box::new(DotDraft { dot, strips }), group),
+            reads.iter().map(|r| r.0).chain(packed.collect::<SmallVec<[Slot; 2]>>()),
+            &[],
+        );
         self.values[e.outputs[0] as usize] = Some(Value::Expr { draft: self.drafts.len() - 1, index: 0 });
         Ok(true)
     }
@@ -176,11 +244,18 @@ impl Builder<'_> {
     /// The right operand in panels, packed in this phase if it is not yet.
     fn packed(&mut self, dot: &Dot, phase: usize) -> Slot {
         let key = (Side::Right, dot.b.slot, dot.b.offset, [dot.b.row, dot.b.col], [dot.k, dot.n]);
-        if let Some((_, slot)) = self.packs.iter().find(|p| p.0 == key) { return *slot; }
+        if let Some((_, slot)) = self.packs.iter().find(|p| p.0 == key) {
+            return *slot;
+        }
         self.phases[phase].work += (dot.k * dot.n) as f64 * 0.2;
         let source = Operand { slot: dot.b.slot, offset: dot.b.offset, batch: SmallVec::new(), row: dot.b.row, col: dot.b.col };
         let (micro, k, n) = (dot.micro, dot.k, dot.n);
-        let slot = self.draft(phase, |s| Body::kernel(Kernel::Pack(Pack { micro, k, n, b: source, out: s[0] })), [dot.b.slot], &[(micro.packed(k, n), self.sizes[dot.b.slot].1)])[0];
+        let slot = self.draft(
+            phase,
+            |s| Body::kernel(Kernel::Pack(Pack { micro, k, n, b: source, out: s[0] })),
+            [dot.b.slot],
+            &[(micro.packed(k, n), self.sizes[dot.b.slot].1)],
+        )[0];
         self.packs.push((key, slot));
         slot
     }
@@ -189,12 +264,19 @@ impl Builder<'_> {
     fn packed_left(&mut self, dot: &Dot) -> Slot {
         let (micro, m, k, slot, offset, row, col) = (dot.micro, dot.m, dot.k, dot.a.slot, dot.a.offset, dot.a.row, dot.a.col);
         let key = (Side::Left, slot, offset, [row, col], [m, k]);
-        if let Some((_, slot)) = self.packs.iter().find(|p| p.0 == key) { return *slot; }
+        if let Some((_, slot)) = self.packs.iter().find(|p| p.0 == key) {
+            return *slot;
+        }
         let work = (m * k) as f64 * 0.2;
         let phase = if self.packable(slot, true) { PACKS } else { self.phase(Kind::Alone, MANY, 0.0) };
         self.phases[phase].work += work;
         let a = Operand { slot, offset, batch: SmallVec::new(), row, col };
-        let out = self.draft(phase, |s| Body::kernel(Kernel::PackLeft(PackLeft { micro, m, k, a, out: s[0] })), [slot], &[(micro.tiled(m, k), self.sizes[slot].1)])[0];
+        let out = self.draft(
+            phase,
+            |s| Body::kernel(Kernel::PackLeft(PackLeft { micro, m, k, a, out: s[0] })),
+            [slot],
+            &[(micro.tiled(m, k), self.sizes[slot].1)],
+        )[0];
         self.packs.push((key, out));
         out
     }
@@ -203,8 +285,20 @@ impl Builder<'_> {
         let x = self.view_of(e.inputs[0])?;
         let over = e.params.dims("axes")?;
         let kept: Dims = (0..x.shape.len()).filter(|d| !over.contains(d)).collect();
-        let walk = |axes: &[usize]| { let v = x.permuted(axes); merge(&v.shape, [&v.strides]).into_iter().map(|(n, [s])| (n, s)).collect::<SmallVec<[(usize, isize); 4]>>() };
-        let reduce = Reduce { fold, slot: x.slot, offset: x.offset, kept: walk(&kept), over: walk(&over), out: 0, across: false, double: self.aval(e.inputs[0]).dtype == DType::F64 };
+        let walk = |axes: &[usize]| {
+            let v = x.permuted(axes);
+            merge(&v.shape, [&v.strides]).into_iter().map(|(n, [s])| (n, s)).collect::<SmallVec<[(usize, isize); 4]>>()
+        };
+        let reduce = Reduce {
+            fold,
+            slot: x.slot,
+            offset: x.offset,
+            kept: walk(&kept),
+            over: walk(&over),
+            out: 0,
+            across: false,
+            double: self.aval(e.inputs[0]).dtype == DType::F64,
+        };
         let (total, work) = (self.aval(e.outputs[0]).size(), x.size() as f64 * 0.08);
         let reads = [self.units_of(&x.permuted(&[&kept[..], &over[..]].concat()), over.len())];
         // A sum over the units of the phase that makes the operand: of each chunk there, then of the chunks.
@@ -220,11 +314,21 @@ impl Builder<'_> {
         }
         // In the order in which they lie, whatever the order of the axes.
         let mut lying = over.clone();
-        lying.sort_by_key(|&d| std::cmp::Reverse(match x.strides[d].unsigned_abs() { 0 => usize::MAX, s => s }));
+        lying.sort_by_key(|&d| {
+            std::cmp::Reverse(match x.strides[d].unsigned_abs() {
+                0 => usize::MAX,
+                s => s,
+            })
+        });
         let reduce = Reduce { over: walk(&lying), ..reduce };
         // Few results of much that lies in memory from the start: chunks divide what is folded, for parts of rows would be short.
         let (count, columns) = (x.size() / total.max(1), matches!(reduce.kept.last(), Some((n, 1)) if *n > 1));
-        if self.fixed.is_none() && self.early(x.slot) && total <= if columns { COLUMNS_FOLDED } else { MANY } && count >= MANY && work >= super::TINY {
+        if self.fixed.is_none()
+            && self.early(x.slot)
+            && total <= if columns { COLUMNS_FOLDED } else { MANY }
+            && count >= MANY
+            && work >= super::TINY
+        {
             let phase = self.phase(Kind::Chunks, count, work);
             self.across(e, phase, fold, [x.slot], |out| Kernel::Reduce(Reduce { across: true, out, ..reduce }));
             return Ok(true);
@@ -235,11 +339,27 @@ impl Builder<'_> {
     }
 
     /// A kernel that gives one result a chunk of its phase, and the fold of these. How many there are is known when the plan is finished.
-    fn across(&mut self, e: &Equation, phase: usize, fold: Fold, reads: impl IntoIterator<Item = Slot>, kernel: impl FnOnce(Slot) -> Kernel) {
+    fn across(
+        &mut self,
+        e: &Equation,
+        phase: usize,
+        fold: Fold,
+        reads: impl IntoIterator<Item = Slot>,
+        kernel: impl FnOnce(Slot) -> Kernel,
+    ) {
         let (total, dtype) = (self.aval(e.outputs[0]).size(), self.aval(e.outputs[0]).dtype);
         let partial = self.draft(phase, |s| Body::kernel(kernel(s[0])), reads, &[(total, dtype)])[0];
         self.partials.push((partial, total, phase));
-        let sums = Reduce { fold, slot: partial, offset: 0, kept: SmallVec::from_slice(&[(total, 1)]), over: SmallVec::from_slice(&[(1, total as isize)]), out: 0, across: false, double: dtype == DType::F64 };
+        let sums = Reduce {
+            fold,
+            slot: partial,
+            offset: 0,
+            kept: SmallVec::from_slice(&[(total, 1)]),
+            over: SmallVec::from_slice(&[(1, total as isize)]),
+            out: 0,
+            across: false,
+            double: dtype == DType::F64,
+        };
         // Not where the chunks are: they all come first.
         let then = self.choose(&[(partial, 1)], total, (1.3 * total as f64).max(super::TINY));
         self.add(e, then, &[(partial, 1)], |out| Body::Across { partial: Reduce { out, ..sums }, phase });
@@ -250,21 +370,32 @@ impl Builder<'_> {
         let shapes = [self.aval(e.inputs[0]).shape.clone(), self.aval(e.inputs[1]).shape.clone(), self.aval(e.outputs[0]).shape.clone()];
         let (geometry, _) = crate::ops::conv::plan(which, &shapes[0], &shapes[1], &e.params)?;
         // Products of one column are slower than a patch matrix.
-        if geometry.o == 1 && geometry.c > 16 { return Ok(false); }
-        let means = match Depthwise::new(self.simd, &geometry) { Some(d) => Some(Means::Depthwise(Arc::new(d))), None => Direct::new(self.simd, &geometry).map(|d| Means::Direct(Arc::new(d))) };
+        if geometry.o == 1 && geometry.c > 16 {
+            return Ok(false);
+        }
+        let means = match Depthwise::new(self.simd, &geometry) {
+            Some(d) => Some(Means::Depthwise(Arc::new(d))),
+            None => Direct::new(self.simd, &geometry).map(|d| Means::Direct(Arc::new(d))),
+        };
         let Some(means) = means else { return Ok(false) };
         let (Some(a), Some(b)) = (self.flat(e.inputs[0])?, self.flat(e.inputs[1])?) else { return Ok(false) };
         let n = geometry.n;
         let size = |s: &[usize], images: bool| s.iter().product::<usize>() / if images { n } else { 1 };
         let sizes = [size(&shapes[0], true), size(&shapes[1], which == Which::Kernel), size(&shapes[2], which != Which::Kernel)];
-        let work = [n, geometry.out[0], geometry.out[1], geometry.o, geometry.kernel[0], geometry.kernel[1], geometry.cg()].iter().map(|&n| n as f64).product::<f64>() * MULTIPLY_ADD;
+        let work = [n, geometry.out[0], geometry.out[1], geometry.o, geometry.kernel[0], geometry.kernel[1], geometry.cg()]
+            .iter()
+            .map(|&n| n as f64)
+            .product::<f64>()
+            * MULTIPLY_ADD;
         // Of each channel by itself memory takes the time.
         let work = if matches!(means, Means::Depthwise(_)) { 8.0 * work } else { work };
         let images = |b: &Self, v: &View| b.units_of(v, v.shape.len() - 1);
         if which == Which::Kernel {
             let reads = [images(self, &a), images(self, &b)];
             let phase = self.choose(&reads, n, work);
-            self.across(e, phase, Fold::Sum, [a.slot, b.slot], |out| Kernel::Conv(Conv { which, means, n, a: (a.slot, a.offset), b: (b.slot, b.offset), sizes, out }));
+            self.across(e, phase, Fold::Sum, [a.slot, b.slot], |out| {
+                Kernel::Conv(Conv { which, means, n, a: (a.slot, a.offset), b: (b.slot, b.offset), sizes, out })
+            });
             return Ok(true);
         }
         let kernel = match &means {
@@ -272,12 +403,22 @@ impl Builder<'_> {
             Means::Direct(direct) => {
                 let pack = ConvPack { direct: direct.clone(), back: which == Which::Input, kernel: (b.slot, b.offset), out: 0 };
                 let phase = if self.early(b.slot) { PACKS } else { self.choose(&[(b.slot, 1)], 1, sizes[1] as f64) };
-                (self.draft(phase, |s| Body::kernel(Kernel::ConvPack(ConvPack { out: s[0], ..pack })), [b.slot], &[(if which == Which::Input { direct.packed_back() } else { direct.packed() }, DType::F32)])[0], 0)
+                (
+                    self.draft(
+                        phase,
+                        |s| Body::kernel(Kernel::ConvPack(ConvPack { out: s[0], ..pack })),
+                        [b.slot],
+                        &[(if which == Which::Input { direct.packed_back() } else { direct.packed() }, DType::F32)],
+                    )[0],
+                    0,
+                )
             }
         };
         let reads = [images(self, &a), (kernel.0, 1)];
         let phase = self.choose(&reads, n, work);
-        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Conv(Conv { which, means, n, a: (a.slot, a.offset), b: kernel, sizes, out })));
+        self.add(e, phase, &reads, |out| {
+            Body::kernel(Kernel::Conv(Conv { which, means, n, a: (a.slot, a.offset), b: kernel, sizes, out }))
+        });
         Ok(true)
     }
 
@@ -290,17 +431,34 @@ impl Builder<'_> {
     fn gather(&mut self, e: &Equation) -> Result<bool> {
         let at = At::of(&e.params)?;
         let (dtype, shape, indices) = (self.aval(e.inputs[0]).dtype, self.aval(e.inputs[0]).shape.clone(), self.aval(e.inputs[1]).clone());
-        if !matches!(dtype, DType::F32 | DType::I32 | DType::F64) || indices.dtype != DType::I32 { return Ok(false); }
+        if !matches!(dtype, DType::F32 | DType::I32 | DType::F64) || indices.dtype != DType::I32 {
+            return Ok(false);
+        }
         let (Some(x), Some(i)) = (self.flat(e.inputs[0])?, self.flat(e.inputs[1])?) else { return Ok(false) };
         let lay = lay(&shape, &indices.shape, at);
         let cells = cells(dtype);
-        let reads = if at.batch > 0 { [self.units_of(&x, shape.len() - at.batch), self.units_of(&i, indices.shape.len() - at.batch)] }
-            else { [(x.slot, 1), (i.slot, if lay.outer == 1 { self.units_of(&i, 0).1 } else { 1 })] };
+        let reads = if at.batch > 0 {
+            [self.units_of(&x, shape.len() - at.batch), self.units_of(&i, indices.shape.len() - at.batch)]
+        } else {
+            [(x.slot, 1), (i.slot, if lay.outer == 1 { self.units_of(&i, 0).1 } else { 1 })]
+        };
         let rows = lay.batch * lay.outer * lay.places;
         let limit = if at.batch > 0 { lay.batch } else { rows };
         let work = (rows * (4 + lay.inner)) as f64 * 0.3;
-        let phase = if dtype == DType::I32 && work > super::TINY / 8.0 && self.early(x.slot) && self.early(i.slot) { INTEGERS } else { self.choose(&reads, limit, work) };
-        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Gather(Gather { x: (x.slot, x.offset * cells as isize), indices: (i.slot, i.offset), out, lay: Lay { inner: lay.inner * cells, ..lay }, clamp: at.outside == CLAMP })));
+        let phase = if dtype == DType::I32 && work > super::TINY / 8.0 && self.early(x.slot) && self.early(i.slot) {
+            INTEGERS
+        } else {
+            self.choose(&reads, limit, work)
+        };
+        self.add(e, phase, &reads, |out| {
+            Body::kernel(Kernel::Gather(Gather {
+                x: (x.slot, x.offset * cells as isize),
+                indices: (i.slot, i.offset),
+                out,
+                lay: Lay { inner: lay.inner * cells, ..lay },
+                clamp: at.outside == CLAMP,
+            }))
+        });
         Ok(true)
     }
 
@@ -315,12 +473,19 @@ impl Builder<'_> {
 
     /// A copy in row-major order of what lies across memory, made once.
     pub(super) fn turned(&mut self, v: &View, dtype: DType) -> View {
-        if let Some((_, slot)) = self.turned.iter().find(|t| t.0 == *v) { return View::whole(*slot, &v.shape); }
+        if let Some((_, slot)) = self.turned.iter().find(|t| t.0 == *v) {
+            return View::whole(*slot, &v.shape);
+        }
         let cells = cells(dtype);
         let (n, size) = (v.shape.last().copied().unwrap_or(1), v.size());
         let walk = Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &s)| Axis::whole(n, s)), dtype, 0, cells);
         let phase = self.choose(&[self.units_of(v, 1)], size / n, size as f64 * TURN);
-        let slot = self.draft(phase, |s| Body::kernel(Kernel::Concat(Concat { parts: vec![(walk, n * cells)], rows: size / n, out: s[0] })), [v.slot], &[(size, dtype)])[0];
+        let slot = self.draft(
+            phase,
+            |s| Body::kernel(Kernel::Concat(Concat { parts: vec![(walk, n * cells)], rows: size / n, out: s[0] })),
+            [v.slot],
+            &[(size, dtype)],
+        )[0];
         self.turned.push((v.clone(), slot));
         View::whole(slot, &v.shape)
     }
@@ -333,7 +498,15 @@ impl Builder<'_> {
         let (rows, size) = (shape[..axis].iter().product::<usize>(), shape.iter().product::<usize>());
         // Bits are only moved.
         let (dtype, cells) = if self.aval(e.outputs[0]).dtype == DType::F64 { (DType::F64, 2) } else { (DType::F32, 1) };
-        let walks = parts.iter().map(|v| (Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &s)| Axis::whole(n, s)), dtype, 0, cells), v.shape[axis..].iter().product::<usize>() * cells)).collect();
+        let walks = parts
+            .iter()
+            .map(|v| {
+                (
+                    Walk::new(v.slot, v.offset, v.shape.iter().zip(&v.strides).map(|(&n, &s)| Axis::whole(n, s)), dtype, 0, cells),
+                    v.shape[axis..].iter().product::<usize>() * cells,
+                )
+            })
+            .collect();
         let phase = self.choose(&reads, rows, size as f64 * 0.1);
         self.add(e, phase, &reads, |out| Body::kernel(Kernel::Concat(Concat { parts: walks, rows, out })));
         Ok(true)
@@ -342,20 +515,45 @@ impl Builder<'_> {
     fn scatter(&mut self, e: &Equation) -> Result<bool> {
         let at = At::of(&e.params)?;
         let (shape, indices) = (self.aval(e.inputs[0]).shape.clone(), self.aval(e.inputs[1]).clone());
-        if indices.dtype != DType::I32 { return Ok(false); }
+        if indices.dtype != DType::I32 {
+            return Ok(false);
+        }
         let double = self.aval(e.inputs[0]).dtype == DType::F64;
-        let (x, fill) = match self.place(e.inputs[0]) { Place::Constant { value, .. } => (None, value), Place::View(_) => { let Some(x) = self.flat(e.inputs[0])? else { return Ok(false) }; (Some(x), 0.0) } };
+        let (x, fill) = match self.place(e.inputs[0]) {
+            Place::Constant { value, .. } => (None, value),
+            Place::View(_) => {
+                let Some(x) = self.flat(e.inputs[0])? else { return Ok(false) };
+                (Some(x), 0.0)
+            }
+        };
         let (Some(i), Some(u)) = (self.flat(e.inputs[1])?, self.flat(e.inputs[2])?) else { return Ok(false) };
         let lay = lay(&shape, &indices.shape, at);
         let slices = lay.batch * lay.outer;
         let work = (shape.iter().product::<usize>() + u.size()) as f64 * 0.3;
         let fixed = |v: &View| v.shape.len() - at.batch;
         let mut reads: SmallVec<[(Slot, usize); 3]> = SmallVec::new();
-        for v in x.iter().chain([&i, &u]) { reads.push(if at.batch > 0 { self.units_of(v, fixed(v)) } else { (v.slot, 1) }); }
+        for v in x.iter().chain([&i, &u]) {
+            reads.push(if at.batch > 0 { self.units_of(v, fixed(v)) } else { (v.slot, 1) });
+        }
         // With one slice, units divide its columns, which are long pieces of rows: short ones are a page apart, each in few lines of the
         // cache. Nothing may go on with a part of it.
-        let phase = if slices > 1 { self.choose(&reads, if at.batch > 0 { lay.batch } else { slices }, work) } else { self.phase(Kind::Alone, (lay.inner / COLUMNS).max(2), work) };
-        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Scatter(Scatter { double, x: x.map(|x| (x.slot, x.offset)), fill, indices: (i.slot, i.offset), updates: (u.slot, u.offset), out, lay, clamp: at.outside == CLAMP })));
+        let phase = if slices > 1 {
+            self.choose(&reads, if at.batch > 0 { lay.batch } else { slices }, work)
+        } else {
+            self.phase(Kind::Alone, (lay.inner / COLUMNS).max(2), work)
+        };
+        self.add(e, phase, &reads, |out| {
+            Body::kernel(Kernel::Scatter(Scatter {
+                double,
+                x: x.map(|x| (x.slot, x.offset)),
+                fill,
+                indices: (i.slot, i.offset),
+                updates: (u.slot, u.offset),
+                out,
+                lay,
+                clamp: at.outside == CLAMP,
+            }))
+        });
         Ok(true)
     }
 }

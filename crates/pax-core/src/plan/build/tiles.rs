@@ -1,22 +1,68 @@
 //! Which function of loops computes an equation, and what an element costs.
-use crate::exec::cpu::tile::{self, Function, Simd};
 use crate::exec::cpu::math::Real;
+use crate::exec::cpu::tile::{self, Function, Simd};
 use crate::exec::cpu::tile_int;
 use crate::program::Equation;
 use crate::{Aval, DType};
 
 fn float_of(name: &str, simd: Simd) -> Option<Function> {
     Some(match name {
-        "add" => tile::add, "sub" => tile::sub, "mul" => tile::mul, "div" => tile::div, "maximum" => tile::maximum, "minimum" => tile::minimum,
-        "neg" => tile::neg, "abs" => tile::abs, "square" => tile::square, "relu" => tile::relu, "sqrt" => tile::sqrt, "rsqrt" => tile::rsqrt,
-        "reciprocal" => tile::reciprocal, "exp" => tile::exp_, "log" => tile::log_, "tanh" => tile::tanh_, "sigmoid" => tile::sigmoid_, "floor" => tile::floor,
-        "equal" => tile::equal, "not_equal" => tile::not_equal, "less" => tile::less, "less_equal" => tile::less_equal, "greater" => tile::greater,
-        "greater_equal" => tile::greater_equal, "logical_and" => tile::logical_and, "logical_or" => tile::logical_or, "logical_not" => tile::logical_not,
-        "select" => tile::select, "pow" => tile::pow, "expm1" => tile::expm1, "log1p" => tile::log1p, "softplus" => tile::softplus, "erf" => tile::erf, "erfc" => tile::erfc,
-        "erfinv" => tile::erfinv, "sin" => tile::sin, "cos" => tile::cos, "sign" => tile::sign, "ceil" => tile::ceil, "trunc" => tile::trunc, "round" => tile::round,
-        "isfinite" => tile::is_finite, "isnan" => tile::is_nan, "cbrt" => tile::cbrt, "tan" => tile::tan, "asin" => tile::asin, "acos" => tile::acos, "atan" => tile::atan,
-        "sinh" => tile::sinh, "cosh" => tile::cosh, "asinh" => tile::asinh, "acosh" => tile::acosh, "atanh" => tile::atanh,
-        "atan2" => tile::atan2, "remainder" => tile::remainder, "floor_divide" => tile::floor_divide,
+        "add" => tile::add,
+        "sub" => tile::sub,
+        "mul" => tile::mul,
+        "div" => tile::div,
+        "maximum" => tile::maximum,
+        "minimum" => tile::minimum,
+        "neg" => tile::neg,
+        "abs" => tile::abs,
+        "square" => tile::square,
+        "relu" => tile::relu,
+        "sqrt" => tile::sqrt,
+        "rsqrt" => tile::rsqrt,
+        "reciprocal" => tile::reciprocal,
+        "exp" => tile::exp_,
+        "log" => tile::log_,
+        "tanh" => tile::tanh_,
+        "sigmoid" => tile::sigmoid_,
+        "floor" => tile::floor,
+        "equal" => tile::equal,
+        "not_equal" => tile::not_equal,
+        "less" => tile::less,
+        "less_equal" => tile::less_equal,
+        "greater" => tile::greater,
+        "greater_equal" => tile::greater_equal,
+        "logical_and" => tile::logical_and,
+        "logical_or" => tile::logical_or,
+        "logical_not" => tile::logical_not,
+        "select" => tile::select,
+        "pow" => tile::pow,
+        "expm1" => tile::expm1,
+        "log1p" => tile::log1p,
+        "softplus" => tile::softplus,
+        "erf" => tile::erf,
+        "erfc" => tile::erfc,
+        "erfinv" => tile::erfinv,
+        "sin" => tile::sin,
+        "cos" => tile::cos,
+        "sign" => tile::sign,
+        "ceil" => tile::ceil,
+        "trunc" => tile::trunc,
+        "round" => tile::round,
+        "isfinite" => tile::is_finite,
+        "isnan" => tile::is_nan,
+        "cbrt" => tile::cbrt,
+        "tan" => tile::tan,
+        "asin" => tile::asin,
+        "acos" => tile::acos,
+        "atan" => tile::atan,
+        "sinh" => tile::sinh,
+        "cosh" => tile::cosh,
+        "asinh" => tile::asinh,
+        "acosh" => tile::acosh,
+        "atanh" => tile::atanh,
+        "atan2" => tile::atan2,
+        "remainder" => tile::remainder,
+        "floor_divide" => tile::floor_divide,
         _ => return None,
     }(simd))
 }
@@ -53,17 +99,36 @@ fn double_of(name: &str, simd: Simd) -> Option<Function> {
 }
 
 /// How loops see it: half floats are float32s there.
-fn in_tile(dtype: DType) -> DType { if dtype.is_half() { DType::F32 } else { dtype } }
+fn in_tile(dtype: DType) -> DType {
+    if dtype.is_half() {
+        DType::F32
+    } else {
+        dtype
+    }
+}
 
 /// True for a dtype that a cell of four bytes holds, or two of them.
-pub fn fits(dtype: DType) -> bool { matches!(in_tile(dtype), DType::F32 | DType::F64 | DType::I32 | DType::U32 | DType::Bool) }
+pub fn fits(dtype: DType) -> bool {
+    matches!(in_tile(dtype), DType::F32 | DType::F64 | DType::I32 | DType::U32 | DType::Bool)
+}
 
 /// Cells of an element in a loop of this dtype's own; bools are in loops of either kind.
-pub fn cells(dtype: DType) -> usize { if dtype == DType::F64 { 2 } else { 1 } }
+pub fn cells(dtype: DType) -> usize {
+    if dtype == DType::F64 {
+        2
+    } else {
+        1
+    }
+}
 
 /// What rounds a float32 to a half float of this dtype; `computed`: from such half floats.
 pub fn rounding(dtype: DType, computed: bool, simd: Simd) -> Option<Function> {
-    match dtype { DType::F16 => Some(tile::to_f16(simd)), DType::BF16 if computed => Some(tile::round_bf16(simd)), DType::BF16 => Some(tile::to_bf16(simd)), _ => None }
+    match dtype {
+        DType::F16 => Some(tile::to_f16(simd)),
+        DType::BF16 if computed => Some(tile::round_bf16(simd)),
+        DType::BF16 => Some(tile::to_bf16(simd)),
+        _ => None,
+    }
 }
 
 /// True if the result is one of the operands, but for its sign, or a whole number next to it, so that nothing has to be rounded.
@@ -79,10 +144,14 @@ pub fn is_exact(e: &Equation, avals: &[Aval]) -> bool {
 pub fn tile_of(e: &Equation, avals: &[Aval], simd: Simd) -> Option<Function> {
     let out = avals[*e.outputs.first()? as usize].dtype;
     let dtypes: smallvec::SmallVec<[DType; 3]> = e.inputs.iter().map(|&v| avals[v as usize].dtype).collect();
-    if !fits(out) || !dtypes.iter().all(|&d| fits(d)) { return None; }
+    if !fits(out) || !dtypes.iter().all(|&d| fits(d)) {
+        return None;
+    }
     if out == DType::F64 || dtypes.contains(&DType::F64) {
         // What is loaded becomes float64.
-        if e.row.name == "cast" { return if out == DType::F64 { tile::copy(simd).double() } else { None }; }
+        if e.row.name == "cast" {
+            return if out == DType::F64 { tile::copy(simd).double() } else { None };
+        }
         return if dtypes.iter().chain([&out]).all(|d| matches!(d, DType::F64 | DType::Bool)) { double_of(e.row.name, simd) } else { None };
     }
     match (e.row.name, in_tile(*dtypes.first()?), in_tile(out)) {
@@ -105,7 +174,8 @@ pub fn tile_of(e: &Equation, avals: &[Aval], simd: Simd) -> Option<Function> {
 pub fn cost(name: &str) -> f64 {
     match name {
         "exp" | "log" | "tanh" | "sigmoid" | "expm1" | "erf" => 0.6,
-        "log1p" | "softplus" | "erfc" | "erfinv" | "sin" | "cos" | "pow" | "cbrt" | "tan" | "asin" | "acos" | "atan" | "sinh" | "cosh" | "asinh" | "acosh" | "atanh" | "atan2" | "remainder" | "floor_divide" => 1.2,
+        "log1p" | "softplus" | "erfc" | "erfinv" | "sin" | "cos" | "pow" | "cbrt" | "tan" | "asin" | "acos" | "atan" | "sinh" | "cosh"
+        | "asinh" | "acosh" | "atanh" | "atan2" | "remainder" | "floor_divide" => 1.2,
         "div" | "sqrt" | "rsqrt" | "reciprocal" => 0.2,
         _ => 0.06,
     }

@@ -23,7 +23,9 @@ pub fn algebra(p: &mut Program) {
     same.rename(&mut p.outputs);
 }
 
-fn alike(p: &Program, v: Var, w: Var) -> bool { p.aval(v).shape == p.aval(w).shape && p.aval(v).dtype == p.aval(w).dtype }
+fn alike(p: &Program, v: Var, w: Var) -> bool {
+    p.aval(v).shape == p.aval(w).shape && p.aval(v).dtype == p.aval(w).dtype
+}
 
 /// A value that the equation's result is equal to: one that is there, or one that is made here.
 fn instead(p: &mut Program, index: &Index, e: &Equation) -> Option<Var> {
@@ -31,7 +33,9 @@ fn instead(p: &mut Program, index: &Index, e: &Equation) -> Option<Var> {
     let aval = p.aval(out).clone();
     let one = |p: &Program, v: Var| index.constant(p, v) == Some(1.0);
     // Nothing changes where a float is taken from it, which is so of 0, or added to it, which is so of -0.
-    let nothing = |p: &Program, v: Var, add: bool| index.constant(p, v).is_some_and(|c| c == 0.0 && (!aval.dtype.is_float() || c.is_sign_negative() == add));
+    let nothing = |p: &Program, v: Var, add: bool| {
+        index.constant(p, v).is_some_and(|c| c == 0.0 && (!aval.dtype.is_float() || c.is_sign_negative() == add))
+    };
     let y = e.inputs.get(1).copied().unwrap_or(x);
     match e.row.name {
         "stop_gradient" => Some(x),
@@ -52,7 +56,11 @@ fn instead(p: &mut Program, index: &Index, e: &Equation) -> Option<Var> {
             let truth = |bool: bool, c: f64| if bool { f64::from(c != 0.0) } else { c };
             let c = truth(p.aval(x).dtype == DType::Bool, index.constant(p, x)?);
             let small = c.to_bits() == 0 || (c.fract() == 0.0 && (1.0..=127.0).contains(&c));
-            if small { full(p, &aval.shape, aval.dtype, truth(aval.dtype == DType::Bool, c)) } else { None }
+            if small {
+                full(p, &aval.shape, aval.dtype, truth(aval.dtype == DType::Bool, c))
+            } else {
+                None
+            }
         }
         "broadcast" | "reshape" | "transpose" | "slice" => view(p, index, e, &aval.shape),
         "dot" => untransposed(p, index, e, 0).or_else(|| untransposed(p, index, e, 1)),
@@ -60,33 +68,47 @@ fn instead(p: &mut Program, index: &Index, e: &Equation) -> Option<Var> {
     }
 }
 
-fn full(p: &mut Program, shape: &[usize], dtype: DType, value: f64) -> Option<Var> { emit(p, &FULL, [shape.into(), Value::DType(dtype), Value::Float(value)], &[]) }
+fn full(p: &mut Program, shape: &[usize], dtype: DType, value: f64) -> Option<Var> {
+    emit(p, &FULL, [shape.into(), Value::DType(dtype), Value::Float(value)], &[])
+}
 
 /// Views of constants are constants, views that change nothing are what they view, and two of a kind are one.
 fn view(p: &mut Program, index: &Index, e: &Equation, shape: &Dims) -> Option<Var> {
     let x = e.inputs[0];
-    if let Some(c) = index.constant(p, x) { return full(p, shape, p.aval(x).dtype, c); }
+    if let Some(c) = index.constant(p, x) {
+        return full(p, shape, p.aval(x).dtype, c);
+    }
     let inner = index.made_by(p, x, e.row.name).cloned();
     match e.row.name {
         "transpose" => {
             let outer = e.params.dims("permutation").ok()?;
-            if outer.iter().copied().eq(0..outer.len()) { return Some(x); }
+            if outer.iter().copied().eq(0..outer.len()) {
+                return Some(x);
+            }
             let (y, inner) = (inner.as_ref()?.inputs[0], inner.as_ref()?.params.dims("permutation").ok()?);
             let both: Dims = outer.iter().map(|&a| inner[a]).collect();
-            if both.iter().copied().eq(0..both.len()) { return Some(y); }
+            if both.iter().copied().eq(0..both.len()) {
+                return Some(y);
+            }
             emit(p, &TRANSPOSE, [both.as_slice().into()], &[y])
         }
         "broadcast" => {
             let outer = e.params.dims("axes").ok()?;
-            if p.aval(x).shape == *shape { return Some(x); }
+            if p.aval(x).shape == *shape {
+                return Some(x);
+            }
             let (y, inner) = (inner.as_ref()?.inputs[0], inner.as_ref()?.params.dims("axes").ok()?);
             let both: Dims = inner.iter().map(|&a| outer[a]).collect();
             emit(p, &BROADCAST, [shape.as_slice().into(), both.as_slice().into()], &[y])
         }
         "reshape" => {
-            if p.aval(x).shape == *shape { return Some(x); }
+            if p.aval(x).shape == *shape {
+                return Some(x);
+            }
             let y = inner?.inputs[0];
-            if p.aval(y).shape == *shape { return Some(y); }
+            if p.aval(y).shape == *shape {
+                return Some(y);
+            }
             emit(p, &RESHAPE, [shape.as_slice().into()], &[y])
         }
         _ => (p.aval(x).shape == *shape && e.params.ints("stride").ok()?.iter().all(|&s| s == 1)).then_some(x),
@@ -100,7 +122,9 @@ fn untransposed(p: &mut Program, index: &Index, e: &Equation, operand: usize) ->
     let axes = |name: &str| -> Option<Dims> { Some(e.params.dims(name).ok()?.iter().map(|&a| perm[a]).collect()) };
     let (batch, contract) = (axes(["a_batch", "b_batch"][operand])?, axes(["a_contract", "b_contract"][operand])?);
     let free: Dims = perm.iter().copied().filter(|a| !batch.contains(a) && !contract.contains(a)).collect();
-    if !free.windows(2).all(|w| w[0] < w[1]) { return None; }
+    if !free.windows(2).all(|w| w[0] < w[1]) {
+        return None;
+    }
     let mut values: smallvec::SmallVec<[Value; 4]> = e.params.values().iter().cloned().collect();
     (values[operand], values[2 + operand]) = (batch.as_slice().into(), contract.as_slice().into());
     let mut inputs = e.inputs.clone();

@@ -7,25 +7,43 @@ use crate::{walk, Cx, Program, Var};
 
 /// What a value of the body depends on.
 #[derive(Clone, Copy, PartialEq)]
-enum Of { Fixed, Slices, Carry }
+enum Of {
+    Fixed,
+    Slices,
+    Carry,
+}
 
 pub fn products(p: &mut Program, s: &mut Scan) -> Option<()> {
-    if s.length < 2 { return None; }
+    if s.length < 2 {
+        return None;
+    }
     let mut of = vec![Of::Carry; s.body.avals.len()];
-    for q in &s.scanned { of[q.inner as usize] = Of::Slices; }
-    for q in &s.fixed { of[q.inner as usize] = Of::Fixed; }
+    for q in &s.scanned {
+        of[q.inner as usize] = Of::Slices;
+    }
+    for q in &s.fixed {
+        of[q.inner as usize] = Of::Fixed;
+    }
     let mut all = Program { avals: s.body.avals.clone(), ..Program::default() };
     for e in &s.body.equations {
         let from: Vec<Of> = e.inputs.iter().map(|&v| of[v as usize]).collect();
-        if !movable(e) || from.contains(&Of::Carry) { continue; }
+        if !movable(e) || from.contains(&Of::Carry) {
+            continue;
+        }
         of[e.outputs[0] as usize] = if from.contains(&Of::Slices) { Of::Slices } else { Of::Fixed };
-        if e.row.name == "dot" && from[0] != from[1] { all.outputs.push(e.outputs[0]); }
+        if e.row.name == "dot" && from[0] != from[1] {
+            all.outputs.push(e.outputs[0]);
+        }
         all.equations.push(e.clone());
     }
-    if all.outputs.is_empty() { return None; }
+    if all.outputs.is_empty() {
+        return None;
+    }
     all.dead_code();
     let made = all.equations.iter().flat_map(|e| &e.outputs).filter(|&&v| of[v as usize] == Of::Slices);
-    if !affordable(total(made.map(|&v| bytes(s.body.aval(v)).saturating_mul(s.length))), s.bytes()) { return None; }
+    if !affordable(total(made.map(|&v| bytes(s.body.aval(v)).saturating_mul(s.length))), s.bytes()) {
+        return None;
+    }
     let (inner, outer): (Vec<Var>, Vec<Var>) = s.scanned.iter().chain(&s.fixed).map(|q| (q.inner, q.outer)).unzip();
     all.inputs = inner;
     let mapped: Vec<bool> = (0..outer.len()).map(|i| i < s.scanned.len()).collect();

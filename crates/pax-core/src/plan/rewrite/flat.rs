@@ -39,11 +39,15 @@ pub fn inline(flat: &mut Program, program: &Program, inputs: &[Var]) -> Vec<Var>
             to.extend(e.outputs.iter().copied().zip(outs));
             continue;
         }
-        let outputs: SmallVec<[Var; 1]> = e.outputs.iter().map(|&v| {
-            let w = fresh(flat, program.aval(v));
-            to.insert(v, w);
-            w
-        }).collect();
+        let outputs: SmallVec<[Var; 1]> = e
+            .outputs
+            .iter()
+            .map(|&v| {
+                let w = fresh(flat, program.aval(v));
+                to.insert(v, w);
+                w
+            })
+            .collect();
         flat.equations.push(Equation { row: e.row, params: e.params.clone(), inputs: args, outputs });
     }
     program.outputs.iter().map(|v| to.get(v).copied().unwrap_or_default()).collect()
@@ -71,17 +75,30 @@ pub fn emit(p: &mut Program, row: &'static Row, params: impl IntoIterator<Item =
 pub struct Same(Vec<Var>);
 
 impl Same {
-    pub fn new(p: &Program) -> Same { Same((0..p.avals.len() as Var).collect()) }
+    pub fn new(p: &Program) -> Same {
+        Same((0..p.avals.len() as Var).collect())
+    }
     pub fn of(&self, v: Var) -> Var {
         let mut v = v;
-        while let Some(&w) = self.0.get(v as usize) { if w == v { break; } v = w; }
+        while let Some(&w) = self.0.get(v as usize) {
+            if w == v {
+                break;
+            }
+            v = w;
+        }
         v
     }
     pub fn put(&mut self, v: Var, by: Var) {
-        if v as usize >= self.0.len() { self.0.extend(self.0.len() as Var..=v); }
+        if v as usize >= self.0.len() {
+            self.0.extend(self.0.len() as Var..=v);
+        }
         self.0[v as usize] = by;
     }
-    pub fn rename<'a>(&self, vs: impl IntoIterator<Item = &'a mut Var>) { for v in vs { *v = self.of(*v); } }
+    pub fn rename<'a>(&self, vs: impl IntoIterator<Item = &'a mut Var>) {
+        for v in vs {
+            *v = self.of(*v);
+        }
+    }
 }
 
 /// Keeps the first of equal equations, and what the outputs need.
@@ -94,7 +111,9 @@ pub fn simplify(flat: &mut Program) {
         let pure = !matches!(e.row.body, Body::Program(_));
         let places = known.entry((e.row.name, e.inputs.clone())).or_default();
         if let Some(&first) = places.iter().find(|&&i| pure && kept[i].params.same(&e.params)) {
-            for (&v, &w) in e.outputs.iter().zip(&kept[first].outputs) { same.put(v, w); }
+            for (&v, &w) in e.outputs.iter().zip(&kept[first].outputs) {
+                same.put(v, w);
+            }
             continue;
         }
         places.push(kept.len());
@@ -106,31 +125,54 @@ pub fn simplify(flat: &mut Program) {
 }
 
 /// Where each value is made, and how often it is read.
-pub struct Index { made: Vec<Option<usize>>, reads: Vec<u32> }
+pub struct Index {
+    made: Vec<Option<usize>>,
+    reads: Vec<u32>,
+}
 
 impl Index {
     /// Of a program's equations; `outputs` are read, too.
     pub fn new(p: &Program, outputs: impl IntoIterator<Item = Var>) -> Index {
         let mut index = Index { made: vec![None; p.avals.len()], reads: vec![0; p.avals.len()] };
         for (i, e) in p.equations.iter().enumerate() {
-            for &v in &e.outputs { index.made[v as usize] = Some(i); }
-            for &v in &e.inputs { index.reads[v as usize] += 1; }
+            for &v in &e.outputs {
+                index.made[v as usize] = Some(i);
+            }
+            for &v in &e.inputs {
+                index.reads[v as usize] += 1;
+            }
         }
-        for v in outputs { index.reads[v as usize] += 1; }
+        for v in outputs {
+            index.reads[v as usize] += 1;
+        }
         index
     }
     /// Takes in the equations that were written since there were `from`.
     pub fn follow(&mut self, p: &Program, from: usize) {
         self.made.resize(p.avals.len(), None);
-        for (i, e) in p.equations.iter().enumerate().skip(from) { for &v in &e.outputs { self.made[v as usize] = Some(i); } }
+        for (i, e) in p.equations.iter().enumerate().skip(from) {
+            for &v in &e.outputs {
+                self.made[v as usize] = Some(i);
+            }
+        }
     }
     /// How many equations and outputs read it.
-    pub fn reads(&self, v: Var) -> u32 { self.reads.get(v as usize).copied().unwrap_or(0) }
+    pub fn reads(&self, v: Var) -> u32 {
+        self.reads.get(v as usize).copied().unwrap_or(0)
+    }
     /// The place of the equation that makes it.
-    pub fn at(&self, v: Var) -> Option<usize> { self.made.get(v as usize).copied().flatten() }
-    pub fn maker<'a>(&self, p: &'a Program, v: Var) -> Option<&'a Equation> { self.at(v).map(|i| &p.equations[i]) }
+    pub fn at(&self, v: Var) -> Option<usize> {
+        self.made.get(v as usize).copied().flatten()
+    }
+    pub fn maker<'a>(&self, p: &'a Program, v: Var) -> Option<&'a Equation> {
+        self.at(v).map(|i| &p.equations[i])
+    }
     /// The equation of this row that makes it.
-    pub fn made_by<'a>(&self, p: &'a Program, v: Var, row: &str) -> Option<&'a Equation> { self.maker(p, v).filter(|e| e.row.name == row) }
+    pub fn made_by<'a>(&self, p: &'a Program, v: Var, row: &str) -> Option<&'a Equation> {
+        self.maker(p, v).filter(|e| e.row.name == row)
+    }
     /// The number that all its elements are, if that is known.
-    pub fn constant(&self, p: &Program, v: Var) -> Option<f64> { self.made_by(p, v, "full")?.params.float("value").ok() }
+    pub fn constant(&self, p: &Program, v: Var) -> Option<f64> {
+        self.made_by(p, v, "full")?.params.float("value").ok()
+    }
 }

@@ -22,7 +22,9 @@ pub fn rewrite(program: &Program) -> Program {
     tidy(&mut p);
     if p.equations.iter().any(|e| e.row.name == "scan") {
         // A scan whose parameters are not as declared is left to its own evaluation, which says what is wrong.
-        if scans(&mut p).is_err() { p = flatten(program); }
+        if scans(&mut p).is_err() {
+            p = flatten(program);
+        }
         tidy(&mut p);
     }
     gather::commute(&mut p);

@@ -8,17 +8,27 @@ use crate::{Program, Var};
 const PARTS: usize = 1024;
 
 /// A part and where it begins and ends along its axis.
-struct Part { axis: usize, from: usize, to: usize, v: Var }
+struct Part {
+    axis: usize,
+    from: usize,
+    to: usize,
+    v: Var,
+}
 
 pub fn concatenate(p: &mut Program) {
-    if !p.equations.iter().any(|e| e.row.name == "pad") { return; }
+    if !p.equations.iter().any(|e| e.row.name == "pad") {
+        return;
+    }
     let index = Index::new(p, p.outputs.clone());
     let old = std::mem::take(&mut p.equations);
     let whole = Program { equations: old, avals: p.avals.clone(), ..Program::default() };
     for e in &whole.equations {
         let made = if e.row.name == "add" { parts(&whole, &index, e.outputs[0]) } else { None };
         let joined = made.and_then(|(axis, vs)| emit(p, &CONCATENATE, [axis.into()], &vs));
-        match (joined, p.equations.last_mut()) { (Some(_), Some(last)) => last.outputs[0] = e.outputs[0], _ => p.equations.push(e.clone()) }
+        match (joined, p.equations.last_mut()) {
+            (Some(_), Some(last)) => last.outputs[0] = e.outputs[0],
+            _ => p.equations.push(e.clone()),
+        }
     }
 }
 
@@ -47,7 +57,12 @@ fn parts_of(p: &Program, index: &Index, sum: Var) -> Option<Vec<Part>> {
 fn part(p: &Program, index: &Index, v: Var) -> Option<Part> {
     let e = index.made_by(p, v, "pad").filter(|_| index.reads(v) == 1)?;
     let (low, high) = (e.params.ints("low").ok()?, e.params.ints("high").ok()?);
-    if index.constant(p, e.inputs[1])? != 0.0 || low.iter().chain(high).any(|&n| n < 0) || e.params.ints("interior").ok()?.iter().any(|&n| n != 0) { return None; }
+    if index.constant(p, e.inputs[1])? != 0.0
+        || low.iter().chain(high).any(|&n| n < 0)
+        || e.params.ints("interior").ok()?.iter().any(|&n| n != 0)
+    {
+        return None;
+    }
     let mut padded = (0..low.len()).filter(|&d| low[d] + high[d] > 0);
     let axis = padded.next().filter(|_| padded.next().is_none())?;
     let from = low[axis] as usize;

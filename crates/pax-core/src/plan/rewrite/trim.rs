@@ -10,12 +10,24 @@ use crate::{Dims, Program, Result, Value, Var};
 /// reads what another makes.
 pub fn trim(p: &mut Program) -> Result<()> {
     let mut live = vec![false; p.avals.len()];
-    for &v in &p.outputs { live[v as usize] = true; }
+    for &v in &p.outputs {
+        live[v as usize] = true;
+    }
     let mut kept = Vec::with_capacity(p.equations.len());
     for e in std::mem::take(&mut p.equations).into_iter().rev() {
-        if !e.outputs.iter().any(|&v| live[v as usize]) { continue; }
-        let e = match Scan::open(&e, super::flat::flatten) { Some(mut s) => { unread(&mut s, |v| live[v as usize]); s.close()? } None => e };
-        for &v in &e.inputs { live[v as usize] = true; }
+        if !e.outputs.iter().any(|&v| live[v as usize]) {
+            continue;
+        }
+        let e = match Scan::open(&e, super::flat::flatten) {
+            Some(mut s) => {
+                unread(&mut s, |v| live[v as usize]);
+                s.close()?
+            }
+            None => e,
+        };
+        for &v in &e.inputs {
+            live[v as usize] = true;
+        }
         kept.push(e);
     }
     kept.reverse();
@@ -30,13 +42,23 @@ fn unread(s: &mut Scan, live: impl Fn(Var) -> bool) {
     loop {
         let roots = s.carries.iter().zip(&needed).filter(|(_, n)| **n).map(|(c, _)| c.next).chain(s.stacked.iter().map(|p| p.inner));
         let mut read = vec![false; s.body.avals.len()];
-        for v in roots { read[v as usize] = true; }
+        for v in roots {
+            read[v as usize] = true;
+        }
         for e in s.body.equations.iter().rev() {
-            if e.outputs.iter().any(|&v| read[v as usize]) { for &v in &e.inputs { read[v as usize] = true; } }
+            if e.outputs.iter().any(|&v| read[v as usize]) {
+                for &v in &e.inputs {
+                    read[v as usize] = true;
+                }
+            }
         }
         let grown: Vec<usize> = (0..needed.len()).filter(|&i| !needed[i] && read[s.carries[i].input as usize]).collect();
-        if grown.is_empty() { break; }
-        for i in grown { needed[i] = true; }
+        if grown.is_empty() {
+            break;
+        }
+        for i in grown {
+            needed[i] = true;
+        }
     }
     let mut flags = needed.iter();
     s.carries.retain(|_| *flags.next().unwrap_or(&true));
@@ -56,7 +78,10 @@ pub fn merge(p: &mut Program, s: &mut Scan, outside: &mut Same) {
     for pairs in [&mut s.scanned, &mut s.fixed] {
         let mut first: Vec<Pair> = Vec::new();
         for &q in pairs.iter() {
-            match first.iter().find(|f| f.outer == q.outer) { Some(f) => inside.put(q.inner, f.inner), None => first.push(q) }
+            match first.iter().find(|f| f.outer == q.outer) {
+                Some(f) => inside.put(q.inner, f.inner),
+                None => first.push(q),
+            }
         }
         *pairs = first;
     }
@@ -73,14 +98,19 @@ pub fn merge(p: &mut Program, s: &mut Scan, outside: &mut Same) {
                 None => over_steps(p, &aval.shape, fixed?),
             }
         });
-        match stands { Some(v) => outside.put(q.outer, v), None => first.push(q) }
+        match stands {
+            Some(v) => outside.put(q.outer, v),
+            None => first.push(q),
+        }
     }
     s.stacked = first;
     s.drop_dead();
 }
 
 /// What is the same in every step, over all steps.
-pub fn over_steps(p: &mut Program, shape: &[usize], v: Var) -> Option<Var> { emit(p, &BROADCAST, [shape.into(), (1..shape.len()).collect::<Vec<_>>().as_slice().into()], &[v]) }
+pub fn over_steps(p: &mut Program, shape: &[usize], v: Var) -> Option<Var> {
+    emit(p, &BROADCAST, [shape.into(), (1..shape.len()).collect::<Vec<_>>().as_slice().into()], &[v])
+}
 
 /// Takes constants, and what only repeats or transposes, into the body: there they cost nothing, and as operands they would
 /// be copied in each step.
@@ -89,15 +119,30 @@ pub fn sink(p: &Program, index: &Index, s: &mut Scan) {
     let mut at = 0;
     while let Some(&q) = s.fixed.get(at) {
         let made = index.maker(p, q.outer).filter(|e| matches!(e.row.name, "full" | "broadcast" | "transpose"));
-        let Some(e) = made else { at += 1; continue };
-        let inputs = e.inputs.iter().map(|&outer| { let inner = fresh(&mut s.body, p.aval(outer)); s.fixed.push(Pair { outer, inner }); inner }).collect();
+        let Some(e) = made else {
+            at += 1;
+            continue;
+        };
+        let inputs = e
+            .inputs
+            .iter()
+            .map(|&outer| {
+                let inner = fresh(&mut s.body, p.aval(outer));
+                s.fixed.push(Pair { outer, inner });
+                inner
+            })
+            .collect();
         views.push(Equation { row: e.row, params: e.params.clone(), inputs, outputs: smallvec::smallvec![q.inner] });
         s.fixed.swap_remove(at);
     }
     // What a view is of was pushed after it.
     views.reverse();
     s.body.equations.splice(0..0, views);
-    for q in std::mem::take(&mut s.scanned) { if repeated(p, index, s, q).is_none() { s.scanned.push(q); } }
+    for q in std::mem::take(&mut s.scanned) {
+        if repeated(p, index, s, q).is_none() {
+            s.scanned.push(q);
+        }
+    }
 }
 
 /// Makes a fixed value of slices that are all the same.

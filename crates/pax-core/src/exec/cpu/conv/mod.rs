@@ -15,13 +15,17 @@ pub use pax_kernels::conv::{depthwise, direct, Geometry};
 fn patches(s: &Geometry, f: &mut dyn FnMut(usize, Option<usize>)) {
     let cg = s.cg();
     let mut at = 0;
-    for y in 0..s.out[0] { for x in 0..s.out[1] { for ty in 0..s.kernel[0] {
-        let row = s.source(0, y, ty);
-        for tx in 0..s.kernel[1] {
-            f(at, row.and_then(|r| s.source(1, x, tx).map(|c| r * s.input[1] + c)));
-            at += cg;
+    for y in 0..s.out[0] {
+        for x in 0..s.out[1] {
+            for ty in 0..s.kernel[0] {
+                let row = s.source(0, y, ty);
+                for tx in 0..s.kernel[1] {
+                    f(at, row.and_then(|r| s.source(1, x, tx).map(|c| r * s.input[1] + c)));
+                    at += cg;
+                }
+            }
         }
-    } } }
+    }
 }
 
 /// The patch matrix of a group.
@@ -85,10 +89,20 @@ integers!(i32 i64 u8 u32);
 /// What chunks found to be wrong.
 struct Faults(AtomicBool);
 impl Faults {
-    fn none() -> Faults { Faults(AtomicBool::new(false)) }
-    fn unless(&self, good: bool) { if !good { self.0.store(true, Ordering::Relaxed); } }
+    fn none() -> Faults {
+        Faults(AtomicBool::new(false))
+    }
+    fn unless(&self, good: bool) {
+        if !good {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     fn result<T>(self, out: T) -> Result<T> {
-        if self.0.into_inner() { Err(Error::internal("a matrix of a convolution leaves its buffer")) } else { Ok(out) }
+        if self.0.into_inner() {
+            Err(Error::internal("a matrix of a convolution leaves its buffer"))
+        } else {
+            Ok(out)
+        }
     }
 }
 
@@ -96,7 +110,9 @@ impl Faults {
 pub fn forward<T: Product>(exec: &Exec, s: &Geometry, x: &[T], kernel: &[T]) -> Result<Vec<T>> {
     let zero = T::from_i64(0);
     let (pixels, wide, image) = (s.pixels(), s.taps() * s.cg(), s.input[0] * s.input[1] * s.c);
-    if s.n * pixels * s.o == 0 || wide == 0 { return Ok(vec![zero; s.n * pixels * s.o]); }
+    if s.n * pixels * s.o == 0 || wide == 0 {
+        return Ok(vec![zero; s.n * pixels * s.o]);
+    }
     let mut out = exec.vec(s.n * pixels * s.o);
     let (shared, faults) = (Shared::new(&mut out), Faults::none());
     exec.chunks(s.n, 1, &|n, _| {
@@ -106,7 +122,12 @@ pub fn forward<T: Product>(exec: &Exec, s: &Geometry, x: &[T], kernel: &[T]) -> 
         let mut cols = vec![zero; pixels * wide];
         for g in 0..s.groups {
             gather(s, &x[n * image..(n + 1) * image], g, zero, &mut cols);
-            faults.unless(T::accumulate([pixels, wide, s.og()], (&mut y[g * s.og()..], s.o), (&cols, wide, 1), (&kernel[g * s.og()..], s.o, 1)));
+            faults.unless(T::accumulate(
+                [pixels, wide, s.og()],
+                (&mut y[g * s.og()..], s.o),
+                (&cols, wide, 1),
+                (&kernel[g * s.og()..], s.o, 1),
+            ));
         }
     });
     faults.result(out)
@@ -116,7 +137,9 @@ pub fn forward<T: Product>(exec: &Exec, s: &Geometry, x: &[T], kernel: &[T]) -> 
 pub fn input_grad<T: Product>(exec: &Exec, s: &Geometry, dy: &[T], kernel: &[T]) -> Result<Vec<T>> {
     let zero = T::from_i64(0);
     let (pixels, wide, image, cg) = (s.pixels(), s.taps() * s.cg(), s.input[0] * s.input[1] * s.c, s.cg());
-    if s.n * image == 0 || wide == 0 || pixels * s.o == 0 { return Ok(vec![zero; s.n * image]); }
+    if s.n * image == 0 || wide == 0 || pixels * s.o == 0 {
+        return Ok(vec![zero; s.n * image]);
+    }
     let mut out: Vec<T> = exec.vec(s.n * image);
     let (shared, faults) = (Shared::new(&mut out), Faults::none());
     exec.chunks(s.n, 1, &|n, _| {
@@ -126,10 +149,19 @@ pub fn input_grad<T: Product>(exec: &Exec, s: &Geometry, dy: &[T], kernel: &[T])
         let mut cols = vec![zero; pixels * wide];
         for g in 0..s.groups {
             cols.fill(zero);
-            faults.unless(T::accumulate([pixels, s.og(), wide], (&mut cols, wide), (&dy[n * pixels * s.o + g * s.og()..], s.o, 1), (&kernel[g * s.og()..], 1, s.o)));
-            patches(s, &mut |at, to| if let Some(i) = to {
-                let to = &mut dx[i * s.c + g * cg..i * s.c + (g + 1) * cg];
-                for (d, &v) in to.iter_mut().zip(&cols[at..at + cg]) { *d = d.add(v); }
+            faults.unless(T::accumulate(
+                [pixels, s.og(), wide],
+                (&mut cols, wide),
+                (&dy[n * pixels * s.o + g * s.og()..], s.o, 1),
+                (&kernel[g * s.og()..], 1, s.o),
+            ));
+            patches(s, &mut |at, to| {
+                if let Some(i) = to {
+                    let to = &mut dx[i * s.c + g * cg..i * s.c + (g + 1) * cg];
+                    for (d, &v) in to.iter_mut().zip(&cols[at..at + cg]) {
+                        *d = d.add(v);
+                    }
+                }
             });
         }
     });
@@ -139,7 +171,11 @@ pub fn input_grad<T: Product>(exec: &Exec, s: &Geometry, dy: &[T], kernel: &[T])
 /// Partial sums of `size` elements, added in order.
 fn total<T: Number>(parts: &mut [T], size: usize) -> Vec<T> {
     let (sum, rest) = parts.split_at_mut(size);
-    for part in rest.chunks(size.max(1)) { for (a, &b) in sum.iter_mut().zip(part) { *a = a.add(b); } }
+    for part in rest.chunks(size.max(1)) {
+        for (a, &b) in sum.iter_mut().zip(part) {
+            *a = a.add(b);
+        }
+    }
     sum.to_vec()
 }
 
@@ -148,7 +184,9 @@ pub fn kernel_grad<T: Product>(exec: &Exec, s: &Geometry, x: &[T], dy: &[T]) -> 
     let zero = T::from_i64(0);
     let (pixels, wide, image) = (s.pixels(), s.taps() * s.cg(), s.input[0] * s.input[1] * s.c);
     let size = wide * s.o;
-    if size == 0 || s.n * pixels == 0 { return Ok(vec![zero; size]); }
+    if size == 0 || s.n * pixels == 0 {
+        return Ok(vec![zero; size]);
+    }
     let per = s.n.div_ceil(16);
     let mut parts = vec![zero; s.n.div_ceil(per) * size];
     let (shared, faults) = (Shared::new(&mut parts), Faults::none());
@@ -156,10 +194,17 @@ pub fn kernel_grad<T: Product>(exec: &Exec, s: &Geometry, x: &[T], dy: &[T]) -> 
         // SAFETY: a partial sum belongs to its chunk.
         let dk = unsafe { shared.range(from / per * size, (from / per + 1) * size) };
         let mut cols = vec![zero; pixels * wide];
-        for n in from..to { for g in 0..s.groups {
-            gather(s, &x[n * image..(n + 1) * image], g, zero, &mut cols);
-            faults.unless(T::accumulate([wide, pixels, s.og()], (&mut dk[g * s.og()..], s.o), (&cols, 1, wide), (&dy[n * pixels * s.o + g * s.og()..], s.o, 1)));
-        } }
+        for n in from..to {
+            for g in 0..s.groups {
+                gather(s, &x[n * image..(n + 1) * image], g, zero, &mut cols);
+                faults.unless(T::accumulate(
+                    [wide, pixels, s.og()],
+                    (&mut dk[g * s.og()..], s.o),
+                    (&cols, 1, wide),
+                    (&dy[n * pixels * s.o + g * s.og()..], s.o, 1),
+                ));
+            }
+        }
     });
     faults.result(total(&mut parts, size))
 }
