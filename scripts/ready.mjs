@@ -33,5 +33,6 @@ run("git", ["diff", "--exit-code", "--stat", "--", "ts/ops/generated", "tests/ty
   "What is generated has changed: look at it, and add it to the commit.");
 run("npm", ["run", "--silent", "lint"], "The lint failed: see above; `npm install` brings oxlint.");
 run("npx", ["tsc", "-p", "tests"]);
+run("cargo", ["fmt", "--all", "--check"], "Rust code is not laid out: `cargo fmt` does it.");
 run("cargo", ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
 run(process.execPath, [join(root, "scripts", "test.mjs")], "Tests failed: see above.");

@@ -1,7 +1,7 @@
 //! From drafts to a plan: how many chunks a phase has, where every slot lies, when buffers die.
 use smallvec::SmallVec;
 
-use super::fuse;
+use super::finish;
 use super::{Body, Builder};
 use crate::plan::kernels::dot::{Dot, Product};
 use crate::plan::kernels::{Chunks, Kernel, Local};
@@ -264,7 +264,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
             match d.body {
                 Body::Row(call) => row = Some(call),
                 Body::Kernel(k) => kernels.push(*k),
-                Body::Loop(g) => kernels.push(Kernel::Loop(fuse::finish(g, simd, &laid_over, None))),
+                Body::Loop(g) => kernels.push(Kernel::Loop(finish::finish(g, simd, &laid_over, None))),
                 Body::Product(dot, g) => {
                     let only = g.only_tile();
                     let dot_draft = *dot;
@@ -273,7 +273,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
                     kernels.push(Kernel::Product(Product {
                         dot,
                         strips: dot_draft.strips,
-                        behind: only.is_none().then(|| fuse::finish(g, simd, &laid_over, columns)),
+                        behind: only.is_none().then(|| finish::finish(g, simd, &laid_over, columns)),
                     }));
                 }
                 Body::Across { mut partial, phase } => {

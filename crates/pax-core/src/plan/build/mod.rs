@@ -2,6 +2,7 @@
 //! part of the data, share a phase; chains of element-wise equations share a loop, behind a product where one makes their
 //! operand.
 mod again;
+mod finish;
 mod fuse;
 mod layout;
 mod rows;
