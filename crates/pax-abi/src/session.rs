@@ -215,7 +215,10 @@ impl Session {
         if self.handles.depth() < LEVELS {
             return Ok(());
         }
-        Err(Error::trace(format!("more than {LEVELS} transformations run within one another: does a function call itself without end? A loop belongs into scan or foriLoop")))
+        Err(Error::trace(format!(
+            "more than {LEVELS} transformations run within one another: does a function call itself \
+            without end? A loop belongs into scan or foriLoop"
+        )))
     }
 
     /// Opens a recording for derivatives. Scratch: count, handles. Gives a new handle for each.

@@ -439,7 +439,10 @@ impl Cx {
         self.check_alive(outputs)?;
         let mut level = self.pop(Mode::Abstract)?;
         if level.program.depth > DEPTH {
-            return Err(Error::trace(format!("more than {DEPTH} recorded functions lie within one another (jit, scan, cond, whileLoop, checkpoint, customVjp): repeat a function with scan or foriLoop, or wrap it once")));
+            return Err(Error::trace(format!(
+                "more than {DEPTH} recorded functions lie within one another (jit, scan, cond, \
+                whileLoop, checkpoint, customVjp): repeat a function with scan or foriLoop, or wrap it once"
+            )));
         }
         level.program.outputs = level.outputs(outputs).into_iter().flatten().collect();
         let mut program = level.program;

@@ -146,22 +146,42 @@ fn batch(b: &Batching) -> Result<crate::bind::Tensors> {
 
 pub static DOT: Row = Row {
     name: "dot",
-    doc: "Products summed over `a_contract` and `b_contract`, for each index of the batch axes; result axes: batch, rest of `a`, rest of `b`.",
+    doc: "Products summed over `a_contract` and `b_contract`, for each index of the batch axes; result axes: batch, rest of \
+        `a`, rest of `b`.",
     operands: &["a", "b"],
     params: &[p("a_batch", Kind::Ints), p("b_batch", Kind::Ints), p("a_contract", Kind::Ints), p("b_contract", Kind::Ints)],
-    many: false, lift: Lift::Dtypes, shape,
+    many: false,
+    lift: Lift::Dtypes,
+    shape,
     body: Body::Primitive(Primitive { eval }),
     saves: Saves::INPUTS,
     vjp: Vjp::Rule(|p| Ok(vec![p.want(0, || grad(p, 0))?, p.want(1, || grad(p, 1))?])),
-    jvp: Jvp::Multilinear, batch: Batch::Rule(batch),
+    jvp: Jvp::Multilinear,
+    batch: Batch::Rule(batch),
     samples: || {
         let r = Domain::Range(-2.0, 2.0);
-        let case = |a: &[usize], b: &[usize], ax: [&[i64]; 4]| Sample::new(vec![Input::new(a, r), Input::new(b, r)], ax.iter().map(|&x| Value::from(x)).collect());
+        let case = |a: &[usize], b: &[usize], ax: [&[i64]; 4]| {
+            Sample::new(vec![Input::new(a, r), Input::new(b, r)], ax.iter().map(|&x| Value::from(x)).collect())
+        };
         let mm = |m, k, n| case(&[m, k], &[k, n], [&[], &[], &[1], &[0]]);
-        let mut out = vec![mm(1, 1, 1), mm(7, 8, 9), mm(2, 31, 3), mm(0, 2, 3), mm(2, 0, 3), case(&[7], &[7], [&[], &[], &[0], &[0]]), case(&[], &[], [&[], &[], &[], &[]]),
-            case(&[2, 3], &[4, 3], [&[], &[], &[1], &[1]]), case(&[2, 3, 4], &[2, 4, 5], [&[0], &[0], &[2], &[1]]), case(&[3, 2, 4], &[4, 5, 2], [&[1], &[2], &[2], &[0]]),
-            case(&[2, 3, 4], &[4, 3, 5], [&[], &[], &[1, 2], &[1, 0]]), case(&[2, 3], &[4], [&[], &[], &[], &[]])];
-        out.push(Sample::new(vec![Input::new(&[3, 4], r).laid(Layout::Transposed), Input::new(&[4, 2], r).laid(Layout::Broadcast)], [&[] as &[i64], &[], &[1], &[0]].iter().map(|&x| Value::from(x)).collect()));
+        let mut out = vec![
+            mm(1, 1, 1),
+            mm(7, 8, 9),
+            mm(2, 31, 3),
+            mm(0, 2, 3),
+            mm(2, 0, 3),
+            case(&[7], &[7], [&[], &[], &[0], &[0]]),
+            case(&[], &[], [&[], &[], &[], &[]]),
+            case(&[2, 3], &[4, 3], [&[], &[], &[1], &[1]]),
+            case(&[2, 3, 4], &[2, 4, 5], [&[0], &[0], &[2], &[1]]),
+            case(&[3, 2, 4], &[4, 5, 2], [&[1], &[2], &[2], &[0]]),
+            case(&[2, 3, 4], &[4, 3, 5], [&[], &[], &[1, 2], &[1, 0]]),
+            case(&[2, 3], &[4], [&[], &[], &[], &[]]),
+        ];
+        out.push(Sample::new(
+            vec![Input::new(&[3, 4], r).laid(Layout::Transposed), Input::new(&[4, 2], r).laid(Layout::Broadcast)],
+            [&[] as &[i64], &[], &[1], &[0]].iter().map(|&x| Value::from(x)).collect(),
+        ));
         out
     },
 };

@@ -132,23 +132,44 @@ fn expand(cx: &Cx, spec: &str, xs: &[Tensor]) -> Result<Tensor> {
 
 pub static EINSUM: Row = Row {
     name: "einsum",
-    doc: "Einstein's summation, as `numpy.einsum`: `\"bij,bjk->bik\"`, with `...`, diagonals and an implicit result; products from left to right.",
-    operands: &["...operands"], params: &[p("spec", Kind::Str)], many: false, lift: Lift::Dtypes,
+    doc: "Einstein's summation, as `numpy.einsum`: `\"bij,bjk->bik\"`, with `...`, diagonals and an implicit result; \
+        products from left to right.",
+    operands: &["...operands"],
+    params: &[p("spec", Kind::Str)],
+    many: false,
+    lift: Lift::Dtypes,
     shape: |xs, p| {
         let plan = parse(p.str("spec")?, &xs.iter().map(|x| x.shape.as_slice()).collect::<Vec<_>>())?;
         let Some(x) = xs.first() else { return Err(Error::value("einsum needs an operand")) };
-        if xs.iter().any(|y| y.dtype != x.dtype) { return Err(Error::dtype("operands have different dtypes")); }
+        if xs.iter().any(|y| y.dtype != x.dtype) {
+            return Err(Error::dtype("operands have different dtypes"));
+        }
         let shape = plan.output.iter().filter_map(|l| plan.sizes.get(l).copied()).collect();
         Ok(smallvec![Aval { shape, dtype: x.dtype, weak: xs.iter().all(|y| y.weak) }])
     },
     body: Body::Composite(Composite { expand: |cx, p, xs| Ok(smallvec![expand(cx, p.str("spec")?, xs)?]), fused: None }),
     saves: Saves::NONE,
-    vjp: Vjp::None("its expansion has one"), jvp: Jvp::None("its expansion has one"), batch: Batch::None("its expansion has one"),
+    vjp: Vjp::None("its expansion has one"),
+    jvp: Jvp::None("its expansion has one"),
+    batch: Batch::None("its expansion has one"),
     samples: || {
         let r = Domain::Range(-2.0, 2.0);
-        [("ij,kj->ik", &[&[2usize, 3][..], &[4, 3]][..]), ("bhqd,bhkd->bhqk", &[&[2, 2, 3, 4], &[2, 2, 5, 4]]), ("ii->i", &[&[3, 3]]), ("ii", &[&[7, 7]]), ("ij->ji", &[&[2, 3]]), ("ij->", &[&[2, 3]]),
-            ("i,j", &[&[8], &[9]]), ("...ij,...jk->...ik", &[&[2, 1, 2, 3], &[4, 3, 2]]), ("ij,jk,kl->il", &[&[2, 3], &[3, 4], &[4, 2]]), ("ij,ij->i", &[&[2, 3], &[2, 3]]), ("iij,k->jk", &[&[2, 2, 3], &[0]]), (",i->i", &[&[], &[31]])]
-            .map(|(s, xs)| Sample::new(xs.iter().map(|x| Input::new(x, r)).collect(), vec![s.into()])).into()
+        [
+            ("ij,kj->ik", &[&[2usize, 3][..], &[4, 3]][..]),
+            ("bhqd,bhkd->bhqk", &[&[2, 2, 3, 4], &[2, 2, 5, 4]]),
+            ("ii->i", &[&[3, 3]]),
+            ("ii", &[&[7, 7]]),
+            ("ij->ji", &[&[2, 3]]),
+            ("ij->", &[&[2, 3]]),
+            ("i,j", &[&[8], &[9]]),
+            ("...ij,...jk->...ik", &[&[2, 1, 2, 3], &[4, 3, 2]]),
+            ("ij,jk,kl->il", &[&[2, 3], &[3, 4], &[4, 2]]),
+            ("ij,ij->i", &[&[2, 3], &[2, 3]]),
+            ("iij,k->jk", &[&[2, 2, 3], &[0]]),
+            (",i->i", &[&[], &[31]]),
+        ]
+        .map(|(s, xs)| Sample::new(xs.iter().map(|x| Input::new(x, r)).collect(), vec![s.into()]))
+        .into()
     },
 };
 

@@ -251,15 +251,31 @@ fn case(a: &[usize], b: &[usize], v: [&[i64]; 5], groups: i64, size: Option<&[us
 
 pub static CONV: Row = Row {
     name: "conv",
-    doc: "Cross-correlation of x [n, spatial, channels] with kernel [spatial, channels / groups, results]; 1 or 2 spatial axes, `dilation_input` spreads x.",
-    operands: &["x", "kernel"], params: PARAMS, many: false, lift: Lift::Dtypes, shape: |xs, p| shape(Which::Out, xs, p),
-    body: Body::Primitive(Primitive { eval: |e, p, xs| eval(Which::Out, e, p, xs) }), saves: Saves::INPUTS,
-    vjp: Vjp::Rule(|p| Ok(vec![
-        p.want(0, || p.cx.one(&CONV_INPUT_GRAD, sized(p.params, spatial(p.x_avals[0])), &[p.g()?, p.x(1)?]))?,
-        p.want(1, || p.cx.one(&CONV_KERNEL_GRAD, sized(p.params, taps(p.x_avals[1])), &[p.x(0)?, p.g()?]))?])),
-    jvp: Jvp::Multilinear, batch: Batch::Rule(batch),
-    samples: || vec![case(&[1, 7, 2], &[3, 2, 4], [&[1], &[0], &[0], &[1], &[1]], 1, None), case(&[2, 9, 4], &[2, 2, 6], [&[2], &[1], &[2], &[2], &[3]], 2, None),
-        case(&[2, 5, 4, 2], &[3, 2, 1, 4], [&[2, 1], &[1, 0], &[0, 1], &[1, 2], &[1, 2]], 2, None), case(&[0, 8, 1], &[2, 1, 1], [&[1], &[0], &[0], &[1], &[1]], 1, None)],
+    doc: "Cross-correlation of x [n, spatial, channels] with kernel [spatial, channels / groups, results]; 1 or 2 spatial \
+        axes, `dilation_input` spreads x.",
+    operands: &["x", "kernel"],
+    params: PARAMS,
+    many: false,
+    lift: Lift::Dtypes,
+    shape: |xs, p| shape(Which::Out, xs, p),
+    body: Body::Primitive(Primitive { eval: |e, p, xs| eval(Which::Out, e, p, xs) }),
+    saves: Saves::INPUTS,
+    vjp: Vjp::Rule(|p| {
+        Ok(vec![
+            p.want(0, || p.cx.one(&CONV_INPUT_GRAD, sized(p.params, spatial(p.x_avals[0])), &[p.g()?, p.x(1)?]))?,
+            p.want(1, || p.cx.one(&CONV_KERNEL_GRAD, sized(p.params, taps(p.x_avals[1])), &[p.x(0)?, p.g()?]))?,
+        ])
+    }),
+    jvp: Jvp::Multilinear,
+    batch: Batch::Rule(batch),
+    samples: || {
+        vec![
+            case(&[1, 7, 2], &[3, 2, 4], [&[1], &[0], &[0], &[1], &[1]], 1, None),
+            case(&[2, 9, 4], &[2, 2, 6], [&[2], &[1], &[2], &[2], &[3]], 2, None),
+            case(&[2, 5, 4, 2], &[3, 2, 1, 4], [&[2, 1], &[1, 0], &[0, 1], &[1, 2], &[1, 2]], 2, None),
+            case(&[0, 8, 1], &[2, 1, 1], [&[1], &[0], &[0], &[1], &[1]], 1, None),
+        ]
+    },
 };
 
 pub static CONV_INPUT_GRAD: Row = Row {

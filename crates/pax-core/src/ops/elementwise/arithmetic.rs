@@ -138,8 +138,13 @@ fn power(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
 
 pub static POW: Row = Row {
     name: "pow",
-    doc: "`a` to the power of `b`. Integers wrap, and negative powers of them are cut to whole numbers. The derivative by `b` is 0 where `a` is 0.",
-    operands: &["a", "b"], params: &[], many: false, lift: Lift::PromoteNumber, shape: number,
+    doc: "`a` to the power of `b`. Integers wrap, and negative powers of them are cut to whole numbers. The derivative by \
+        `b` is 0 where `a` is 0.",
+    operands: &["a", "b"],
+    params: &[],
+    many: false,
+    lift: Lift::PromoteNumber,
+    shape: number,
     body: Body::Primitive(Primitive { eval: power }),
     saves: Saves::BOTH,
     vjp: Vjp::Rule(|p: &Pull| {
@@ -156,7 +161,8 @@ pub static POW: Row = Row {
             p.want(1, || cx.mul(g, &cx.mul(&cx.log(&nonzero(a)?)?, p.y(0)?)?))?,
         ])
     }),
-    jvp: Jvp::Diagonal, batch: Batch::Elementwise,
+    jvp: Jvp::Diagonal,
+    batch: Batch::Elementwise,
     samples: || elementwise(&[POSITIVE, WIDE]),
 };
 

@@ -100,17 +100,49 @@ fn batch(b: &Batching) -> Result<crate::bind::Tensors> {
 
 pub static GATHER: Row = Row {
     name: "gather",
-    doc: "Slices of `x` along `axis` at `indices`, whose axes take the place of `axis`; the first `batch` axes of both go together. A negative index counts from the end.",
-    operands: &["x", "indices"], params: &PLACE, many: false, lift: Lift::None, shape,
+    doc: "Slices of `x` along `axis` at `indices`, whose axes take the place of `axis`; the first `batch` axes of both go \
+        together. A negative index counts from the end.",
+    operands: &["x", "indices"],
+    params: &PLACE,
+    many: false,
+    lift: Lift::None,
+    shape,
     body: Body::Primitive(Primitive { eval }),
     saves: Saves::input_at(&[1]),
-    vjp: Vjp::Rule(|p| Ok(vec![p.want(0, || p.cx.scatter_add(&p.cx.zeros(&p.x_avals[0].shape, p.x_avals[0].dtype)?, p.x(1)?, p.g()?, Place::of(p.params)?))?, None])),
-    jvp: Jvp::Linear, batch: Batch::Rule(batch),
+    vjp: Vjp::Rule(|p| {
+        Ok(vec![
+            p.want(0, || p.cx.scatter_add(&p.cx.zeros(&p.x_avals[0].shape, p.x_avals[0].dtype)?, p.x(1)?, p.g()?, Place::of(p.params)?))?,
+            None,
+        ])
+    }),
+    jvp: Jvp::Linear,
+    batch: Batch::Rule(batch),
     samples: || {
-        let case = |x: &[usize], i: &[usize], axis: i64, batch: i64, o: u8| Sample::new(vec![Input::new(x, Domain::Range(-2.0, 2.0)), Input::new(i, Domain::Index(-4, 5))], vec![axis.into(), batch.into(), Value::Choice(o)]);
-        let mut out = vec![case(&[3], &[], 0, 0, 0), case(&[5, 3], &[4], 0, 0, 0), case(&[5, 3], &[2, 2], 1, 0, 1), case(&[2, 3, 4], &[2, 7], 2, 1, 0), case(&[2, 3, 4], &[2, 3], 2, 2, 0),
-            case(&[7], &[31], 0, 0, 0), case(&[9, 8], &[0], 0, 0, 0), case(&[0], &[3], 0, 0, 1), case(&[2, 0, 3], &[2], 2, 0, 0), case(&[1], &[1], 0, 0, 1)];
-        out.push(Sample::new(vec![Input::new(&[3, 4], Domain::Range(-2.0, 2.0)).laid(Layout::Transposed), Input::new(&[3, 2], Domain::Index(0, 4)).laid(Layout::Transposed)], vec![1i64.into(), 1i64.into(), Value::Choice(0)]));
+        let case = |x: &[usize], i: &[usize], axis: i64, batch: i64, o: u8| {
+            Sample::new(
+                vec![Input::new(x, Domain::Range(-2.0, 2.0)), Input::new(i, Domain::Index(-4, 5))],
+                vec![axis.into(), batch.into(), Value::Choice(o)],
+            )
+        };
+        let mut out = vec![
+            case(&[3], &[], 0, 0, 0),
+            case(&[5, 3], &[4], 0, 0, 0),
+            case(&[5, 3], &[2, 2], 1, 0, 1),
+            case(&[2, 3, 4], &[2, 7], 2, 1, 0),
+            case(&[2, 3, 4], &[2, 3], 2, 2, 0),
+            case(&[7], &[31], 0, 0, 0),
+            case(&[9, 8], &[0], 0, 0, 0),
+            case(&[0], &[3], 0, 0, 1),
+            case(&[2, 0, 3], &[2], 2, 0, 0),
+            case(&[1], &[1], 0, 0, 1),
+        ];
+        out.push(Sample::new(
+            vec![
+                Input::new(&[3, 4], Domain::Range(-2.0, 2.0)).laid(Layout::Transposed),
+                Input::new(&[3, 2], Domain::Index(0, 4)).laid(Layout::Transposed),
+            ],
+            vec![1i64.into(), 1i64.into(), Value::Choice(0)],
+        ));
         out
     },
 };

@@ -113,11 +113,18 @@ fn samples(modes: [u8; 2]) -> Vec<Sample> {
 
 pub static SCATTER: Row = Row {
     name: "scatter",
-    doc: "`x` with slices along `axis` at `indices` set to `updates` (the last one stays) or with them added, in order. The form is gather's: `updates` has its result's shape.",
-    operands: &["x", "indices", "updates"], params: &[PLACE[0], PLACE[1], PLACE[2], p("mode", Kind::Choice(&["set", "add"]))], many: false, lift: Lift::None, shape,
+    doc: "`x` with slices along `axis` at `indices` set to `updates` (the last one stays) or with them added, in order. The \
+        form is gather's: `updates` has its result's shape.",
+    operands: &["x", "indices", "updates"],
+    params: &[PLACE[0], PLACE[1], PLACE[2], p("mode", Kind::Choice(&["set", "add"]))],
+    many: false,
+    lift: Lift::None,
+    shape,
     body: Body::Primitive(Primitive { eval }),
     saves: Saves::input_at(&[1]),
-    vjp: Vjp::Rule(vjp), jvp: Jvp::Derived, batch: Batch::Rule(batch),
+    vjp: Vjp::Rule(vjp),
+    jvp: Jvp::Derived,
+    batch: Batch::Rule(batch),
     samples: || samples([0, 1]),
 };
 

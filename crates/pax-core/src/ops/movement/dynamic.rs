@@ -124,8 +124,13 @@ fn saved(p: &crate::ops::Pull, from: usize) -> Result<Vec<Tensor>> {
 
 pub static DYNAMIC_SLICE: Row = Row {
     name: "dynamic_slice",
-    doc: "The slice of `x` of `sizes` that begins at `starts`, one integer scalar an axis; it is moved so that it lies inside, as `lax.dynamic_slice`.",
-    operands: &["x", "...starts"], params: &[p("sizes", Kind::Ints)], many: false, lift: Lift::None, shape: slice_shape,
+    doc: "The slice of `x` of `sizes` that begins at `starts`, one integer scalar an axis; it is moved so that it lies \
+        inside, as `lax.dynamic_slice`.",
+    operands: &["x", "...starts"],
+    params: &[p("sizes", Kind::Ints)],
+    many: false,
+    lift: Lift::None,
+    shape: slice_shape,
     body: Body::Primitive(Primitive { eval: slice_eval }),
     saves: Saves::input_at(FROM_1),
     vjp: Vjp::Rule(|p| {
@@ -133,11 +138,25 @@ pub static DYNAMIC_SLICE: Row = Row {
         grads[0] = p.want(0, || p.cx.dynamic_update_slice(&p.cx.zeros(&p.x_avals[0].shape, p.x_avals[0].dtype)?, p.g()?, &saved(p, 1)?))?;
         Ok(grads)
     }),
-    jvp: Jvp::Linear, batch: Batch::Rule(slice_batch),
+    jvp: Jvp::Linear,
+    batch: Batch::Rule(slice_batch),
     samples: || {
         let r = Domain::Range(-2.0, 2.0);
-        let case = |x: &[usize], s: &[i64]| Sample::new(std::iter::once(Input::new(x, r)).chain(x.iter().map(|_| Input::new(&[], Domain::Index(-5, 9)))).collect(), vec![s.into()]);
-        let mut out = vec![case(&[], &[]), case(&[1], &[1]), case(&[7], &[3]), case(&[8], &[0]), case(&[31], &[9]), case(&[0, 3], &[0, 2]), case(&[2, 3, 4], &[1, 3, 2])];
+        let case = |x: &[usize], s: &[i64]| {
+            Sample::new(
+                std::iter::once(Input::new(x, r)).chain(x.iter().map(|_| Input::new(&[], Domain::Index(-5, 9)))).collect(),
+                vec![s.into()],
+            )
+        };
+        let mut out = vec![
+            case(&[], &[]),
+            case(&[1], &[1]),
+            case(&[7], &[3]),
+            case(&[8], &[0]),
+            case(&[31], &[9]),
+            case(&[0, 3], &[0, 2]),
+            case(&[2, 3, 4], &[1, 3, 2]),
+        ];
         for l in [Layout::Transposed, Layout::Broadcast] {
             let mut s = case(&[3, 4], &[2, 2]);
             s.inputs[0].layout = l;

@@ -20,7 +20,11 @@ fn slice_shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
         && stride.len() == n
         && (0..n).all(|d| start[d] <= limit[d] && limit[d] <= x.shape[d] && stride[d] > 0);
     if !fits {
-        return Err(Error::shape(format!("start {start:?}, limit {limit:?}, stride {stride:?} do not fit {:?}: each needs one number an axis, 0 <= start <= limit <= size and stride > 0", x.shape.as_slice())));
+        return Err(Error::shape(format!(
+            "start {start:?}, limit {limit:?}, stride {stride:?} do not fit {:?}: each needs one \
+            number an axis, 0 <= start <= limit <= size and stride > 0",
+            x.shape.as_slice()
+        )));
     }
     Ok(smallvec![Aval { shape: (0..n).map(|d| (limit[d] - start[d]).div_ceil(stride[d])).collect(), dtype: x.dtype, weak: x.weak }])
 }

@@ -318,17 +318,37 @@ fn batch(b: &Batching) -> Result<Flagged> {
 
 pub static SCAN: Row = Row {
     name: "scan",
-    doc: "Runs a recorded program `length` times: it takes the carry, a slice of each scanned operand and what every step sees, and gives the carry and a slice of each further result.",
+    doc: "Runs a recorded program `length` times: it takes the carry, a slice of each scanned operand and what every step \
+        sees, and gives the carry and a slice of each further result.",
     operands: &["...inputs"],
-    params: &[p("program", Kind::Program), p("carry", Kind::Int), p("scanned", Kind::Int), p("length", Kind::Int), p("reverse", Kind::Bool)],
-    many: true, lift: Lift::None, shape,
+    params: &[
+        p("program", Kind::Program),
+        p("carry", Kind::Int),
+        p("scanned", Kind::Int),
+        p("length", Kind::Int),
+        p("reverse", Kind::Bool),
+    ],
+    many: true,
+    lift: Lift::None,
+    shape,
     body: Body::Program(Owner { eval, forward }),
     saves: Saves::BACK,
-    vjp: Vjp::Rule(vjp), jvp: Jvp::Derived, batch: Batch::Flags(batch),
+    vjp: Vjp::Rule(vjp),
+    jvp: Jvp::Derived,
+    batch: Batch::Flags(batch),
     samples: || {
         let r = |shape: &[usize]| Input::new(shape, Domain::Range(-1.0, 1.0));
-        let p = || program(&[&[2], &[2], &[2]], |cx, t| { let h = cx.add(&cx.mul(&t[0], &t[1])?, &t[2])?; Ok(vec![h.clone(), cx.mul(&h, &t[2])?]) });
-        [(3, false), (4, true), (0, false)].map(|(n, reverse)| Sample::new(vec![r(&[2]), r(&[n, 2]), r(&[2])], vec![p(), 1usize.into(), 1usize.into(), n.into(), reverse.into()])).into()
+        let p = || {
+            program(&[&[2], &[2], &[2]], |cx, t| {
+                let h = cx.add(&cx.mul(&t[0], &t[1])?, &t[2])?;
+                Ok(vec![h.clone(), cx.mul(&h, &t[2])?])
+            })
+        };
+        [(3, false), (4, true), (0, false)]
+            .map(|(n, reverse)| {
+                Sample::new(vec![r(&[2]), r(&[n, 2]), r(&[2])], vec![p(), 1usize.into(), 1usize.into(), n.into(), reverse.into()])
+            })
+            .into()
     },
 };
 

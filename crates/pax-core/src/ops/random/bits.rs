@@ -92,16 +92,34 @@ fn bits(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
 
 pub static RANDOM_BITS: Row = Row {
     name: "random_bits",
-    doc: "Random bits of a key (JAX's partitionable threefry2x32). Width 8 gives uint8, 16 and 32 uint32, 64 uint32 with a last axis of high and low word.",
-    operands: &["key"], params: &[p("shape", Kind::Ints), p("width", Kind::Choice(&["32", "64", "16", "8"]))], many: false, lift: Lift::None, shape: bits_shape,
+    doc: "Random bits of a key (JAX's partitionable threefry2x32). Width 8 gives uint8, 16 and 32 uint32, 64 uint32 with a \
+        last axis of high and low word.",
+    operands: &["key"],
+    params: &[p("shape", Kind::Ints), p("width", Kind::Choice(&["32", "64", "16", "8"]))],
+    many: false,
+    lift: Lift::None,
+    shape: bits_shape,
     body: Body::Primitive(Primitive { eval: bits }),
     saves: Saves::NONE,
-    vjp: Vjp::Zero(NO_GRADIENT), jvp: Jvp::None(NO_GRADIENT),
+    vjp: Vjp::Zero(NO_GRADIENT),
+    jvp: Jvp::None(NO_GRADIENT),
     batch: Batch::Rule(|b| b.cx.bind(b.row, b.params.clone(), b.xs)),
     samples: || {
         let case = |k: &[usize], s: &[i64], w: u8| Sample::new(vec![Input::new(k, Domain::Bits)], vec![s.into(), Value::Choice(w)]).rough();
-        let mut out = vec![case(&[2], &[], 0), case(&[2], &[0], 0), case(&[2], &[7], 0), case(&[2], &[3, 4], 0), case(&[3, 2], &[31], 0), case(&[2], &[9], 1), case(&[2], &[8], 2), case(&[2], &[9], 3), case(&[0, 2], &[3], 0)];
-        out.push(Sample::new(vec![Input::new(&[3, 2], Domain::Bits).laid(Layout::Transposed)], vec![[5i64].into(), Value::Choice(0)]).rough());
+        let mut out = vec![
+            case(&[2], &[], 0),
+            case(&[2], &[0], 0),
+            case(&[2], &[7], 0),
+            case(&[2], &[3, 4], 0),
+            case(&[3, 2], &[31], 0),
+            case(&[2], &[9], 1),
+            case(&[2], &[8], 2),
+            case(&[2], &[9], 3),
+            case(&[0, 2], &[3], 0),
+        ];
+        out.push(
+            Sample::new(vec![Input::new(&[3, 2], Domain::Bits).laid(Layout::Transposed)], vec![[5i64].into(), Value::Choice(0)]).rough(),
+        );
         out
     },
 };

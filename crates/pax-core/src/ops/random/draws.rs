@@ -99,7 +99,8 @@ macro_rules! draw {
 draw!(UNIFORM "uniform", "Numbers from `low` up to, but not including, `high`, which broadcast to `shape`.", &["key", "low", "high"], SHAPE_DTYPE, [], |cx, p, xs| {
     let (shape, dtype) = (p.dims("shape")?, p.dtype("dtype")?);
     let all = broadcast_shapes(&[xs[1].shape(), xs[2].shape(), &shape])?;
-    if all != shape { return Err(Error::shape(format!("{:?} does not broadcast to {:?}: from the right, axes must be equal or 1", all.as_slice(), shape.as_slice()))); }
+    if all != shape { return Err(Error::shape(format!("{:?} does not broadcast to {:?}: from the right, axes must be equal \
+        or 1", all.as_slice(), shape.as_slice()))); }
     let ends = broadcast_shapes(&[xs[1].shape(), xs[2].shape()])?;
     let end = |x: &Tensor| cx.broadcast_to(&cx.cast(x, dtype)?, &ends);
     between(cx, &xs[0], p, &end(&xs[1])?, &end(&xs[2])?)

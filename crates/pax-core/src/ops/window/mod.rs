@@ -221,13 +221,22 @@ fn samples(x: bool, other: Option<bool>, shaped: bool) -> Vec<Sample> {
 
 pub static WINDOW_MAX: Row = Row {
     name: "window_max",
-    doc: "Greatest element of each window over x; padding is the least value. NaN wins; of equal ones the first in the window gets the gradient.",
-    operands: &["x"], params: PARAMS, many: false, lift: Lift::None, shape: forward_shape,
-    body: Body::Primitive(Primitive { eval: max_eval }), saves: Saves::INPUTS,
+    doc: "Greatest element of each window over x; padding is the least value. NaN wins; of equal ones the first in the \
+        window gets the gradient.",
+    operands: &["x"],
+    params: PARAMS,
+    many: false,
+    lift: Lift::None,
+    shape: forward_shape,
+    body: Body::Primitive(Primitive { eval: max_eval }),
+    saves: Saves::INPUTS,
     vjp: Vjp::Rule(|p| Ok(vec![p.want(0, || p.cx.one(&WINDOW_MAX_GRAD, base(p.params), &[p.x(0)?, p.g()?]))?])),
-    jvp: Jvp::Derived, batch: Batch::Rule(batch),
+    jvp: Jvp::Derived,
+    batch: Batch::Rule(batch),
     // Windows of padding alone are -inf, which has no differences.
-    samples: || samples(true, None, false).into_iter().enumerate().map(|(i, s)| if [3, 9, 10].contains(&i) { s.rough() } else { s }).collect(),
+    samples: || {
+        samples(true, None, false).into_iter().enumerate().map(|(i, s)| if [3, 9, 10].contains(&i) { s.rough() } else { s }).collect()
+    },
 };
 
 pub static WINDOW_SUM: Row = Row {
