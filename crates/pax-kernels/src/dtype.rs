@@ -166,44 +166,34 @@ element!(i64, I64, |x| x as i64, |x| x as f64, |x| x, |x| x, |_| false);
 element!(u8, U8, |x| x as u8, |x| x as f64, |x| x as u8, |x| x as i64, |_| false);
 element!(u32, U32, |x| x as u32, |x| x as f64, |x| x as u32, |x| x as i64, |_| false);
 
+/// Runs `$body` with `$t` bound to the type that stands beside `$dtype`.
+#[macro_export]
+macro_rules! dispatch_among {
+    ($dtype:expr, $t:ident => $body:expr, { $($($d:ident)|+ = $of:ty,)+ } $(, $other:ident => $error:expr)?) => {
+        match $dtype {
+            $($($crate::DType::$d)|+ => {
+                type $t = $of;
+                $body
+            })+
+            $($other => $error,)?
+        }
+    };
+}
+
 /// Runs `$body` with `$t` bound to the element type of `$dtype`.
 #[macro_export]
 macro_rules! dispatch {
     ($dtype:expr, $t:ident => $body:expr) => {
-        match $dtype {
-            $crate::DType::F32 => {
-                type $t = f32;
-                $body
-            }
-            $crate::DType::F64 => {
-                type $t = f64;
-                $body
-            }
-            $crate::DType::F16 => {
-                type $t = $crate::dtype::f16;
-                $body
-            }
-            $crate::DType::BF16 => {
-                type $t = $crate::dtype::bf16;
-                $body
-            }
-            $crate::DType::I32 => {
-                type $t = i32;
-                $body
-            }
-            $crate::DType::I64 => {
-                type $t = i64;
-                $body
-            }
-            $crate::DType::U8 | $crate::DType::Bool => {
-                type $t = u8;
-                $body
-            }
-            $crate::DType::U32 => {
-                type $t = u32;
-                $body
-            }
-        }
+        $crate::dispatch_among!($dtype, $t => $body, {
+            F32 = f32,
+            F64 = f64,
+            F16 = $crate::dtype::f16,
+            BF16 = $crate::dtype::bf16,
+            I32 = i32,
+            I64 = i64,
+            U8 | Bool = u8,
+            U32 = u32,
+        })
     };
 }
 

@@ -270,32 +270,13 @@ fn to_i32(x: f32) -> i32 {
 #[macro_export]
 macro_rules! dispatch_wide {
     ($dtype:expr, $t:ident => $body:expr) => {
-        match $dtype {
-            $crate::DType::F32 => {
-                type $t = f32;
-                $body
-            }
-            $crate::DType::F64 => {
-                type $t = f64;
-                $body
-            }
-            $crate::DType::I32 => {
-                type $t = i32;
-                $body
-            }
-            $crate::DType::I64 => {
-                type $t = i64;
-                $body
-            }
-            $crate::DType::U8 | $crate::DType::Bool => {
-                type $t = u8;
-                $body
-            }
-            $crate::DType::U32 => {
-                type $t = u32;
-                $body
-            }
-            d => Err($crate::Error::internal(format!("{} was not made float32", d.name()))),
-        }
+        pax_kernels::dispatch_among!($dtype, $t => $body, {
+            F32 = f32,
+            F64 = f64,
+            I32 = i32,
+            I64 = i64,
+            U8 | Bool = u8,
+            U32 = u32,
+        }, d => Err($crate::Error::internal(format!("{} was not made float32", d.name()))))
     };
 }
