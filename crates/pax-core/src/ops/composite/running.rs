@@ -17,43 +17,33 @@ fn samples() -> Vec<Sample> {
     [false, true].iter().flat_map(|&r| axis_samples(Domain::Range(-2.0, 2.0), &[Value::Bool(r)])).collect()
 }
 
-pub static CUMMAX: Row = Row {
-    samples,
-    ..of_one(
-        "cummax",
-        "Greatest element so far along `axis`, from the end if `reverse`; NaN wins, the first met of ties has the gradient.",
-        RUNNING,
-        Lift::None,
-        kept,
-        |cx, p, xs| {
-            let axis = axis_of(xs[0].aval(), p)?;
-            if xs[0].shape().contains(&0) {
-                return Ok(smallvec![xs[0].clone()]);
-            }
-            Ok(smallvec![cx.take_along_axis(&xs[0], &cx.cumargmax(&xs[0], axis, p.bool("reverse")?)?, axis)?])
-        },
-        Some(|exec, p, xs| Ok(smallvec![running_extreme(exec, &xs[0], p.int("axis")? as usize, p.bool("reverse")?, Extreme::Max)?])),
-    )
-};
-
-pub static CUMMIN: Row = Row {
-    samples,
-    ..of_one(
-        "cummin",
-        "Least element so far along `axis`, from the end if `reverse`; NaN wins, the first met of ties has the gradient.",
-        RUNNING,
-        Lift::None,
-        kept,
-        |cx, p, xs| {
-            let axis = axis_of(xs[0].aval(), p)?;
-            if xs[0].shape().contains(&0) {
-                return Ok(smallvec![xs[0].clone()]);
-            }
-            Ok(smallvec![cx.take_along_axis(&xs[0], &cx.cumargmin(&xs[0], axis, p.bool("reverse")?)?, axis)?])
-        },
-        Some(|exec, p, xs| Ok(smallvec![running_extreme(exec, &xs[0], p.int("axis")? as usize, p.bool("reverse")?, Extreme::Min)?])),
-    )
-};
+macro_rules! running_extreme {
+    ($NAME:ident $name:literal, $which:literal, $place:ident, $extreme:expr) => {
+        pub static $NAME: Row = Row {
+            samples,
+            ..of_one(
+                $name,
+                concat!(
+                    $which,
+                    " element so far along `axis`, from the end if `reverse`; NaN wins, the first met of ties has the gradient."
+                ),
+                RUNNING,
+                Lift::None,
+                kept,
+                |cx, p, xs| {
+                    let axis = axis_of(xs[0].aval(), p)?;
+                    if xs[0].shape().contains(&0) {
+                        return Ok(smallvec![xs[0].clone()]);
+                    }
+                    Ok(smallvec![cx.take_along_axis(&xs[0], &cx.$place(&xs[0], axis, p.bool("reverse")?)?, axis)?])
+                },
+                Some(|exec, p, xs| Ok(smallvec![running_extreme(exec, &xs[0], p.int("axis")? as usize, p.bool("reverse")?, $extreme)?])),
+            )
+        };
+    };
+}
+running_extreme!(CUMMAX "cummax", "Greatest", cumargmax, Extreme::Max);
+running_extreme!(CUMMIN "cummin", "Least", cumargmin, Extreme::Min);
 
 /// Each element times the one `step` before it (behind it if `reverse`), or times 1.
 fn step(cx: &Cx, x: &Tensor, axis: usize, step: usize, reverse: bool) -> Result<Tensor> {
