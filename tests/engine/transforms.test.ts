@@ -229,18 +229,31 @@ test("weak numbers take the dtype of what they meet", () => {
   assert.is(pax.grad((x: T) => x.mul(x))(3).dtype, "float32");
   assert.is(pax.jit((x: T, y: T) => x.mul(y))(np.array(1, { dtype: "float64" }), 2).dtype, "float64");
 });
+const collect = (): void => {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+};
 test("nothing is left of a transformation but its results", () => {
   const x = np.ones([4]);
   const f = (): T => pax.grad((a: T) => a.mul(a).mul(a).sum())(x);
   // A collection in between would free what earlier tests left.
-  setFlagsFromString("--expose-gc");
-  (runInNewContext("gc") as () => void)();
+  collect();
   f().dispose();
   const before = stats().handles;
   const g = f();
   assert.is(stats().handles, before + 1);
   g.dispose();
   assert.is(stats().handles, before);
+});
+test("a donated tensor that is kept holds no result of its call", async () => {
+  const f = pax.jit((a: T) => a.mul(2), { donateArgnums: 0 });
+  const kept = np.ones([3]);
+  const result = (() => new WeakRef(f(kept)))();
+  // A WeakRef holds its object until the turn ends.
+  await new Promise((done) => { setTimeout(done); });
+  collect();
+  assert.is(result.deref(), undefined);
+  fails("disposed", /donated/, () => kept.add(1));
 });
 
 test.run();

@@ -13,8 +13,14 @@ import type { Args, Argnums, Loose, LooseBut, TreeOfTensors } from "./types.js";
 
 const KEPT = 64;
 
-/** A program with the key that it is kept under, and the leaves that a call consumes: donated ones that are no results. */
-interface Kept extends Key { readonly program: Recorded; readonly donates: readonly number[] }
+/** A program with the key that it is kept under, and the leaves that a call consumes, with what says so: donated ones that are no results. */
+interface Kept extends Key { readonly program: Recorded; readonly donates: readonly (readonly [leaf: number, gone: () => string])[] }
+
+/** Says where a leaf went. It holds no tensor: one that outlives a call would keep those of every later call. */
+const donatedTo = (name: string, key: Key, leaf: number) => (): string => {
+  const { argument, path } = placeOf(key, leaf);
+  return `this tensor was donated to ${name}, argument ${argument}${path ? `, \`${path}\`` : ""}; keep a copy with \`pax.clone\` before the call`;
+};
 
 /** A call's leaves, if it has the key of `kept`. Null if it may have another one. */
 function fits({ nodes, statics, specs }: Kept, args: readonly unknown[]): readonly Tensor[] | null {
@@ -108,7 +114,7 @@ function compile(fn: AnyFn, name: string, log: TraceLog | null, statics: readonl
       const now: Key = { nodes: flats.map((f) => (f === null ? null : snapshot(f.structure.node))), statics: args.map((a, i) => (flats[i] === null ? copyOf(a) : null)), specs: leaves.map(specOf) };
       const program = record(now.specs, flats, args);
       const results = new Set(program.results.flatMap((r) => ("input" in r ? [r.input] : [])));
-      const donates = flats.flatMap((f, i) => f?.leaves.map(() => given.includes(i)) ?? []).flatMap((is, i) => (is && !results.has(i) ? [i] : []));
+      const donates = flats.flatMap((f, i) => f?.leaves.map(() => given.includes(i)) ?? []).flatMap((is, i) => (is && !results.has(i) ? [[i, donatedTo(name, now, i)] as const] : []));
       kept = { ...now, program, donates };
       if (!program.lasting) {
         log?.add(`it uses a tensor of \`${frame!.name}\`, inside which it is called, so its program is not kept`, false);
@@ -131,9 +137,9 @@ function compile(fn: AnyFn, name: string, log: TraceLog | null, statics: readonl
   const jitted = (...args: unknown[]): unknown => {
     if (born !== epoch) renew();
     const leaves = recent === null ? null : fits(recent, args);
-    if (leaves !== null) return run(name, recent!, leaves);
+    if (leaves !== null) return run(recent!, leaves);
     const found = find(args);
-    return run(name, found.kept, found.leaves);
+    return run(found.kept, found.leaves);
   };
   Object.defineProperty(jitted, "name", { value: fn.name });
   return jitted;
@@ -157,12 +163,11 @@ export function compiled<F extends AnyFn>(fn: F): F {
 }
 
 /** Runs a kept program, in one call of the engine. Donated leaves that nothing else holds are freed, and remember where they went. */
-function run(name: string, kept: Kept, leaves: readonly Tensor[]): unknown {
-  const { program, donates } = kept;
+function run({ program, donates }: Kept, leaves: readonly Tensor[]): unknown {
   const { outputs } = program;
   writeHandles(leaves);
   reserve(outputs.length + donates.length);
-  for (const leaf of donates) scratch[1 + leaf] = -scratch[1 + leaf]!;
+  for (const [leaf] of donates) scratch[1 + leaf] = -scratch[1 + leaf]!;
   const [made, handed] = targetsOf(outputs.length);
   checked(verbs.run(program.id, ...handed));
   for (let i = 0; i < outputs.length; i++) {
@@ -171,13 +176,10 @@ function run(name: string, kept: Kept, leaves: readonly Tensor[]): unknown {
   }
   for (let i = 0; i < donates.length; i++) {
     if (scratch[outputs.length + i] === 0) continue;
-    const leaf = donates[i]!;
+    const [leaf, gone] = donates[i]!;
     const tensor = leaves[leaf]!;
     tensor.id = 0;
-    tensor.gone = () => {
-      const { argument, path } = placeOf(kept, leaf);
-      return `this tensor was donated to ${name}, argument ${argument}${path ? `, \`${path}\`` : ""}; keep a copy with \`pax.clone\` before the call`;
-    };
+    tensor.gone = gone;
   }
   const results = program.results.map((r) => ("input" in r ? leaves[r.input]! : made[r.output]!));
   return buildNode(program.structure.node, { leaves: results, next: 0 });

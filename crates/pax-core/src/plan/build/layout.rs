@@ -64,12 +64,16 @@ impl Ranges {
     }
 }
 
-/// About so many chunks, of equal units where these are few: the longest decides.
+/// About so many chunks, which two or four threads share evenly; of equal units where these are few: the longest decides.
 fn even(chunks: usize, units: usize) -> usize {
     if units < 2 * chunks {
         units
     } else {
-        chunks
+        match chunks {
+            1 => 1,
+            2 | 3 => 2,
+            n => n & !3,
+        }
     }
 }
 
