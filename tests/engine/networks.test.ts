@@ -52,11 +52,27 @@ class Recurrent extends pax.Module {
   }
 }
 
+class Highway extends pax.Module {
+  norm: pax.nn.LayerNorm;
+  gate: pax.nn.Linear;
+  constructor(width: number) {
+    super();
+    this.norm = new nn.LayerNorm(width);
+    this.gate = new nn.Linear(width, width);
+  }
+  forward(x: T): T {
+    const h = this.norm.forward(x);
+    const gate = nn.sigmoid(this.gate.forward(h));
+    return gate.mul(h).add(np.sub(1, gate).mul(np.tanh(h)));
+  }
+}
+
 const image = [8, 16, 16, 3];
 /** Layers before the last one, the width that they end with, and the shape of the input. */
 const networks: Record<string, () => [pax.nn.Sequential, number, readonly number[]]> = {
   residual: () => [net(new nn.Conv2D(3, 24, 3), new Residual(24), space), 24, image],
   "of each channel by itself": () => [net(new nn.Conv2D(3, 24, 3), nn.relu, new nn.Conv2D(24, 24, 3, { featureGroupCount: 24, stride: 2 }), nn.relu, new nn.Conv2D(24, 16, 1), space), 16, image],
+  "of gates": () => [net(new Highway(64)), 64, [64, 64]],
   transposed: () => [net(new nn.Conv2D(3, 12, 3, { stride: 2 }), nn.relu, new nn.Conv2DTranspose(12, 8, 3, { stride: 2 }), nn.relu, space), 8, image],
   pools: () => [net(new nn.Conv2D(3, 12, 5), (x) => nn.maxPool(x, [3, 3, 1], [2, 2, 1], "SAME"), (x) => nn.avgPool(x, [2, 2, 1], [2, 2, 1], "VALID"), flat), 192, image],
   "group norm": () => [net(new nn.Conv2D(3, 16, 3), new nn.GroupNorm(4, 16), nn.relu, space), 16, image],
@@ -95,5 +111,18 @@ for (const [name, make] of Object.entries(networks)) {
     for (const [i, t] of runs[0].entries()) if (t.dtype === "float32") near(t, runs[1][i]!, `${name}, ${i === 0 ? "losses" : `leaf ${i - 1}`}`, { rtol: 1e-3, atol: 2e-5 });
   });
 }
+
+test("gradients are added up in a scan", () => {
+  const w = { w1: random.normal(random.key(1), [64, 64]).mul(0.1), b1: np.zeros([64]), w2: random.normal(random.key(2), [64, 64]).mul(0.1) };
+  const sum = (p: typeof w, xs: T) => pax.scan(([key, acc], x: T) => {
+    const [next, now] = random.split(key) as [T, T];
+    const loss = (q: typeof w): T => nn.dropout(now, 0.1, nn.gelu(x.matmul(q.w1).add(q.b1)).matmul(q.w2)).square().mean();
+    const [l, grads] = pax.valueAndGrad(loss)(p);
+    return [[next, pax.tree.map((a, b) => a.add(b), acc, grads)] as [T, typeof w], l];
+  }, [random.key(5), pax.tree.map((t: T) => np.zerosLike(t), p)] as [T, typeof w], xs);
+  const xs = random.normal(random.key(9), [2, 64, 64]);
+  const [got, want] = [pax.jit(sum)(w, xs), sum(w, xs)].map((r) => pax.tree.leaves(r) as T[]) as [T[], T[]];
+  for (const [i, t] of got.entries()) if (t.dtype === "float32") near(t, want[i]!, `leaf ${i}`, { rtol: 1e-4, atol: 1e-6 });
+});
 
 test.run();

@@ -77,7 +77,7 @@ fn fold_lanes<T: Accumulate, const K: u8, const L: usize>(xs: &[T]) -> T {
 /// Few lanes for few elements; many hide how long an operation takes. Integers have no order, and the compiler makes vectors itself.
 #[inline(always)]
 fn fold_block<T: Accumulate, const K: u8>(xs: &[T]) -> T {
-    if !T::DTYPE.is_float() {
+    if !T::DTYPE.is_float() || xs.len() < SHORT {
         fold_lanes::<T, K, 1>(xs)
     } else if xs.len() < 256 {
         fold_lanes::<T, K, 16>(xs)
@@ -98,9 +98,28 @@ fn fold_row<T: Accumulate, const K: u8>(xs: &[T]) -> T {
     blocks.behind(T::start(named(K)))
 }
 
+/// Rows of fewer elements are folded one element after the other, so many rows at once.
+const SHORT: usize = 16;
+
 #[inline(always)]
 unsafe fn fold_rows<T: Accumulate, const K: u8, const M: bool>(x: *const T, rows: usize, len: usize, stride: isize, out: *mut T) {
-    for r in 0..rows {
+    let f = named(K);
+    let mut whole = 0;
+    if T::DTYPE.is_float() && len < SHORT {
+        whole = rows / SHORT * SHORT;
+        for from in (0..whole).step_by(SHORT) {
+            let mut acc = [T::start(f); SHORT];
+            for i in 0..len {
+                for (r, a) in acc.iter_mut().enumerate() {
+                    // SAFETY: the caller's.
+                    *a = T::join(f, *a, unsafe { *x.offset((from + r) as isize * stride + i as isize) });
+                }
+            }
+            // SAFETY: the caller's.
+            unsafe { std::slice::from_raw_parts_mut(out.add(from), SHORT) }.copy_from_slice(&acc);
+        }
+    }
+    for r in whole..rows {
         // SAFETY: the caller's.
         unsafe { *out.add(r) = fold_row::<T, K>(std::slice::from_raw_parts(x.offset(r as isize * stride), len)) };
     }

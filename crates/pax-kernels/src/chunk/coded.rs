@@ -8,7 +8,7 @@ use crate::tile::Simd;
 use crate::DType;
 
 /// Rows of fewer cells are gathered in tiles.
-const ROW: usize = 16;
+const ROW: usize = 2;
 const FLOAT: isize = size_of::<f32>() as isize;
 
 /// `row`: cells of the rows that a range goes through; 0 where it goes through tiles. `narrow`: it reads and writes narrow elements where

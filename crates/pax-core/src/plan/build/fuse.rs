@@ -98,6 +98,12 @@ impl Group {
         };
         sources().filter(|s| s.1 && sources().all(|o| o.0 != s.0 || o.1)).map(|s| s.0).collect()
     }
+    /// Stores only what is read: an expression stored for a loop that was to come may have met its reader here.
+    pub fn forget(&mut self, is_read: impl Fn(Slot) -> bool) {
+        for e in &mut self.exprs {
+            e.slot = e.slot.filter(|&s| is_read(s));
+        }
+    }
     pub fn reads(&self) -> impl Iterator<Item = Slot> + '_ {
         self.exprs.iter().flat_map(|e| &e.args).filter_map(|a| if let Arg::Source(s) = a { s.slot() } else { None })
     }

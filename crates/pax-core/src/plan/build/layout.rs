@@ -227,7 +227,10 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
         let step = if divided { (CACHE / made_here.div_ceil(units).max(1)).clamp(1, per) } else { per };
         let (mut row, mut label) = (None, Vec::new());
         for &i in &order[p] {
-            let Some(d) = drafts[i].take() else { continue };
+            let Some(mut d) = drafts[i].take() else { continue };
+            if let Body::Loop(g) | Body::Product(_, g) = &mut d.body {
+                g.forget(|s| last[s].is_some());
+            }
             // A result may lie over what dies in the loop that makes it; or that, if it is a chunk's, in the result's place from the start.
             for &s in &d.writes {
                 let may = matches!(&d.body, Body::Loop(g) | Body::Product(_, g) if over[s].is_none() && !g.moves(s));
