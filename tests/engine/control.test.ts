@@ -35,6 +35,45 @@ test("scan carries and stacks, forward and in reverse", () => {
   close(tree.a, [2, 2]);
   assert.equal([...ys.s[0].shape], [4, 2]);
 });
+/** The steps one by one, as a loop runs them. */
+function byHand(step: (carry: T[], i: T) => [T[], T], carry: T[], n: number, reverse: boolean): T[] {
+  const ys: T[] = [];
+  for (let k = 0; k < n; k++) {
+    let y: T;
+    [carry, y] = step(carry, np.array(reverse ? n - 1 - k : k, { dtype: "int32" }));
+    if (reverse) ys.unshift(y);
+    else ys.push(y);
+  }
+  return [...carry, np.stack(ys)];
+}
+const written: Record<string, (carry: T[], i: T) => [T[], T]> = {
+  "at one place": ([a, b], i) => [[a!.at(i).set(b!.get(0)), b!.at(i).add(2)], i],
+  "read behind the update": ([a, b], i) => { const c = a!.at(i).set(4); return [[c, b!.add(a!)], c.sum()]; },
+  "stacked as well": ([a, b], i) => { const c = a!.at(i).add(1); return [[c, b!], c]; },
+  "two carries of one value": ([a, b], i) => { const c = a!.at(i).add(b!.get(i)).at(0).set(3); return [[c, c], b!.sum()]; },
+  "two that change places": ([a, b], i) => [[b!.at(i).set(7), a!], a!.get(i)],
+  "updates of itself": ([a, b], i) => [[a!.at(i).set(a!.get(i.neg()).add(1)), b!.at(np.arange(0, 4, 2)).add(b!.get([1, 2]))], i],
+  "an operand that a row gives back": ([a, b], i) => {
+    const kept = pax.cond(i.less(2), (x: T) => x, (x: T) => x.mul(1), a!);
+    return [[a!.at(i).set(9), kept], np.argmax(kept).add(np.sort(a!).get(0).astype("int32"))];
+  },
+  "with rows that run by themselves": ([a, b], i) => [[np.sort(a!).at(i).set(-1), np.cumprod(b!.at(i).add(1))], np.argmax(a!)],
+};
+for (const [name, step] of Object.entries(written)) {
+  test(`a carry is changed where it lies: ${name}`, () => {
+    for (const [dtype, n, reverse] of [["float32", 5, false], ["float64", 5, true], ["int32", 1, false], ["bfloat16", 4, false]] as const) {
+      const carry = [np.arange(6).add(1).astype(dtype), np.array([3, -1, 2, 5, 0, 1]).astype(dtype)];
+      const before = carry.map((t) => t.toArray());
+      const scan = (c: T[], steps: T): T[] => { const [last, ys] = pax.scan((now: T[], i: T) => step(now, i), c, steps, { reverse }); return [...last, ys]; };
+      const want = byHand((c, i) => { const [next, y] = step(c, i); return [next.map((t) => t.astype(dtype)), y]; }, carry, n, reverse);
+      for (const run of [scan, pax.jit(scan)]) {
+        for (const [i, t] of run(carry, np.arange(n)).entries()) near(t, want[i]!, `${name}, ${dtype}, result ${i}`);
+        assert.equal(carry.map((t) => t.toArray()), before, "what the caller has stays");
+      }
+    }
+  });
+}
+
 test("a scan is one equation, compiled and differentiated", () => {
   const w = f64([[0.5, -0.3], [0.2, 0.7]]);
   const xs = f64([[1, 2], [0.5, -1], [0.3, 0.1]]);

@@ -131,6 +131,16 @@ impl Plan {
         Ok(values)
     }
 
+    /// Runs a row that runs by itself.
+    fn row(&self, cx: &Cx, c: &Call, values: &mut Values) -> Result<()> {
+        let exec = cx.exec();
+        let args: Result<SmallVec<[Array; 3]>> = c.inputs.iter().map(|p| values.place(&exec, p)).collect();
+        for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) {
+            values.put(slot, exec.contiguous(&a));
+        }
+        Ok(())
+    }
+
     fn steps(&self, cx: &Cx, inputs: impl ExactSizeIterator<Item = Array>, arena: *mut u8) -> Result<SmallVec<[Array; 1]>> {
         let exec = cx.exec();
         let mut values = self.start(arena)?;
@@ -153,13 +163,7 @@ impl Plan {
                     chunks.run(&*exec.pool, &values.bases);
                     Ok(())
                 }
-                Step::Row(c) => {
-                    let args: Result<SmallVec<[Array; 3]>> = c.inputs.iter().map(|p| values.place(&exec, p)).collect();
-                    for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) {
-                        values.put(slot, exec.contiguous(&a));
-                    }
-                    Ok::<(), Error>(())
-                }
+                Step::Row(c) => self.row(cx, c, &mut values),
             })?;
             for &slot in &phase.drops {
                 values.arrays[slot] = None;

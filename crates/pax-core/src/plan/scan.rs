@@ -1,7 +1,7 @@
 //! A plan run over and over: what does not change from step to step is made once, slices are read where they lie, and what is
 //! stacked is written where it belongs.
 use super::view::{Place, Slot};
-use super::{Home, Plan, Step, Values};
+use super::{Plan, Step, Values};
 use crate::array::Walk;
 use crate::{dispatch, Array, Cx, DType, Result};
 
@@ -25,21 +25,24 @@ enum Way {
 }
 
 impl Plan {
-    /// True if a scan over it needs no row that runs by itself.
-    pub fn steps_alone(&self) -> bool {
-        self.phases.iter().all(|p| matches!(p.step, Step::Chunks { .. }))
-    }
-
     /// Runs `length` steps on the operands of a scan.
     pub fn scan(&self, cx: &Cx, xs: Vec<Array>, s: &Course, outs: &[crate::Aval]) -> Result<Vec<Array>> {
         self.with_arena(cx, |arena| self.all_steps(cx, xs, s, outs, arena))
+    }
+
+    /// What chunks make outside of the arena, each with the input that it may lie over.
+    fn makes(&self) -> impl Iterator<Item = (Slot, Option<Slot>)> + '_ {
+        self.phases.iter().flat_map(|p| if let Step::Chunks { makes, .. } = &p.step { &makes[..] } else { &[] }).copied()
     }
 
     /// For each output how it gets to its target.
     fn ways(&self, s: &Course) -> Vec<Way> {
         let slot = |i: usize| match &self.outputs[i] {
             Place::View(v)
-                if v.offset == 0 && v.is_contiguous() && v.size() == self.sizes[v.slot].0 && matches!(self.homes[v.slot], Home::Array) =>
+                if v.offset == 0
+                    && v.is_contiguous()
+                    && v.size() == self.sizes[v.slot].0
+                    && self.makes().any(|(slot, _)| slot == v.slot) =>
             {
                 Some(v.slot)
             }
@@ -67,6 +70,16 @@ impl Plan {
                 values.put(*slot, a.clone());
             }
         }
+        let ways = self.ways(s);
+        let slots: Vec<Option<Slot>> = self.outputs.iter().map(|p| if let Place::View(v) = p { Some(v.slot) } else { None }).collect();
+        // A step may change a carry where it lies, if it reads it nowhere else and no other carry lies there.
+        let changed: Vec<bool> = (0..s.carry)
+            .map(|i| {
+                let over = |(slot, over): (Slot, Option<Slot>)| slots[i] == Some(slot) && over.is_some() && over == self.inputs[i];
+                let alone = !ways[..s.carry].iter().any(|w| matches!(w, Way::As(j) if *j == i));
+                matches!(ways[i], Way::There) && alone && self.makes().any(over)
+            })
+            .collect();
         // Stacks, and two buffers for each carry: a step reads one and writes the other.
         let fresh = |aval: &crate::Aval| {
             let a = exec.empty(aval.dtype, &aval.shape);
@@ -74,18 +87,27 @@ impl Plan {
             (a, p)
         };
         let targets: Vec<(Array, *mut u8)> = outs.iter().map(fresh).collect();
-        let other: Vec<(Array, *mut u8)> = outs[..s.carry].iter().map(fresh).collect();
-        let ways = self.ways(s);
-        let slots: Vec<Option<Slot>> = self.outputs.iter().map(|p| if let Place::View(v) = p { Some(v.slot) } else { None }).collect();
-        for phase in &self.phases {
-            let Step::Chunks { makes, .. } = &phase.step else { continue };
-            for &(slot, _) in makes {
-                if !(0..ways.len()).any(|i| slots[i] == Some(slot) && matches!(ways[i], Way::There)) {
-                    let (size, dtype) = self.sizes[slot];
-                    values.make(&exec, slot, size, dtype);
-                }
+        let other: Vec<(Array, *mut u8)> =
+            outs[..s.carry].iter().enumerate().map(|(i, aval)| if changed[i] { targets[i].clone() } else { fresh(aval) }).collect();
+        for (slot, _) in self.makes() {
+            if !(0..ways.len()).any(|i| slots[i] == Some(slot) && matches!(ways[i], Way::There)) {
+                let (size, dtype) = self.sizes[slot];
+                values.make(&exec, slot, size, dtype);
             }
         }
+        // Rows that run by themselves take arrays: what they read of a step lies in one of these.
+        let rows = self.phases.iter().any(|p| matches!(p.step, Step::Row(_)));
+        let held: Vec<Array> = if rows { xs.iter().chain(targets.iter().chain(&other).map(|t| &t.0)).cloned().collect() } else { vec![] };
+        let put = |values: &mut Values, slot: Slot, p: *mut u8| {
+            values.bases[slot] = p;
+            if rows {
+                let (size, dtype) = self.sizes[slot];
+                let at = |a: &Array| (p as usize).wrapping_sub(a.address() as usize);
+                let found = held.iter().find(|a| a.dtype == dtype && at(a) < a.size() * dtype.size()).filter(|_| size > 0);
+                let lying = |a: &Array| a.view(&[], &[], a.offset + at(a) / dtype.size());
+                values.arrays[slot] = Some(found.map_or_else(|| exec.empty(dtype, &[0]), lying));
+            }
+        };
         let slice = |i: usize| xs[i].buffer_step(s.length);
         let mut carry: Vec<*mut u8> = xs[..s.carry].iter().map(Array::address).collect();
         let scanned: Vec<(*mut u8, usize)> = (s.carry..s.carry + s.scanned).map(|i| (xs[i].address(), slice(i))).collect();
@@ -98,12 +120,12 @@ impl Plan {
             let t = if s.reverse { s.length - 1 - k } else { k };
             for (i, &p) in carry.iter().enumerate() {
                 if let Some(slot) = self.inputs[i] {
-                    values.bases[slot] = p;
+                    put(&mut values, slot, p);
                 }
             }
             for (i, &(p, size)) in scanned.iter().enumerate() {
                 if let Some(slot) = self.inputs[s.carry + i] {
-                    values.bases[slot] = p.wrapping_add(t * size);
+                    put(&mut values, slot, p.wrapping_add(t * size));
                 }
             }
             // Of the two buffers of a carry the one that this step does not read.
@@ -119,16 +141,33 @@ impl Plan {
             let to: Vec<*mut u8> = (0..outs.len()).map(target).collect();
             for (i, w) in ways.iter().enumerate() {
                 if let (Way::There, Some(slot)) = (w, slots[i]) {
-                    values.bases[slot] = to[i];
+                    put(&mut values, slot, to[i]);
                 }
             }
             for (i, phase) in self.phases.iter().enumerate() {
-                let Step::Chunks { chunks, .. } = &phase.step else { continue };
                 if phase.fixed && k > 0 {
                     continue;
                 }
-                cx.count_evaluated();
-                self.profile.time(i, || chunks.run(&*exec.pool, &values.bases));
+                self.profile.time(i, || match &phase.step {
+                    Step::Chunks { chunks, .. } => {
+                        cx.count_evaluated();
+                        chunks.run(&*exec.pool, &values.bases);
+                        Ok(())
+                    }
+                    Step::Row(c) => {
+                        self.row(cx, c, &mut values)?;
+                        // A result may be an operand, which this step may change.
+                        for &slot in &c.outputs {
+                            if let Some(a) = values.arrays[slot].take_if(|a| held.iter().any(|h| a.shares(h))) {
+                                let own = exec.empty(a.dtype, &a.shape);
+                                // SAFETY: only this call has the copy, which has as many elements.
+                                unsafe { a.walk().copy(0, a.size(), own.address()) };
+                                values.put(slot, own);
+                            }
+                        }
+                        Ok(())
+                    }
+                })?;
             }
             self.profile.end(self);
             for (i, w) in ways.iter().enumerate() {

@@ -2,6 +2,7 @@
 use super::walk::Walk;
 use super::{part, Bases, Slot};
 use crate::fold::{Accumulate, Fold};
+use crate::DType;
 
 /// `[batch, outer, n, inner]` of the tensor that is indexed, and how many places each batch item names.
 #[derive(Clone, Copy)]
@@ -68,10 +69,18 @@ impl Gather {
     }
 }
 
-/// Updates added to a copy of `x`, in the order of the indices; `clamp` as above, else nothing is written outside. Units divide slices, or the
-/// columns of the only one. `double`: elements are float64.
+/// What an update does to the element that it meets.
+#[derive(Clone, Copy)]
+pub enum Update {
+    Set,
+    Add,
+}
+
+/// Updates in the order of the indices, in a copy of `x`, or in `x` itself where the result lies over it; `clamp` as above, else nothing is
+/// written outside. Units divide slices, or the columns of the only one. Elements are float32, float64 or int32.
 pub struct Scatter {
-    pub double: bool,
+    pub dtype: DType,
+    pub update: Update,
     pub x: Option<(Slot, isize)>,
     pub fill: f64,
     pub indices: (Slot, isize),
@@ -82,15 +91,20 @@ pub struct Scatter {
 }
 
 impl Scatter {
+    /// The slot that the result may lie over: nothing of it is read where another place was written.
+    pub fn over(&self) -> Option<Slot> {
+        self.x.filter(|&(slot, offset)| offset == 0 && slot != self.updates.0 && slot != self.indices.0).map(|x| x.0)
+    }
+
     /// # Safety
     /// As `Kernel::run`.
     pub unsafe fn run(&self, bases: Bases, from: usize, to: usize, of: usize) {
         // SAFETY: the caller's.
         unsafe {
-            if self.double {
-                self.run_of::<f64>(bases, from, to, of)
-            } else {
-                self.run_of::<f32>(bases, from, to, of)
+            match self.dtype {
+                DType::F64 => self.run_of::<f64>(bases, from, to, of),
+                DType::I32 => self.run_of::<i32>(bases, from, to, of),
+                _ => self.run_of::<f32>(bases, from, to, of),
             }
         }
     }
@@ -103,18 +117,22 @@ impl Scatter {
         } else {
             ((0, batch * outer), (part(inner, from, of), part(inner, to, of)))
         };
+        if low == high {
+            return;
+        }
         let (at, out) = (bases.at::<i32>(self.indices.0).wrapping_offset(self.indices.1), bases.at::<T>(self.out));
         let updates = bases.at::<T>(self.updates.0).wrapping_offset(self.updates.1);
+        let x = self.x.map(|(slot, o)| bases.at::<T>(slot).wrapping_offset(o));
+        // Slices that lie together are copied as one row.
+        let (rows, row) = if high - low == inner { (1, n * inner) } else { (n, high - low) };
         for bo in first..last {
             // SAFETY: operands lie as their shapes say; the columns of these slices are this call's.
             unsafe {
-                for r in bo * n..(bo + 1) * n {
-                    let row = std::slice::from_raw_parts_mut(out.wrapping_add(r * inner + low), high - low);
-                    match self.x {
-                        Some((slot, o)) => row.copy_from_slice(std::slice::from_raw_parts(
-                            bases.at::<T>(slot).wrapping_offset(o).wrapping_add(r * inner + low),
-                            high - low,
-                        )),
+                for r in (0..rows).filter(|_| x != Some(out)) {
+                    let begin = bo * n * inner + r * inner + low;
+                    let row = std::slice::from_raw_parts_mut(out.wrapping_add(begin), row);
+                    match x {
+                        Some(x) => row.copy_from_slice(std::slice::from_raw_parts(x.wrapping_add(begin), row.len())),
                         None => row.fill(T::from_f64(self.fill)),
                     }
                 }
@@ -125,8 +143,9 @@ impl Scatter {
                     }
                     let row = std::slice::from_raw_parts_mut(out.wrapping_add((bo * n + place) * inner + low), high - low);
                     let u = std::slice::from_raw_parts(updates.wrapping_add((bo * places + k) * inner + low), high - low);
-                    for (o, &v) in row.iter_mut().zip(u) {
-                        *o = T::join(Fold::Sum, *o, v);
+                    match self.update {
+                        Update::Set => row.copy_from_slice(u),
+                        Update::Add => row.iter_mut().zip(u).for_each(|(o, &v)| *o = T::join(Fold::Sum, *o, v)),
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! A program carried along an axis. Backward it is a scan the other way, over what the forward body kept of each step.
 use std::rc::Rc;
 
-use crate::ops::programs::{back, results, run, wanted, with_program};
+use crate::ops::programs::{back, results, wanted, with_program};
 use crate::ops::samples::{program, Domain, Input, Sample};
 use crate::ops::{Arrays, Avals, Batch, Batching, Body, Flagged, Grads, Jvp, Lift, Owner, Pull, Row, Saves, Vjp};
 use crate::params::{p, size, Kind};
@@ -62,47 +62,11 @@ fn shape(xs: &[&Aval], params: &Params) -> Result<Avals> {
     Ok(s.results(program))
 }
 
-/// Results of the steps, written into one array; `size`: bytes of one.
-struct Stack {
-    array: Array,
-    size: usize,
-}
-
-impl Stack {
-    fn new(cx: &Cx, aval: &Aval) -> Stack {
-        let size = aval.size().checked_div(aval.shape[0]).unwrap_or(0);
-        Stack { array: cx.exec().empty(aval.dtype, &aval.shape), size: size * aval.dtype.size() }
-    }
-    fn put(&mut self, step: usize, value: &Array) {
-        // SAFETY: only the stack has its array, and a step's result has its slice's shape.
-        unsafe { value.walk().copy(0, value.size(), self.array.address().wrapping_add(step * self.size)) }
-    }
-}
-
 fn eval(cx: &Cx, params: &Params, xs: Vec<Array>) -> Result<Arrays> {
     let (s, program) = (parts(params)?, params.program("program")?);
     let plan = program.plan.get_or_init(|| Plan::new(cx, program, Some(s.carry + s.scanned)));
-    if plan.steps_alone() {
-        return Ok(plan
-            .scan(cx, xs, &Course { carry: s.carry, scanned: s.scanned, length: s.length, reverse: s.reverse }, &s.results(program))?
-            .into_iter()
-            .collect());
-    }
-    let mut carry = xs[..s.carry].to_vec();
-    let (scanned, fixed) = xs[s.carry..].split_at(s.scanned);
-    let mut stacks: Vec<Stack> = program.outputs[s.carry..].iter().map(|&v| Stack::new(cx, &s.stacked(program.aval(v)))).collect();
-    for k in 0..s.length {
-        let step = if s.reverse { s.length - 1 - k } else { k };
-        let slices =
-            scanned.iter().map(|x| x.view(&x.shape[1..], &x.strides[1..], (x.offset as isize + step as isize * x.strides[0]) as usize));
-        let inputs: Vec<Array> = std::mem::take(&mut carry).into_iter().chain(slices).chain(fixed.iter().cloned()).collect();
-        let mut outs = run(cx, program, inputs.into_iter())?.into_iter();
-        carry = outs.by_ref().take(s.carry).collect();
-        for (stack, y) in stacks.iter_mut().zip(outs) {
-            stack.put(step, &y);
-        }
-    }
-    Ok(carry.into_iter().chain(stacks.into_iter().map(|s| s.array)).collect())
+    let course = Course { carry: s.carry, scanned: s.scanned, length: s.length, reverse: s.reverse };
+    Ok(plan.scan(cx, xs, &course, &s.results(program))?.into_iter().collect())
 }
 
 /// Splits the body; a result of the carry that depends on something active makes that carry active.

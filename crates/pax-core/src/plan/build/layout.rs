@@ -167,13 +167,25 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
     let mut free: Vec<Slot> = inputs.iter().copied().filter(|&i| last[i].is_some_and(|l| l.0 < phases.len())).collect();
     let alone = |i: Slot, phase: usize| drafts.iter().filter(|e| e.phase == phase && e.reads.contains(&i)).count() == 1;
     for (k, d) in drafts.iter().enumerate() {
-        let (Body::Loop(g) | Body::Product(_, g)) = &d.body else { continue };
-        let direct = &in_order[k];
-        for &o in d.writes.iter().filter(|&&o| is_output[o] && g.only_tile().is_none()) {
+        // A loop may lie over any; updates lie over what they change.
+        let (direct, any) = match &d.body {
+            Body::Loop(g) | Body::Product(_, g) if g.only_tile().is_none() => (in_order[k].clone(), true),
+            Body::Kernel(kernel) => match &**kernel {
+                Kernel::Scatter(s) => (s.over().into_iter().collect(), false),
+                _ => continue,
+            },
+            _ => continue,
+        };
+        for &o in d.writes.iter().filter(|&&o| is_output[o]) {
             let dies = |i: Slot| last[i].is_some_and(|l| l.0 < d.phase || (l == (d.phase, k) && direct.contains(&i) && alone(i, d.phase)));
             let fits = |&i: &Slot| sizes[i] == sizes[o] && dies(i);
-            let Some(at) = free.iter().position(|i| direct.contains(i) && fits(i)).or_else(|| free.iter().position(fits)) else { continue };
+            let near = free.iter().position(|i| direct.contains(i) && fits(i));
+            let Some(at) = near.or_else(|| free.iter().position(|i| any && fits(i))) else { continue };
             over[o] = Some(free.swap_remove(at));
+            // In place it takes no time, and one thread does best.
+            if !any && fixed.is_some() && order[d.phase].len() == 1 {
+                chunks[d.phase] = 1;
+            }
         }
     }
     let mut laid_over: Vec<Slot> = (0..slots).filter(|&s| over[s].is_some()).collect();

@@ -13,7 +13,7 @@ use crate::exec::cpu::reduce::Fold;
 use crate::ops::index::gather::{lay, Place as At, CLAMP};
 use crate::plan::kernels::conv::{Conv, ConvPack, Means, Which};
 use crate::plan::kernels::dot::{Dot, Operand, Pack, PackLeft, Packed};
-use crate::plan::kernels::index::{Concat, Gather, Lay, Scatter};
+use crate::plan::kernels::index::{Concat, Gather, Lay, Scatter, Update};
 use crate::plan::kernels::random::Bits;
 use crate::plan::kernels::reduce::Reduce;
 use crate::plan::kernels::walk::{Axis, Walk};
@@ -108,7 +108,11 @@ impl Builder<'_> {
             "gather" => self.gather(e),
             "random_bits" if self.aval(e.inputs[0]).ndim() == 1 && e.params.choice("width")? == "32" => self.random_bits(e),
             "concatenate" if matches!(self.aval(e.outputs[0]).dtype, DType::F32 | DType::I32 | DType::F64) => self.concatenate(e),
-            "scatter" if wide(self, e.inputs[0]) && e.params.choice("mode")? == "add" => self.scatter(e),
+            "scatter" if matches!(self.aval(e.inputs[0]).dtype, DType::F32 | DType::F64 | DType::I32) => match e.params.choice("mode")? {
+                "set" => self.scatter(e, Update::Set),
+                "add" => self.scatter(e, Update::Add),
+                _ => Ok(false),
+            },
             _ => Ok(false),
         }
     }
@@ -512,13 +516,13 @@ impl Builder<'_> {
         Ok(true)
     }
 
-    fn scatter(&mut self, e: &Equation) -> Result<bool> {
+    fn scatter(&mut self, e: &Equation, update: Update) -> Result<bool> {
         let at = At::of(&e.params)?;
         let (shape, indices) = (self.aval(e.inputs[0]).shape.clone(), self.aval(e.inputs[1]).clone());
         if indices.dtype != DType::I32 {
             return Ok(false);
         }
-        let double = self.aval(e.inputs[0]).dtype == DType::F64;
+        let dtype = self.aval(e.inputs[0]).dtype;
         let (x, fill) = match self.place(e.inputs[0]) {
             Place::Constant { value, .. } => (None, value),
             Place::View(_) => {
@@ -544,7 +548,8 @@ impl Builder<'_> {
         };
         self.add(e, phase, &reads, |out| {
             Body::kernel(Kernel::Scatter(Scatter {
-                double,
+                dtype,
+                update,
                 x: x.map(|x| (x.slot, x.offset)),
                 fill,
                 indices: (i.slot, i.offset),
