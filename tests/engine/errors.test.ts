@@ -67,8 +67,8 @@ function silentFacade(): string[] {
 function silentEngine(): string[] {
   return list("crates", ".rs").filter((f) => f.includes("/src/") && !f.endsWith("tests.rs")).flatMap((file) => {
     const source = readFileSync(join("crates", file), "utf8");
-    return [...source.matchAll(/\bError::(?:(?!internal)\w+)\((?:(?:pax_core::)?Code::(?!Internal)\w+, )?(?:format!\()?"((?:[^"\\]|\\.)*)"/g)].flatMap(([, literal]) => {
-      const template = literal!.replaceAll('\\"', '"');
+    return [...source.matchAll(/\bError::(?:(?!internal)\w+)\(\s*(?:(?:pax_core::)?Code::(?!Internal)\w+,\s*)?(?:format!\(\s*)?"((?:[^"\\]|\\[^])*)"/g)].flatMap(([, literal]) => {
+      const template = literal!.replaceAll('\\"', '"').replace(/\\\n\s*/g, "");
       const parts = template.split(/\{[^}]*\}/).map((s) => s.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
       return sentences.some((s) => new RegExp(parts.join(".*"), "s").test(s)) ? [] : [`crates/${file} | ${template}`];
     });

@@ -184,6 +184,39 @@ fn large_loops() -> Result<()> {
     Ok(())
 }
 
+/// A number that is too small or too large for a reciprocal divides all the same: known when the plan is made, or when it runs.
+#[test]
+fn numbers_without_a_reciprocal() -> Result<()> {
+    let div = |cx: &Cx, a: &Tensor, b: &Tensor| cx.one(row("div").unwrap(), [] as [Value; 0], &[a, b]);
+    for (dtype, divisors) in [(DType::F32, [1e-39, 3e38, 0.0, -7.0]), (DType::F64, [1e-310, 1.5e308, 0.0, -7.0])] {
+        let cx = Cx::default();
+        for d in divisors {
+            let xs = [0.0, d, 1.0, f64::INFINITY].map(|x| cx.full(&[70, 64], dtype, x).unwrap());
+            let number = cx.from_f64(dtype, &[d], &[]);
+            let weight = cx.full(&[64, 64], dtype, 1.0 / 64.0)?;
+            let f = |t: &[Tensor]| -> Result<Vec<Tensor>> {
+                let mut outs = Vec::new();
+                for x in &t[..4] {
+                    outs.push(div(&cx, x, &cx.full(&[70, 64], dtype, d)?)?);
+                    outs.push(div(&cx, x, &cx.broadcast(&t[4], &[70, 64], &[])?)?);
+                }
+                let product = cx.dot(&t[2], &t[5], [&[], &[]], [&[1], &[0]])?;
+                outs.push(div(&cx, &product, &cx.broadcast(&t[4], &[70, 64], &[])?)?);
+                Ok(outs)
+            };
+            let all: Vec<Tensor> = xs.into_iter().chain([number, weight]).collect();
+            let want = f(&all)?;
+            let ts = cx.begin_abstract(&all.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
+            let outs = f(&ts)?;
+            let program = Rc::new(cx.end_abstract(&outs)?);
+            for (k, (got, want)) in cx.call(&program, &all)?.iter().zip(&want).enumerate() {
+                near(&format!("{dtype:?} by {d}, result {k}"), &values(&cx, got)?, &values(&cx, want)?, 3e-7, 0.0).unwrap();
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Products that are cut into panels, with what a loop may read and make behind them: the product itself, rows and columns of
 /// numbers, bools, sums, and a result that is given back.
 #[test]

@@ -42,6 +42,9 @@ impl<'a> Turned<'a> {
 
     unsafe fn copy_as<B: Copy>(&self, start: *const B, from: usize, n: usize, to: *mut B) {
         let &Turned { outer, rows: m, len, step } = self;
+        if n == 0 {
+            return;
+        }
         let (mut row, mut at, mut done) = (from / len, from % len, 0);
         while done < n {
             let mut rest = row / m;

@@ -1,7 +1,7 @@
 //! Products of matrices of f32 or f64 inside plans: by rows, for chunks that go on with them, or by panels with a loop behind.
 use smallvec::SmallVec;
 
-use super::loops::{Loop, STRIDE};
+use super::loops::Loop;
 use super::{part, Bases, Slot};
 use crate::panel::{with_micro, Matrix, Micro, Micros, Piece, PACKED, TILED};
 use crate::tile::copy_few;
@@ -219,7 +219,7 @@ impl Product {
         self.dot.panels() * self.strips
     }
     pub fn room(&self) -> usize {
-        self.dot.room() + self.behind.as_ref().map_or(0, |l| BLOCK * self.dot.micro.width() * self.dot.micro.cells() + l.tiles * STRIDE)
+        self.dot.room() + self.behind.as_ref().map_or(0, |l| BLOCK * self.dot.micro.width() * self.dot.micro.cells() + l.block_room())
     }
 
     /// # Safety

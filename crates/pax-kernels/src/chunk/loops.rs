@@ -66,6 +66,15 @@ pub struct Store {
     pub how: How,
 }
 
+/// True if a product with the reciprocal of `x` is the quotient, but for its last place.
+pub fn has_reciprocal(x: f64, double: bool) -> bool {
+    if double {
+        (1.0 / x).is_normal()
+    } else {
+        (1.0 / x as f32).is_normal()
+    }
+}
+
 /// `size` in cells, `cells` of an element; `tiles`: with those that a block uses for what a range reads and writes where it lies.
 pub struct Loop {
     pub size: usize,
@@ -77,6 +86,8 @@ pub struct Loop {
     pub stores: Vec<Store>,
     #[cfg(target_arch = "x86_64")]
     code: Option<Coded>,
+    /// What runs where a number that this loop takes the reciprocal of has none.
+    exact: Option<Box<Loop>>,
 }
 
 /// Registers, then pointers: more than the expressions and loads of a loop can be.
@@ -115,6 +126,41 @@ impl Loop {
             loads,
             instrs,
             stores,
+            exact: None,
+        }
+    }
+
+    /// The same, with what runs instead where a reciprocal is none.
+    pub fn or(self, exact: Loop) -> Loop {
+        Loop { exact: Some(Box::new(exact)), ..self }
+    }
+
+    /// The loop that runs with these numbers.
+    /// # Safety
+    /// As `range`.
+    unsafe fn exact(&self, bases: Bases) -> Option<&Loop> {
+        let exact = self.exact.as_deref()?;
+        let none = |l: &Load| {
+            // SAFETY: the caller's.
+            matches!(&l.from, From::Reciprocal(w) if !has_reciprocal(unsafe { self.number(bases, w) }, self.cells == 2))
+        };
+        self.loads.iter().any(none).then_some(exact)
+    }
+
+    /// The bits of a repeated element; those of a float32 are the lower half.
+    unsafe fn bits(&self, bases: Bases, w: &Walk) -> u64 {
+        let mut bits = 0u64;
+        // SAFETY: the caller's.
+        unsafe { w.copy(bases.at(w.slot), 0, self.cells, (&raw mut bits).cast()) };
+        bits
+    }
+    unsafe fn number(&self, bases: Bases, w: &Walk) -> f64 {
+        // SAFETY: the caller's.
+        let bits = unsafe { self.bits(bases, w) };
+        if self.cells == 2 {
+            f64::from_bits(bits)
+        } else {
+            f64::from(f32::from_bits(bits as u32))
         }
     }
 
@@ -133,7 +179,14 @@ impl Loop {
 
     /// Floats that a range works in.
     pub fn room(&self) -> usize {
-        self.registers * STRIDE
+        let most = self.exact.as_ref().map_or(0, |e| e.registers);
+        self.registers.max(most) * STRIDE
+    }
+
+    /// Floats that a block works in.
+    pub fn block_room(&self) -> usize {
+        let most = self.exact.as_ref().map_or(0, |e| e.tiles);
+        self.tiles.max(most) * STRIDE
     }
 
     /// # Safety
@@ -141,6 +194,11 @@ impl Loop {
     pub unsafe fn range(&self, bases: Bases, from: usize, to: usize, room: *mut f32) {
         if from >= to {
             return;
+        }
+        // SAFETY: the caller's.
+        if let Some(exact) = unsafe { self.exact(bases) } {
+            // SAFETY: as here.
+            return unsafe { exact.range(bases, from, to, room) };
         }
         let mut at: Table = [std::ptr::null_mut(); ENTRIES];
         // Operands that every tile sees alike are read once.
@@ -201,7 +259,7 @@ impl Loop {
     /// Runs over rows `from..to` of `width` columns from `column` on, of a result with `columns` in all; `tile` holds the
     /// product's part, its rows `stride` apart.
     /// # Safety
-    /// As `range`; `room` has `tiles` tiles.
+    /// As `range`; `room` has what `block_room` says.
     #[allow(clippy::too_many_arguments)]
     pub unsafe fn block(
         &self,
@@ -213,6 +271,11 @@ impl Loop {
         stride: usize,
         room: *mut f32,
     ) {
+        // SAFETY: the caller's.
+        if let Some(exact) = unsafe { self.exact(bases) } {
+            // SAFETY: as here.
+            return unsafe { exact.block(bases, (from, to), (column, width), columns, tile, stride, room) };
+        }
         let mut at: Table = [std::ptr::null_mut(); ENTRIES];
         // SAFETY: as above.
         unsafe {
@@ -285,17 +348,11 @@ impl Loop {
             }
             for l in &self.loads {
                 let double = self.cells == 2;
-                // A float32 is the lower half.
-                let element = |w: &Walk| {
-                    let mut bits = 0u64;
-                    w.copy(bases.at(w.slot), 0, self.cells, (&raw mut bits).cast());
-                    bits
-                };
                 let bits = match &l.from {
                     From::Constant(bits) => *bits,
-                    From::Splat(w) => element(w),
-                    From::Reciprocal(w) if double => (1.0 / f64::from_bits(element(w))).to_bits(),
-                    From::Reciprocal(w) => u64::from((1.0 / f32::from_bits(element(w) as u32)).to_bits()),
+                    From::Splat(w) => self.bits(bases, w),
+                    From::Reciprocal(w) if double => (1.0 / self.number(bases, w)).to_bits(),
+                    From::Reciprocal(w) => u64::from((1.0 / self.number(bases, w) as f32).to_bits()),
                     _ => continue,
                 };
                 let n = if self.is_compiled() { VECTOR } else { TILE };

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::fuse::{Arg, Expr, Group, Source};
 use crate::dtype::{bf16, f16};
 use crate::exec::cpu::tile::{self, Function, Simd};
-use crate::plan::kernels::loops::{From, How, Id, Instr, Load, Loop, Store, ROOM};
+use crate::plan::kernels::loops::{has_reciprocal, From, How, Id, Instr, Load, Loop, Store, ROOM};
 use crate::plan::kernels::walk::{is_narrow, Axis, Walk};
 use crate::plan::view::{Place, Slot, View};
 use crate::DType;
@@ -61,16 +61,21 @@ fn load(s: &Source, cells: usize) -> From {
 const DIVIDED: usize = 4096;
 
 /// Divisions by one number become products with its reciprocal, which is rounded once more: a division takes ten times as long.
-fn multiply(exprs: &mut [Expr], simd: Simd) {
+/// True if a reciprocal is that of a number which is not known yet.
+fn multiply(exprs: &mut [Expr], simd: Simd) -> bool {
+    let mut open = false;
     for e in exprs.iter_mut().filter(|e| e.name == "div" && matches!(e.dtype, DType::F32 | DType::F64)) {
         let (Some(Arg::Source(s)), Some(mul)) = (e.args.get(1), tile::mul(simd).of(e.f.cells)) else { continue };
         let Source::Place(p, DType::F32 | DType::F64) = &**s else { continue };
-        if !matches!(p, Place::Constant { .. }) && !matches!(p, Place::View(v) if v.is_splat()) {
-            continue;
+        match p {
+            Place::Constant { value, .. } if has_reciprocal(*value, e.dtype == DType::F64) => {}
+            Place::View(v) if v.is_splat() => open = true,
+            _ => continue,
         }
         e.args[1] = Arg::Source(Rc::new(Source::Reciprocal(p.clone())));
         (e.name, e.f) = ("mul", mul);
     }
+    open
 }
 
 /// Takes products that are only added to something, or taken from it, into that: one instruction instead of two.
@@ -129,10 +134,24 @@ fn join_products(exprs: &mut Vec<Expr>, simd: Simd) {
 /// Gives registers to a group's values, each as long as it is read.
 /// `over`: results that may lie over an operand; `columns`: those of the product before it.
 pub(super) fn finish(group: Group, simd: Simd, over: &[Slot], columns: Option<usize>) -> Loop {
-    let Group { shape, cells, mut exprs, tile, .. } = group;
-    if shape.iter().product::<usize>() >= DIVIDED {
-        multiply(&mut exprs, simd);
+    let Group { shape, cells, exprs, tile, .. } = group;
+    let size = shape.iter().product::<usize>();
+    let mut fast = exprs.clone();
+    if size < DIVIDED || !multiply(&mut fast, simd) {
+        return with_registers((size, cells), fast, tile, simd, over, columns);
     }
+    let exact = with_registers((size, cells), exprs, tile, simd, over, columns);
+    with_registers((size, cells), fast, tile, simd, over, columns).or(exact)
+}
+
+fn with_registers(
+    (size, cells): (usize, usize),
+    mut exprs: Vec<Expr>,
+    tile: bool,
+    simd: Simd,
+    over: &[Slot],
+    columns: Option<usize>,
+) -> Loop {
     join_products(&mut exprs, simd);
     let mut last = vec![0usize; exprs.len()];
     for (i, e) in exprs.iter().enumerate() {
@@ -218,5 +237,5 @@ pub(super) fn finish(group: Group, simd: Simd, over: &[Slot], columns: Option<us
             }
         }
     }
-    Loop::new(simd, (shape.iter().product(), cells), columns.map(|n| n * cells), (registers, pointers), loads, instrs, stores)
+    Loop::new(simd, (size, cells), columns.map(|n| n * cells), (registers, pointers), loads, instrs, stores)
 }

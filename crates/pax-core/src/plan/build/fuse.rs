@@ -38,6 +38,7 @@ pub(super) enum Arg {
     Expr(usize),
     Source(Rc<Source>),
 }
+#[derive(Clone)]
 pub(super) struct Expr {
     pub name: &'static str,
     pub f: Function,
