@@ -153,6 +153,17 @@ test("whileLoop and foriLoop", () => {
     fails("value", /foriLoop/, () => pax.foriLoop(wrong, np.array(3, { dtype: "int32" }), (_, c: T) => c, np.array(0)));
   }
 });
+test("a whileLoop whose derivative nobody asks for may stand in a differentiated function", () => {
+  const grown = (w: T): T => pax.whileLoop(([i]: [T, T]) => i.less(3), ([i, y]: [T, T]) => [i.add(1), y.mul(1.5)] as [T, T], [np.array(0, { dtype: "int32" }), w] as [T, T])[1];
+  const w = np.array([1, 2]);
+  const f = (x: T): T => pax.stopGradient(grown(x)).mul(x).sum();
+  close(pax.grad(f)(w), [3.375, 6.75]);
+  close(pax.jit(pax.grad(f))(w), [3.375, 6.75]);
+  const [slope, aux] = pax.grad((x: T) => [x.sum(), grown(x)] as const, { hasAux: true })(w);
+  close(slope, [1, 1]);
+  close(aux, [3.375, 6.75]);
+  fails("trace", /whileLoop.*no reverse-mode derivative.*use scan/, () => pax.grad((x: T) => grown(x).sum())(w));
+});
 test("checkpoint gives the same and keeps only its operands", () => {
   const w = pax.random.normal(pax.random.key(1), [64, 64]).mul(0.1);
   const x = np.ones([512, 64]);

@@ -56,11 +56,11 @@ fn eval(cx: &Cx, params: &Params, xs: Vec<Array>) -> Result<Arrays> {
     Ok(xs.into())
 }
 
-fn forward(_: &Cx, _: &Params, _: &[bool]) -> Result<Params> {
-    Err(Error::trace(
-        "how often it runs is not known before, so nothing can be kept for its derivative: use scan, or foriLoop with static bounds",
-    ))
+/// Nothing is kept: only what has a cotangent asks for a derivative, and is told that there is none.
+fn forward(_: &Cx, params: &Params, _: &[bool]) -> Result<Params> {
+    Ok(params.clone())
 }
+const WHY: &str = "how often it runs is not known before, so nothing can be kept for it: use scan, or foriLoop with static bounds";
 
 /// Where examples stop at different times, the loop goes on while any does, and those that stopped keep their carry.
 fn batch(b: &Batching) -> Result<Flagged> {
@@ -112,8 +112,8 @@ pub static WHILE_LOOP: Row = Row {
     shape,
     body: Body::Program(Owner { eval, forward }),
     saves: Saves::NONE,
-    vjp: Vjp::None("use scan, or foriLoop with static bounds"),
-    jvp: Jvp::None("use scan, or foriLoop with static bounds"),
+    vjp: Vjp::None(WHY),
+    jvp: Jvp::None(WHY),
     batch: Batch::Flags(batch),
     samples: || {
         let test = program(&[&[]], |cx, t| Ok(vec![cx.less(&t[0], &cx.full(&[], DType::F64, 10.0)?)?]));
