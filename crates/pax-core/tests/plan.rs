@@ -184,6 +184,32 @@ fn large_loops() -> Result<()> {
     Ok(())
 }
 
+/// Integers divide, shift and join their bits in loops as the rows do, at the ends of their range too.
+#[test]
+fn integers_in_loops() -> Result<()> {
+    let cx = Cx::default();
+    let ends = [i32::MIN, i32::MIN + 1, -7, -3, -1, 0, 1, 2, 31, 32, i32::MAX].map(f64::from);
+    let pairs: Vec<(f64, f64)> = ends.iter().flat_map(|&a| ends.iter().map(move |&b| (a, b))).collect();
+    let [a, b] = [|p: &(f64, f64)| p.0, |p: &(f64, f64)| p.1].map(|f| pairs.iter().map(f).collect::<Vec<_>>());
+    let xs = [a, b].map(|v| cx.from_f64(DType::I32, &v, &[v.len()]));
+    let names = ["floor_divide", "remainder", "bit_and", "bit_or", "bit_xor", "shift_left", "shift_right"];
+    let f = |t: &[Tensor]| -> Result<Vec<Tensor>> {
+        let mut outs = vec![cx.one(row("bit_not").unwrap(), [], &[&t[0]])?];
+        for name in names {
+            outs.push(cx.one(row(name).unwrap(), [] as [Value; 0], &[&t[0], &t[1]])?);
+        }
+        Ok(outs)
+    };
+    let want = f(&xs)?;
+    let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
+    let outs = f(&ts)?;
+    let program = Rc::new(cx.end_abstract(&outs)?);
+    for (k, (got, want)) in cx.call(&program, &xs)?.iter().zip(&want).enumerate() {
+        assert_eq!(values(&cx, got)?, values(&cx, want)?, "result {k}");
+    }
+    Ok(())
+}
+
 /// A number that is too small or too large for a reciprocal divides all the same: known when the plan is made, or when it runs.
 #[test]
 fn numbers_without_a_reciprocal() -> Result<()> {

@@ -30,7 +30,30 @@ fn bool_of(x: bool) -> f32 {
         0.0
     }
 }
+/// Quotient and remainder, rounded down; by zero they are -1 and the dividend. By way of float64, which vectors divide: a quotient of
+/// int32s that is no whole number is never rounded to one.
+#[inline(always)]
+fn floored(x: i32, d: i32) -> (i32, i32) {
+    let plain = if d == 0 || d == -1 { 1 } else { d };
+    // SAFETY: no quotient of an int32 by anything else than 0 and -1 leaves int32.
+    let q = unsafe { (f64::from(x) / f64::from(plain)).to_int_unchecked::<i32>() };
+    let r = x.wrapping_sub(q.wrapping_mul(plain));
+    let down = r != 0 && (r ^ plain) < 0;
+    match d {
+        0 => (-1, x),
+        -1 => (x.wrapping_neg(), 0),
+        _ => (q.wrapping_sub(i32::from(down)), if down { r.wrapping_add(plain) } else { r }),
+    }
+}
 ints! { i32:
+    floor_divide(x, y) -> i32 = floored(x, y).0;
+    remainder(x, y) -> i32 = floored(x, y).1;
+    bit_and(x, y) -> i32 = x & y;
+    bit_or(x, y) -> i32 = x | y;
+    bit_xor(x, y) -> i32 = x ^ y;
+    bit_not(x) -> i32 = !x;
+    shift_left(x, y) -> i32 = if (0..32).contains(&y) { x.wrapping_shl(y as u32) } else { 0 };
+    signed_shift_right(x, y) -> i32 = x.wrapping_shr(if (0..32).contains(&y) { y as u32 } else { 31 });
     add(x, y) -> i32 = x.wrapping_add(y);
     sub(x, y) -> i32 = x.wrapping_sub(y);
     mul(x, y) -> i32 = x.wrapping_mul(y);
@@ -62,6 +85,14 @@ unsafe fn of_bool(dst: *mut f32, a: *const f32, _b: *const f32, _c: *const f32, 
 /// The function of a row on int32 operands, if there is one.
 pub fn of(name: &str) -> Option<Function> {
     Some(Function::plain(match name {
+        "floor_divide" => floor_divide,
+        "remainder" => remainder,
+        "bit_and" => bit_and,
+        "bit_or" => bit_or,
+        "bit_xor" => bit_xor,
+        "bit_not" => bit_not,
+        "shift_left" => shift_left,
+        "shift_right" => signed_shift_right,
         "add" => add,
         "sub" => sub,
         "mul" => mul,

@@ -24,7 +24,7 @@ fn search(cx: &Cx, sorted: &Tensor, values: &Tensor, right: bool) -> Result<Tens
     let int = |x: usize| cx.full(values.shape(), DType::I32, x as f64);
     let (mut low, mut high) = (int(0)?, int(n)?);
     for _ in 0..usize::BITS - n.leading_zeros() {
-        let middle = cx.floor_divide(&cx.add(&low, &high)?, &int(2)?)?;
+        let middle = cx.shift_right(&cx.add(&low, &high)?, &int(1)?)?;
         let element = cx.gather(sorted, &middle, Place { axis: 0, batch: 0, outside: CLAMP })?;
         let open = cx.less(&low, &high)?;
         let behind = if right { cx.logical_not(&before(cx, values, &element)?)? } else { before(cx, &element, values)? };
