@@ -44,7 +44,10 @@ const STACK = 1 << 20;
 /** Bytes, and tensors, made since the last turn of the event loop, after which a read waits for one: only then finalizers run. */
 const TURN_BYTES = 4 * 2 ** 20;
 const TURN_TENSORS = 512;
-/** The collector does not hear of tensors here, but of array buffers: one that is made and dropped lets it look for dead objects. Its pages are never touched. */
+/**
+ * The collector does not hear of tensors here, but of array buffers: one that is made and dropped lets it look for dead objects. Its pages are
+ * never touched. A turn makes one, and so do new tensors of a quarter of its bytes: a loop may yield without reading. More often costs time.
+ */
 const PRESSURE_BYTES = 64 * 2 ** 20;
 
 /** Memory that threads share needs a limit; where the machine does not grant 4 GiB, less will do. */
@@ -81,7 +84,11 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
   let room = 0;
   let moved: (scratch: Float64Array) => void = () => {};
   let dead: string | undefined;
-  let [freshBytes, freshTensors] = [0, 0];
+  let [freshBytes, freshTensors, unpressed] = [0, 0, 0];
+  const press = () => {
+    unpressed = 0;
+    void new ArrayBuffer(PRESSURE_BYTES);
+  };
   const scratch = () => {
     const at = makeRoom(room) >>> 0; // it may grow the memory, and so comes first
     return new Float64Array(memory.buffer, at, room);
@@ -149,8 +156,10 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     for (let i = 0; i < count; i++) {
       finalizers.register(targets[i]!, pairs[2 * i]!);
       freshBytes += pairs[2 * i + 1]!;
+      unpressed += pairs[2 * i + 1]!;
     }
     freshTensors += count;
+    if (unpressed > PRESSURE_BYTES / 4) press();
     return count;
   };
   const text = (name: string) => {
@@ -171,7 +180,7 @@ export function startWasm(module: WebAssembly.Module): WasmBinary {
     turn() {
       if (freshBytes < TURN_BYTES && freshTensors < TURN_TENSORS) return undefined;
       [freshBytes, freshTensors] = [0, 0];
-      void new ArrayBuffer(PRESSURE_BYTES);
+      press();
       return nextTurn();
     },
     room(n, onMove) {
