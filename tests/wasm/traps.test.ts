@@ -1,5 +1,6 @@
 /** What an instance does not survive is an error with the first message, and `pax.init({ restart: true })` starts again. */
 import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as pax from "paxjs";
@@ -139,6 +140,15 @@ test("a restart runs what ran before, whatever was asked for then", async () => 
     await pax.init({ restart: true });
     assert.is(verbs.heap(), size, name);
     works();
+  }
+});
+
+test("a page takes a module that a server sends with parameters of its type", async () => {
+  const page = await import(pathToFileURL("dist/web/index.js").href) as typeof pax;
+  const bytes = readFileSync(builds[0]!.path).toString("base64");
+  for (const type of ["application/wasm;charset=utf-8", "text/plain", "application/wasm"]) {
+    await page.init({ wasm: `data:${type};base64,${bytes}`, restart: true });
+    assert.is(page.np.array([1, 2]).sum().item(), 3, type);
   }
 });
 

@@ -32,8 +32,8 @@ async function compile(source: NonNullable<InitOptions["wasm"]>): Promise<WebAss
     throw new PaxError("device", `the engine could not be fetched from ${from}: pass pax.init({ wasm }) its address, its bytes or a compiled module`, { cause: cause as Error });
   }
   if (!response.ok) throw new PaxError("device", `the engine could not be fetched from ${from}: the server answered ${response.status}. Serve the .wasm files of paxjs beside the script, or pass pax.init({ wasm }) their address`);
-  // A server that sends another type than application/wasm still sends the bytes; older runtimes do not compile as they come.
-  if ("compileStreaming" in WebAssembly && response.headers.get("content-type")?.startsWith("application/wasm")) return WebAssembly.compileStreaming(response);
+  // A server that sends another type than application/wasm, or parameters with it, still sends the bytes; older runtimes do not compile as they come.
+  if ("compileStreaming" in WebAssembly && response.headers.get("content-type") === "application/wasm") return WebAssembly.compileStreaming(response);
   return WebAssembly.compile(await response.arrayBuffer());
 }
 
