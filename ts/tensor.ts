@@ -117,6 +117,9 @@ export class Tensor extends TensorBase {
     return build(0);
   }
 
+  /** What `JSON.stringify` prints. @throws TypeError from there for int64, whose bigints JSON has not */
+  toJSON(): Nested<Scalar> { return this.toArray(); }
+
   /** Frees the value now. For experts: what is dropped is freed anyway. */
   dispose(): void {
     if (this.id === 0) return;

@@ -305,4 +305,9 @@ test("errors name the op", () => {
   throws("shape", "tensordot", /3 axes/, () => np.tensordot(m, m, 3));
 });
 
+test("JSON has the values of a tensor", () => {
+  assert.is(JSON.stringify({ a: np.array([[1, 2], [3, 4]]), b: np.array(0.5), c: np.array([true]) }), '{"a":[[1,2],[3,4]],"b":0.5,"c":[true]}');
+  throws("trace", undefined as never, /read inside `jit`/, () => pax.jit((x: T) => { JSON.stringify(x); return x; })(1));
+});
+
 test.run();
