@@ -31,7 +31,7 @@ type Cotangents<A extends Args> = { readonly [K in keyof A]: A[K] | null };
  * one gradient for each argument, null for none. The functions may use tensors from outside that are not being differentiated.
  * @throws PaxError `tree` where structures differ, `shape` where a gradient does not fit, `trace` for a tensor from outside that is being differentiated
  */
-export function customVjp<A extends Args, R, S>(
+export function customVjp<A extends Args = Tensor[], R = unknown, S = unknown>(
   fn: (...args: A) => R & TreeOfTensors,
   forward: (...args: A) => readonly [value: NoInfer<R>, residuals: S],
   backward: (residuals: S, cotangent: NoInfer<R>) => readonly [...Cotangents<A>],
