@@ -38,7 +38,7 @@ function lengthOf(xs: Flat, given: number | undefined): number {
   return length;
 }
 
-/** What a step sees of a carry: scalars are tensors, and no array is readonly. */
+/** What a step sees of a carry or of xs: scalars are tensors, and no array is readonly. */
 type Carried<C> = C extends Tensor | Scalar | TypedArray | Module | ReadonlyMap<unknown, unknown> | null | undefined ? Traced<C> : { -readonly [K in keyof C]: Carried<C[K]> };
 /** What it gives back: the same; arrays may be readonly, and of any length where their elements are of one type. */
 type After<T> =
@@ -53,8 +53,8 @@ type Fits<C, P> = [Carried<C>] extends [P] ? unknown : P;
  * `xs` may be any tree, or null with `{ length }`; with `reverse` it begins at the end. The step is recorded once.
  * @throws PaxError `tree`, `shape` or `dtype`, with the path, if a step changes the carry's structure, shapes, dtypes or weakness
  */
-export function scan<const C, X, const Y, P = Carried<C>, const N extends After<P> = After<P>>(
-  step: (carry: P, x: NoInfer<Traced<X>>) => readonly [carry: N, y: Y],
+export function scan<const C, const X, const Y, P = Carried<C>, const N extends After<P> = After<P>>(
+  step: (carry: P, x: NoInfer<Carried<X>>) => readonly [carry: N, y: Y],
   carry: C & Fits<C, NoInfer<P>>, xs: X, options: { readonly length?: number; readonly reverse?: boolean } = {},
 ): [carry: Carried<C>, ys: Y] {
   const [init, scanned] = [flattenTensors(carry), flattenTensors(xs)];
