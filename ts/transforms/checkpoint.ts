@@ -14,7 +14,7 @@ import type { Args, Loose, TreeOfTensors } from "./types.js";
  * A function that is computed again when its derivative is taken, instead of keeping what it computed in between, as `jax.checkpoint`.
  * State that it returns is written once, by the first run, and the second sees the same random keys.
  */
-export function checkpoint<A extends Args = Tensor[], const R = unknown>(fn: (...args: A) => R & TreeOfTensors): (...args: Loose<A>) => R {
+export function checkpoint<A extends Args = Tensor[], const R extends TreeOfTensors = TreeOfTensors>(fn: (...args: A) => R): (...args: Loose<A>) => R {
   return (...args) => {
     const flats = (args as readonly unknown[]).map((a) => flattenTensors(a));
     const leaves = flats.flatMap((f) => f.leaves);
@@ -31,8 +31,8 @@ type Cotangents<A extends Args> = { readonly [K in keyof A]: A[K] | null };
  * one gradient for each argument, null for none. The functions may use tensors from outside that are not being differentiated.
  * @throws PaxError `tree` where structures differ, `shape` where a gradient does not fit, `trace` for a tensor from outside that is being differentiated
  */
-export function customVjp<A extends Args = Tensor[], R = unknown, S = unknown>(
-  fn: (...args: A) => R & TreeOfTensors,
+export function customVjp<A extends Args = Tensor[], R extends TreeOfTensors = TreeOfTensors, S = unknown>(
+  fn: (...args: A) => R,
   forward: (...args: A) => readonly [value: NoInfer<R>, residuals: S],
   backward: (residuals: S, cotangent: NoInfer<R>) => readonly [...Cotangents<A>],
 ): (...args: Loose<A>) => R {

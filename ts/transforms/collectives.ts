@@ -42,8 +42,8 @@ export function axisIndex(axisName: string): Tensor {
  * Runs a function once on each device, over a leading axis of that size, as `jax.pmap`: compiled, with collectives by `axisName`.
  * @throws PaxError `shape` if a mapped axis is not as long as there are devices
  */
-export function pmap<A extends Args = Tensor[], const R = unknown>(
-  fn: (...args: A) => R & TreeOfTensors, options: VmapOptions<A> & { readonly donateArgnums?: Argnums<A> } = {},
+export function pmap<A extends Args = Tensor[], const R extends TreeOfTensors = TreeOfTensors>(
+  fn: (...args: A) => R, options: VmapOptions<A> & { readonly donateArgnums?: Argnums<A> } = {},
 ): (...args: Loose<A>) => R {
   const { donateArgnums, ...mapping } = options;
   const inner = vmap(fn, mapping) as (...args: never[]) => R;

@@ -4,7 +4,7 @@ import * as rows from "../ops/generated/rows.js";
 import type { Module } from "../module/index.js";
 import { asTensor, type Scalar, type Tensor, type TensorLike, type TypedArray } from "../tensor.js";
 import { quotePath } from "../tree/path.js";
-import type { Traced } from "../tree/types.js";
+import type { TensorTree, Traced } from "../tree/types.js";
 import { firstDifference, differenceError } from "../tree/structure.js";
 import { flattenTensors, pathOf, unflattenTree, type Flat, type Spec } from "./frame.js";
 import { sameSpec } from "./retrace.js";
@@ -38,11 +38,12 @@ function lengthOf(xs: Flat, given: number | undefined): number {
   return length;
 }
 
-/** What a step sees of a carry or of xs: scalars are tensors, and no array is readonly. */
-type Carried<C> = C extends Tensor | Scalar | TypedArray | Module | ReadonlyMap<unknown, unknown> | null | undefined ? Traced<C> : { -readonly [K in keyof C]: Carried<C[K]> };
+/** What a step sees of a carry or of xs: scalars are tensors, and no array is readonly. Both types stop at `TensorTree`, whose type is recursive. */
+type Carried<C> = [TensorTree] extends [C] ? C : C extends Tensor | Scalar | TypedArray | Module | ReadonlyMap<unknown, unknown> | null | undefined ? Traced<C> : { -readonly [K in keyof C]: Carried<C[K]> };
 /** What it gives back: the same; arrays may be readonly, and of any length where their elements are of one type. */
 type After<T> =
-  T extends Tensor | Module | ReadonlyMap<unknown, unknown> | null ? T
+  [TensorTree] extends [T] ? T
+  : T extends Tensor | Module | ReadonlyMap<unknown, unknown> | null ? T
   : T extends readonly unknown[] ? ([T[number]] extends [T[0]] ? readonly After<T[number]>[] : { readonly [K in keyof T]: After<T[K]> })
   : { readonly [K in keyof T]: After<T[K]> };
 /** The step may declare less of a carry than there is. */
@@ -78,8 +79,8 @@ function condition(op: string, value: TensorLike): Tensor {
  * The result of `whenTrue(...operands)` where the condition holds, else of `whenFalse(...operands)`, as `jax.lax.cond`. Both are recorded, one runs.
  * @throws PaxError `tree`, `shape` or `dtype`, with the path, if the two give different results
  */
-export function cond<A extends Args, const R>(
-  predicate: TensorLike, whenTrue: (...args: A) => R & TreeOfTensors, whenFalse: (...args: A) => NoInfer<After<R>>, ...operands: Loose<A>
+export function cond<A extends Args, const R extends TreeOfTensors>(
+  predicate: TensorLike, whenTrue: (...args: A) => R, whenFalse: (...args: A) => NoInfer<After<R>>, ...operands: Loose<A>
 ): R {
   const test = condition("cond", predicate);
   const flats = (operands as readonly unknown[]).map((a) => flattenTensors(a));
@@ -116,7 +117,7 @@ export function foriLoop<const C, P = Carried<C>, const N extends After<P> = Aft
   for (const bound of [lower, upper]) if (typeof bound === "number" && !Number.isInteger(bound)) throw opError("value", "foriLoop", `its bounds are whole numbers, not ${bound}: round it`);
   if (typeof lower === "number" && typeof upper === "number") {
     const length = Math.max(0, upper - lower);
-    return scan(((c: P, i: Tensor) => [body(i, c), null]) as never, carry, rows.add(rows.iota([length], "int32", 0), lower))[0];
+    return scan(((c: P, i: Tensor) => [body(i, c), null]) as never, carry, rows.add(rows.iota([length], "int32", 0), lower))[0] as Carried<C>;
   }
   interface Counted { readonly i: Tensor; readonly carry: P }
   const end = rows.cast(asTensor(upper), "int32", false);

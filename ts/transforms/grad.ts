@@ -153,8 +153,8 @@ export function valueAndGrad(fn: AnyFn, options: { readonly argnums?: number | r
 class TapeRef { constructor(readonly id: number, readonly epoch: number) {} }
 
 /** `fn(...primals)` and the pull-back, which maps a cotangent of the result to one of each primal and may be called many times. */
-export function vjp<A extends Args = Tensor[], const R = unknown>(
-  fn: (...args: A) => R & TreeOfTensors, ...primals: Loose<A>
+export function vjp<A extends Args = Tensor[], const R extends TreeOfTensors = TreeOfTensors>(
+  fn: (...args: A) => R, ...primals: Loose<A>
 ): [value: R, pullback: (cotangent: R) => { -readonly [K in keyof A]: Grad<A[K]> }] {
   const recorded = record("vjp", fn as AnyFn, primals, [...primals.keys()], false, (out) => [out, null]);
   const ref = new TapeRef(recorded.tape, epoch);
@@ -177,8 +177,8 @@ export function vjp<A extends Args = Tensor[], const R = unknown>(
  * `fn(...primals)` and its derivative along `tangents`, in forward mode.
  * @throws PaxError `value`, `tree`, `shape` or `dtype` if there is not a tangent like it for each primal
  */
-export function jvp<A extends Args = Tensor[], const R = unknown>(
-  fn: (...args: A) => R & TreeOfTensors, primals: Loose<A>, tangents: Loose<A>,
+export function jvp<A extends Args = Tensor[], const R extends TreeOfTensors = TreeOfTensors>(
+  fn: (...args: A) => R, primals: Loose<A>, tangents: Loose<A>,
 ): [value: R, tangent: R] {
   const [values, along] = [primals, tangents] as readonly (readonly unknown[])[] as [readonly unknown[], readonly unknown[]];
   if (!Array.isArray(values) || !Array.isArray(along) || values.length !== along.length) throw opError("value", "jvp", `there are ${values?.length} primals and ${along?.length} tangents: give two arrays, with a tangent for each primal`);

@@ -52,8 +52,8 @@ function warnOfCaptured(name: string, program: Recorded, reads: ReadonlyMap<obje
  * Negative numbers count from the end. Keeps its 64 last used programs.
  * @throws PaxError `trace` if the function reads a value or returns a Promise, `value` for a number that names no argument or one again
  */
-export function jit<A extends Args = Tensor[], const R = unknown, const S extends number | readonly number[] = never>(
-  fn: (...args: A) => R & TreeOfTensors,
+export function jit<A extends Args = Tensor[], const R extends TreeOfTensors = TreeOfTensors, const S extends number | readonly number[] = never>(
+  fn: (...args: A) => R,
   options: { readonly staticArgnums?: S & Argnums<A>; readonly donateArgnums?: Argnums<A> } = {},
 ): (...args: LooseBut<A, S>) => R {
   assertFunction("jit", fn);

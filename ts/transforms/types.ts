@@ -3,7 +3,7 @@ import type { Scalar, Tensor } from "../tensor.js";
 
 export type Args = readonly unknown[];
 /** No promise, number or string: functions given to transformations are synchronous and give trees of tensors. */
-export type TreeOfTensors = { readonly then?: undefined; readonly toFixed?: undefined; readonly charAt?: undefined };
+export type TreeOfTensors = null | { toString(): string; readonly then?: undefined; readonly toFixed?: undefined; readonly charAt?: undefined };
 /** No primitive has this type, every object does. Its name is the error message. */
 export type ArgumentsAreTensorsUnlessStatic = { valueOf?(): object };
 /**

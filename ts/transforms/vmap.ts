@@ -55,7 +55,7 @@ export interface VmapOptions<A extends Args> {
  * (null: a result that is the same for all), `axisName` what collectives call it. Both may be prefixes of the trees, which are matched by key.
  * @throws PaxError `tree`, with the path, if a prefix has other keys, `value` for what is no axis, `shape` if the mapped axes differ in size, `trace` if a result with the out axis null depends on a mapped argument
  */
-export function vmap<A extends Args = Tensor[], const R = unknown>(fn: (...args: A) => R & TreeOfTensors, options: VmapOptions<A> = {}): (...args: Loose<A>) => R {
+export function vmap<A extends Args = Tensor[], const R extends TreeOfTensors = TreeOfTensors>(fn: (...args: A) => R, options: VmapOptions<A> = {}): (...args: Loose<A>) => R {
   assertFunction("vmap", fn);
   const { inAxes = 0, outAxes = 0 } = options;
   const mapped = (...args: unknown[]): unknown => {
