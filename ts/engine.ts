@@ -4,10 +4,18 @@ import type { Host, InitOptions } from "./backend/host.js";
 import { type ErrorCode, opError, PaxError } from "./errors.js";
 import { MANIFEST_HASH } from "./ops/generated/rows.js";
 import { claimMarks } from "./module/instance.js";
-import { int64, Tensor, type DType, type Shape, type TensorLike } from "./tensor.js";
+import { int64, noTensor, Tensor, type DType, type Shape, type TensorLike } from "./tensor.js";
 
-/** Dtypes in the order of their numbers in the engine. */
-export const DTYPES = ["float32", "float64", "float16", "bfloat16", "int32", "int64", "uint8", "uint32", "bool"] as const;
+/** Bytes of an element, by dtypes in the order of their numbers in the engine. */
+export const SIZES: Record<DType, number> = { float32: 4, float64: 8, float16: 2, bfloat16: 2, int32: 4, int64: 8, uint8: 1, uint32: 4, bool: 1 };
+const DTYPES = Object.keys(SIZES) as DType[];
+
+/** @throws PaxError `dtype` for what is none */
+export function dtypeNumber(dtype: DType): number {
+  const code = DTYPES.indexOf(dtype);
+  if (code < 0) throw new PaxError("dtype", `${String(dtype)} is no dtype: one of ${DTYPES.join(", ")}`);
+  return code;
+}
 
 const missing = (): never => {
   throw new PaxError("device", "the engine is not ready: `await pax.init()` once before anything else");
@@ -141,7 +149,7 @@ function writeOperand(at: number, x: TensorLike): number {
     scratch[at + 2] = Number(BigInt.asUintN(32, x));
     return at + 3;
   }
-  throw new PaxError("value", `expected a tensor, number, boolean or bigint, got ${x === null ? "null" : Array.isArray(x) ? "an array (use np.array)" : typeof x}`);
+  return noTensor(x);
 }
 
 function writeParam(at: number, p: Param): number {
@@ -149,11 +157,8 @@ function writeParam(at: number, p: Param): number {
   else if (typeof p === "boolean") scratch[at] = p ? 1 : 0;
   else if (typeof p === "string") return writeText(at, p);
   else if (p === null || typeof p !== "object" || p instanceof Tensor) throw new PaxError("value", `a setting is ${p instanceof Tensor ? "a tensor: settings are known when a function is traced" : String(p)}`);
-  else if ("dtype" in p) {
-    const code = DTYPES.indexOf(p.dtype);
-    if (code < 0) throw new PaxError("dtype", `${String(p.dtype)} is no dtype: one of ${DTYPES.join(", ")}`);
-    scratch[at] = code;
-  } else if ("id" in p) scratch[at] = p.id;
+  else if ("dtype" in p) scratch[at] = dtypeNumber(p.dtype);
+  else if ("id" in p) scratch[at] = p.id;
   else {
     scratch[at] = p.length;
     for (let i = 0; i < p.length; i++) scratch[at + 1 + i] = p[i]!;
@@ -300,7 +305,7 @@ export function calledAs<R>(op: string, f: () => R): R {
 export function fail(): never {
   const [code, op, ...message] = verbs.lastError().split("\n");
   const row = op ? camel(op) : undefined;
-  const name = row === undefined ? undefined : PUBLIC[row] ?? row;
+  const name = PUBLIC[row!] ?? row;
   const text = message.join("\n");
-  throw new PaxError(code as ErrorCode, name === undefined || text.startsWith(`${name} `) ? text : `${name}: ${text}`, name === undefined ? {} : { op: name });
+  throw text.startsWith(`${name} `) ? new PaxError(code as ErrorCode, text, { op: name! }) : opError(code as ErrorCode, name, text);
 }

@@ -115,7 +115,7 @@ const RANGES = { uint8: [0, 2 ** 8 - 1], int32: [-(2 ** 31), 2 ** 31 - 1], uint3
 export function randint(key: Tensor, shape: number | Shape, minval: number, maxval: number, { dtype = "int32" }: Options = {}): Tensor {
   if (!(dtype in RANGES)) throw opError("dtype", "randint", `it gives ${Object.keys(RANGES).join(", ")}, not ${dtype}`);
   const [least, greatest] = RANGES[dtype as keyof typeof RANGES];
-  const cut = (n: number, what: string): number => Math.min(Math.max(staticInt(n, what, "randint"), least), greatest);
+  const cut = (n: number, what: string): number => Math.min(Math.max(staticInt(n, what, "randint", "draw uniform() and floor it"), least), greatest);
   const [low, high] = [cut(minval, "minval"), cut(maxval, "maxval")];
   // A maxval beyond the dtype asks for its greatest number as well.
   const span = high < low || maxval <= minval ? 1 : high - low + (maxval > greatest ? 1 : 0);

@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { abstractFrame, checked, describe, DTYPES, epoch, fail, freeHandles, reserve, scratch, use, verbs, type Frame } from "./engine.js";
-import { PaxError, shown } from "./errors.js";
+import { abstractFrame, checked, describe, dtypeNumber, epoch, fail, freeHandles, reserve, scratch, SIZES, use, verbs, type Frame } from "./engine.js";
+import { opError, PaxError, shown } from "./errors.js";
 import type { TensorMethods } from "./ops/methods.js";
 import { cast, concatenate, reshape } from "./ops/generated/rows.js";
 import { wide } from "./ops/halves.js";
@@ -25,9 +25,6 @@ export class Device {
   toString(): string { return `${this.kind}:${this.id}`; }
 }
 export const cpu = new Device("cpu", 0);
-
-/** Bytes of an element. */
-export const SIZES: Record<DType, number> = { float32: 4, float64: 8, float16: 2, bfloat16: 2, int32: 4, int64: 8, uint8: 1, uint32: 4, bool: 1 };
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the methods of rows are installed by ops/methods.ts
 export interface Tensor extends TensorMethods {}
@@ -157,7 +154,7 @@ function print(t: Tensor): string {
 /** A tensor from raw bytes in row-major order. @throws PaxError `shape` if their number does not fit. */
 export function tensorFromBytes(bytes: Uint8Array, dtype: DType, shape: Shape, weak = false): Tensor {
   reserve(3 + shape.length);
-  scratch[0] = DTYPES.indexOf(dtype);
+  scratch[0] = dtypeNumber(dtype);
   scratch[1] = weak ? 1 : 0;
   scratch[2] = shape.length;
   shape.forEach((n, d) => { scratch[3 + d] = n; });
@@ -182,7 +179,7 @@ function typedDType(data: ArrayBufferView): DType {
 /** A tensor from a scalar, typed array, nested arrays or tensors. Numbers give float32, booleans bool, bigint int64. */
 export function array(data: ArrayData, options: { readonly dtype?: DType } = {}): Tensor {
   const { dtype } = options;
-  if (dtype !== undefined && !(dtype in SIZES)) throw new PaxError("dtype", `${String(dtype)} is no dtype: one of ${DTYPES.join(", ")}`);
+  if (dtype !== undefined) dtypeNumber(dtype);
   const made = data instanceof Tensor ? data : ArrayBuffer.isView(data) ? fromTyped(data, typedDType(data), [data.length]) : fromNested(data as Exclude<ArrayData, TypedArray>, dtype);
   return dtype === undefined || made.dtype === dtype ? (made.weak ? cast(made, made.dtype, false) : made) : cast(made, dtype, false);
 }
@@ -241,13 +238,18 @@ function stackNested(data: ArrayData): Tensor {
   return concatenate(parts, 0);
 }
 
+/** @throws PaxError `value`: this is no tensor and no scalar */
+export function noTensor(x: unknown, op?: string): never {
+  const kind = Array.isArray(x) || ArrayBuffer.isView(x) ? "an array: np.array(…) makes a tensor of it" : x === null ? "null" : typeof x;
+  throw opError("value", op, `expected a tensor or scalar, got ${kind}`);
+}
+
 /** A tensor from what may be a scalar: a number becomes a weak float32 scalar, which takes the dtype of what it meets. `op` is named by the error. */
 export function asTensor(x: TensorLike, op?: string): Tensor {
   if (x instanceof Tensor) return x;
   if (typeof x === "number") return tensorFromBytes(new Uint8Array(Float32Array.of(x).buffer), "float32", [], true);
   if (typeof x === "boolean" || typeof x === "bigint") return array(x);
-  const kind = Array.isArray(x) || ArrayBuffer.isView(x) ? "an array: np.array(…) makes a tensor of it" : x === null ? "null" : typeof x;
-  throw new PaxError("value", `${op === undefined ? "" : `${op}: `}expected a tensor or scalar, got ${kind}`, op === undefined ? {} : { op });
+  return noTensor(x, op);
 }
 
 /** True for the dtypes that have gradients. */
@@ -255,16 +257,14 @@ export const isFloatDType = (dtype: DType): boolean => dtype.includes("float");
 
 /** Indices: numbers become int32. @throws PaxError `value` for NaN or fractions, `dtype` for a float tensor. */
 export function asIndex(x: Index | Nested<number>, op?: string): Tensor {
-  const details = op === undefined ? {} : { op };
-  const prefix = op === undefined ? "" : `${op}: `;
   if (x instanceof Tensor) {
-    if (isFloatDType(x.dtype) || x.dtype === "bool") throw new PaxError("dtype", `${prefix}an index of dtype ${x.dtype}: cast it, \`i.astype("int32")\``, details);
+    if (isFloatDType(x.dtype) || x.dtype === "bool") throw opError("dtype", op, `an index of dtype ${x.dtype}: cast it, \`i.astype("int32")\``);
     return x;
   }
   const check = (v: unknown, path: string, depth: number): void => {
     if (Array.isArray(v) && depth === MOST_AXES) throw tooNested();
     if (Array.isArray(v)) v.forEach((w, i) => check(w, `${path}[${i}]`, depth + 1));
-    else if (!Number.isInteger(v)) throw new PaxError("value", `${prefix}index${path} is ${String(v)}, not an integer`, details);
+    else if (!Number.isInteger(v)) throw opError("value", op, `index${path} is ${String(v)}, not an integer`);
   };
   check(x, "", 0);
   return array(x as ArrayData, { dtype: "int32" });

@@ -25,13 +25,9 @@ async function compile(source: NonNullable<InitOptions["wasm"]>): Promise<WebAss
   if (source instanceof WebAssembly.Module) return source;
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return WebAssembly.compile(source);
   const from = String(source);
-  let response: Response;
-  try {
-    response = await fetch(source);
-  } catch (cause) {
-    throw new PaxError("device", `the engine could not be fetched from ${from}: pass pax.init({ wasm }) its address, its bytes or a compiled module`, { cause: cause as Error });
-  }
-  if (!response.ok) throw new PaxError("device", `the engine could not be fetched from ${from}: the server answered ${response.status}. Serve the .wasm files of paxjs beside the script, or pass pax.init({ wasm }) their address`);
+  const missing = (why: string, cause?: unknown) => new PaxError("device", `the engine could not be fetched from ${from}${why}. Serve the .wasm files of paxjs beside the script, or pass pax.init({ wasm }) the address, bytes or a compiled module`, { cause });
+  const response = await fetch(source).catch((cause: unknown) => { throw missing("", cause); });
+  if (!response.ok) throw missing(`: the server answered ${response.status}`);
   // A server that sends another type than application/wasm, or parameters with it, still sends the bytes; older runtimes do not compile as they come.
   if ("compileStreaming" in WebAssembly && response.headers.get("content-type") === "application/wasm") return WebAssembly.compileStreaming(response);
   return WebAssembly.compile(await response.arrayBuffer());

@@ -1,12 +1,10 @@
-import { theHost } from "../engine.js";
+import { SIZES, theHost } from "../engine.js";
 import { PaxError, shown } from "../errors.js";
-import { array, SIZES, Tensor, tensorFromBytes, type ArrayData, type DType, type Shape, type TypedArray } from "../tensor.js";
+import { array, Tensor, tensorFromBytes, type ArrayData, type DType, type Shape, type TypedArray } from "../tensor.js";
 import { flatten, paths, unflatten, type LeafOf } from "../tree/index.js";
 
-const CODES: ReadonlyMap<string, DType> = new Map([
-  ["F64", "float64"], ["F32", "float32"], ["F16", "float16"], ["BF16", "bfloat16"], ["I64", "int64"], ["I32", "int32"], ["U32", "uint32"], ["U8", "uint8"], ["BOOL", "bool"],
-]);
-const NAMES: ReadonlyMap<DType, string> = new Map([...CODES].map(([code, dtype]) => [dtype, code]));
+/** The format's word for a dtype: F32, BF16, I64, U8, BOOL. */
+const nameOf = (dtype: string): string => dtype.toUpperCase().replace(/LOAT|(?<=U)INT|NT/, "");
 const FORMAT = "1";
 const MAX_HEADER = 100_000_000;
 const MAX_DEPTH = 8;
@@ -37,7 +35,7 @@ export function toSafetensors(tree: unknown): Uint8Array {
   for (const { name, tensor } of items) {
     if (name === "__metadata__") throw new PaxError("io", "a leaf may not be named __metadata__: safetensors keeps that name", { path: name });
     const end = length + tensor.nbytes;
-    parts.push(`${JSON.stringify(name)}:{"dtype":"${NAMES.get(tensor.dtype)}","shape":[${tensor.shape.join(",")}],"data_offsets":[${length},${end}]}`);
+    parts.push(`${JSON.stringify(name)}:{"dtype":"${nameOf(tensor.dtype)}","shape":[${tensor.shape.join(",")}],"data_offsets":[${length},${end}]}`);
     length = end;
   }
   let header = new TextEncoder().encode(`{${parts.join(",")}}`);
@@ -86,7 +84,7 @@ function readEntry(name: string, value: unknown): Entry {
   if (!isObject(value)) throw bad(`${where} is described by ${JSON.stringify(value)}, not an object`);
   const fields = new Map(Object.entries(value));
   for (const key of fields.keys()) if (key !== "dtype" && key !== "shape" && key !== "data_offsets") throw bad(`${where} has an unknown field ${JSON.stringify(key)}`);
-  const dtype = CODES.get(fields.get("dtype") as string);
+  const dtype = Object.keys(SIZES).find((d) => nameOf(d) === fields.get("dtype")) as DType | undefined;
   if (dtype === undefined) throw bad(`${where} has the dtype ${JSON.stringify(fields.get("dtype"))}, which paxjs does not have`);
   const [shape, offsets] = [fields.get("shape"), fields.get("data_offsets")];
   if (!Array.isArray(shape) || !shape.every(isCount)) throw bad(`${where} has the shape ${JSON.stringify(shape)}`);

@@ -3,16 +3,16 @@ import { opError, shown } from "../errors.js";
 import { asTensor, Tensor, type Axis, type Shape, type TensorLike } from "../tensor.js";
 import * as rows from "./generated/rows.js";
 
-/** A number that must be known when a function is traced. @throws PaxError `trace` for a tensor. */
-export function staticNumber(x: unknown, what: string, op?: string): number {
+/** A number that must be known when a function is traced. @throws PaxError `trace` for a tensor, with the cure. */
+export function staticNumber(x: unknown, what: string, op?: string, cure = "pass it in staticArgnums"): number {
   if (typeof x === "number") return x;
   if (!(x instanceof Tensor)) throw opError("value", op, `${what} is ${String(x)}, not a number`);
-  throw opError("trace", op, `${what} is a tensor, but it decides shapes and must be a number: pass it in staticArgnums, or read it outside with item()`);
+  throw opError("trace", op, `${what} is a tensor, but must be a number: ${cure}, or read it outside with item()`);
 }
 
 /** As `staticNumber`, and whole. @throws PaxError `value` for a fraction. */
-export function staticInt(x: unknown, what: string, op?: string): number {
-  const n = staticNumber(x, what, op);
+export function staticInt(x: unknown, what: string, op?: string, cure?: string): number {
+  const n = staticNumber(x, what, op, cure);
   if (!Number.isInteger(n)) throw opError("value", op, `${what} is ${n}, not an integer`);
   return n;
 }

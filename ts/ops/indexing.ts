@@ -15,7 +15,7 @@ export class Slice {
  * @throws PaxError `value` for fractions and a step of 0.
  */
 export function slice(start: number | null = null, stop: number | null = null, step: number | null = 1): Slice {
-  for (const n of [start, stop]) if (n !== null) staticInt(n, "an end of the slice", "slice");
+  for (const n of [start, stop]) if (n !== null) staticInt(n, "an end of the slice", "slice", "take n from i on by x.take(np.arange(n).add(i))");
   if (staticInt(step ?? 1, "the step", "slice") === 0) throw opError("value", "slice", "the step is 0");
   return new Slice(start, stop, step ?? 1);
 }

@@ -1,5 +1,5 @@
 /** Running a user's function inside a level: copies in, results out, and a clean stack whatever it throws. */
-import { adopt, DTYPES, describe, frame, frameDepth, reserve, scratch, setFrame, verbs, type Frame } from "../engine.js";
+import { adopt, describe, dtypeNumber, frame, frameDepth, reserve, scratch, setFrame, verbs, type Frame } from "../engine.js";
 import { PaxError } from "../errors.js";
 import { enterFrame, leaveFrame } from "../module/frame.js";
 import { array, asTensor, Tensor, type DType, type Scalar, type Shape, type TypedArray } from "../tensor.js";
@@ -72,7 +72,7 @@ export function writeSpecs(specs: readonly Spec[]): void {
   scratch[0] = specs.length;
   let at = 1;
   for (const s of specs) {
-    scratch[at++] = DTYPES.indexOf(s.dtype);
+    scratch[at++] = dtypeNumber(s.dtype);
     scratch[at++] = s.weak ? 1 : 0;
     scratch[at++] = s.shape.length;
     for (const n of s.shape) scratch[at++] = n;

@@ -3,7 +3,7 @@ import { opError, PaxError, shown } from "../errors.js";
 import { pathsOf, type Node } from "../tree/flatten.js";
 import { quotePath } from "../tree/path.js";
 import { showStatic, staticsEqual } from "../tree/statics.js";
-import { firstDifference } from "../tree/structure.js";
+import { firstDifference, staticCure } from "../tree/structure.js";
 import type { Spec } from "./frame.js";
 
 /** What a program is kept under: the structure of each argument, static ones as they are, and what is known of each leaf. */
@@ -38,19 +38,19 @@ const at = (argument: number, path: string): string => (path === "" ? `argument 
 /** The first difference of two calls, in the order of their arguments; null if their programs have one key. */
 export function difference(before: Key, now: Key): string | null {
   const [m, n] = [before.nodes.length, now.nodes.length];
-  const changes = (what: string, x: string, y: string, cure = ""): string => `${what} changes between calls (${x}, then ${y})${cure}`;
+  const changes = (what: string, x: string, y: string, cure = ""): string => `${what} changes between calls (${x}, then ${y})${cure && `; ${cure}`}`;
   if (m !== n) return changes("the number of arguments", String(m), String(n));
   for (let i = 0; i < n; i++) {
     const [a, b] = [before.nodes[i]!, now.nodes[i]!];
     if (a === null || b === null) {
       const [x, y] = [before.statics[i], now.statics[i]];
       const [was, is] = [showStatic(x), showStatic(y)];
-      if (!staticsEqual(x, y)) return changes(`static argument ${i}`, was, was === is ? `another, ${is}` : is, "; make it a tensor if its value is not needed while tracing");
+      if (!staticsEqual(x, y)) return changes(`static argument ${i}`, was, was === is ? `another, ${is}` : is, "make it a tensor if its value is not needed while tracing");
       continue;
     }
     const found = firstDifference(a, b);
     if (found === null) continue;
-    return changes(at(i, found.path), found.left, found.right, found.left.startsWith("static ") ? "; a number that changes should be a state (`pax.state`)" : "");
+    return changes(at(i, found.path), found.left, found.right, staticCure(found));
   }
   const leaf = now.specs.findIndex((spec, i) => !sameSpec(before.specs[i]!, spec));
   if (leaf < 0) return null;

@@ -152,9 +152,14 @@ export function firstDifference(a: Node, b: Node, steps: Step[] = []): Differenc
   return null;
 }
 
+/** What to do about a static attribute that changes; nothing for another difference. */
+export const staticCure = ({ left }: Difference): string =>
+  left.startsWith("static function") ? "define the function once, outside the constructor" : left.startsWith("static ") ? "an attribute that changes should be a state" : "";
+
 /** `sides` say where the left and the right one stand. */
 export function differenceError(op: string, found: Difference, sides: readonly [string, string] = ["on one side", "on the other"]): PaxError {
-  const cure = found.left.startsWith("static ") ? " (an attribute that changes should be a state)"
+  const fixed = staticCure(found);
+  const cure = fixed ? ` (${fixed})`
     : found.left.endsWith(" mode") ? " (call train() or eval() before parameters())"
     : kinds.test(found.left) ? " (call freeze() or unfreeze() before parameters())" : "";
   return opError("tree", op, `the structures differ at ${quotePath(found.path)}: ${found.left} ${sides[0]}, ${found.right} ${sides[1]}${cure}`, { path: found.path });

@@ -33,6 +33,8 @@ export const operations: readonly Cases[] = [
     () => x.astype(wrong("float99")),
   ]),
   group("operands", [
+    () => random.randint(random.key(1), [3], 0, wrong(np.array(5))),
+    () => np.slice(0, wrong(np.array(5))),
     () => x.add(np.ones([4])),
     () => x.add(wrong("1")),
     () => x.add(wrong(null)),
