@@ -83,3 +83,12 @@ class Scale extends pax.Module {
   scale = pax.parameter(np.ones([3]));
   forward(x: pax.Tensor): pax.Tensor { return x.mul(this.scale); }
 }
+
+class Tower extends pax.Module {
+  declare layers: pax.nn.Linear[];
+  constructor(depth: number) {
+    super();
+    this.registerModuleSubtree("layers", Array.from({ length: depth }, () => new pax.nn.Linear(8, 8)));
+  }
+  forward(x: pax.Tensor): pax.Tensor { return this.layers.reduce((h, layer) => pax.nn.relu(layer.forward(h)), x); }
+}
