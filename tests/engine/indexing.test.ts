@@ -243,7 +243,7 @@ test("errors", () => {
   throws("dtype", "at.add", /float32.*int32/, () => x.at(0).add(np.ones([4])));
   throws("shape", "at.set", /\[2\].*\[4\]/, () => x.at(0).set(np.ones([2], { dtype: "int32" })));
   throws("value", "slice", /step is 0/, () => np.slice(0, 1, 0));
-  throws("trace", "slice", /staticArgnums/, () => pax.jit((a: T) => x.get(np.slice(a as never)))(1));
+  throws("trace", "slice", /x\.take\(np\.arange/, () => pax.jit((a: T) => x.get(np.slice(a as never)))(1));
   throws("shape", "takeAlongAxis", /number of axes/, () => np.takeAlongAxis(x, [0], 1));
 });
 

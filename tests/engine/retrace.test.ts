@@ -58,7 +58,7 @@ test("a module's mode, kinds and static attributes", () => {
   assert.is(reason([net], [net.eval()]), "argument 0 changes between calls (train mode, then eval mode)");
   assert.is(reason([net], [net.replace({ inner: net.inner.eval() })]), "`inner` of argument 0 changes between calls (train mode, then eval mode)");
   assert.is(reason([net], [net.freeze()]), "`w` of argument 0 changes between calls (parameter, then state (frozen parameter))");
-  assert.is(reason([net], [net.replace({ rate: 2 })]), "`rate` of argument 0 changes between calls (static 1, then static 2); an attribute that changes should be a state");
+  assert.is(reason([net], [net.replace({ rate: 2 })]), "`rate` of argument 0 changes between calls (static 1, then static 2); an attribute that changes should be a `pax.state`");
   assert.match(reason([net.replace({ rate: (() => 1) as never })], [net.replace({ rate: (() => 1) as never })]), /; define the function once, outside the constructor$/);
 });
 test("plain data that changed in place", () => {

@@ -154,7 +154,7 @@ export function firstDifference(a: Node, b: Node, steps: Step[] = []): Differenc
 
 /** What to do about a static attribute that changes; nothing for another difference. */
 export const staticCure = ({ left }: Difference): string =>
-  left.startsWith("static function") ? "define the function once, outside the constructor" : left.startsWith("static ") ? "an attribute that changes should be a state" : "";
+  left.startsWith("static function") ? "define the function once, outside the constructor" : left.startsWith("static ") ? "an attribute that changes should be a `pax.state`" : "";
 
 /** `sides` say where the left and the right one stand. */
 export function differenceError(op: string, found: Difference, sides: readonly [string, string] = ["on one side", "on the other"]): PaxError {
