@@ -53,7 +53,7 @@ const written: Record<string, (carry: T[], i: T) => [T[], T]> = {
   "two carries of one value": ([a, b], i) => { const c = a!.at(i).add(b!.get(i)).at(0).set(3); return [[c, c], b!.sum()]; },
   "two that change places": ([a, b], i) => [[b!.at(i).set(7), a!], a!.get(i)],
   "updates of itself": ([a, b], i) => [[a!.at(i).set(a!.get(i.neg()).add(1)), b!.at(np.arange(0, 4, 2)).add(b!.get([1, 2]))], i],
-  "an operand that a row gives back": ([a, b], i) => {
+  "an operand that a row gives back": ([a], i) => {
     const kept = pax.cond(i.less(2), (x: T) => x, (x: T) => x.mul(1), a!);
     return [[a!.at(i).set(9), kept], np.argmax(kept).add(np.sort(a!).get(0).astype("int32"))];
   },
