@@ -5,12 +5,13 @@ use super::{Plan, Step, Values};
 use crate::array::Walk;
 use crate::{dispatch, Array, Cx, DType, Result};
 
-/// How the operands of a scan are divided, and which way it goes.
+/// How the operands of a scan are divided, and which way it goes. `tested`: the result behind the carry says whether another step follows.
 pub struct Course {
     pub carry: usize,
     pub scanned: usize,
     pub length: usize,
     pub reverse: bool,
+    pub tested: bool,
 }
 
 /// Where an output is after a step.
@@ -114,8 +115,9 @@ impl Plan {
         let step_bytes: Vec<usize> = outs
             .iter()
             .enumerate()
-            .map(|(i, a)| if i < s.carry || s.length == 0 { 0 } else { a.size() / s.length * a.dtype.size() })
+            .map(|(i, a)| if i < s.carry || s.tested || s.length == 0 { 0 } else { a.size() / s.length * a.dtype.size() })
             .collect();
+        let mut to: Vec<*mut u8> = vec![std::ptr::null_mut(); outs.len()];
         for k in 0..s.length {
             let t = if s.reverse { s.length - 1 - k } else { k };
             for (i, &p) in carry.iter().enumerate() {
@@ -138,7 +140,7 @@ impl Plan {
                     targets[i].1
                 }
             };
-            let to: Vec<*mut u8> = (0..outs.len()).map(target).collect();
+            to.iter_mut().enumerate().for_each(|(i, p)| *p = target(i));
             for (i, w) in ways.iter().enumerate() {
                 if let (Way::There, Some(slot)) = (w, slots[i]) {
                     put(&mut values, slot, to[i]);
@@ -183,6 +185,10 @@ impl Plan {
                     Way::As(j) => to[j],
                     _ => to[i],
                 };
+            }
+            // SAFETY: the test's result is a bool, a byte.
+            if s.tested && unsafe { *to[s.carry] } == 0 {
+                break;
             }
         }
         // The last carry goes into its result.

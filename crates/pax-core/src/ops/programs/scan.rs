@@ -65,7 +65,7 @@ fn shape(xs: &[&Aval], params: &Params) -> Result<Avals> {
 fn eval(cx: &Cx, params: &Params, xs: Vec<Array>) -> Result<Arrays> {
     let (s, program) = (parts(params)?, params.program("program")?);
     let plan = program.plan.get_or_init(|| Plan::new(cx, program, Some(s.carry + s.scanned)));
-    let course = Course { carry: s.carry, scanned: s.scanned, length: s.length, reverse: s.reverse };
+    let course = Course { carry: s.carry, scanned: s.scanned, length: s.length, reverse: s.reverse, tested: false };
     Ok(plan.scan(cx, xs, &course, &s.results(program))?.into_iter().collect())
 }
 

@@ -1,12 +1,15 @@
 //! A program repeated as long as another gives true.
 use std::rc::Rc;
 
+use crate::ops::programs::call::CALL;
 use crate::ops::programs::{fits, part, run, shared};
 use crate::ops::samples::{program, Domain, Input, Sample};
 use crate::ops::{Arrays, Avals, Batch, Batching, Body, Flagged, Jvp, Lift, Owner, Row, Saves, Vjp};
 use crate::params::{p, Kind};
+use crate::plan::{Course, Plan};
+use crate::program::Equation;
 use crate::walk::{self, batch::recorded};
-use crate::{Array, Aval, Cx, DType, Error, Params, Program, Result, Tensor, Value};
+use crate::{Array, Aval, Cx, DType, Error, Params, Program, Result, Tensor, Value, Var};
 
 struct Loop<'a> {
     test: &'a Rc<Program>,
@@ -41,19 +44,43 @@ fn shape(xs: &[&Aval], params: &Params) -> Result<Avals> {
     Ok(outs)
 }
 
+/// A step and the test behind it, as one program.
+fn tested(l: &Loop, operands: Vec<Aval>) -> Result<Program> {
+    let (n, count) = (operands.len(), l.carry);
+    let vars = |from: usize, to: usize| (from..to).map(|v| v as Var).collect::<Vec<Var>>();
+    let (inputs, next, holds) = (vars(0, n), vars(n, n + count), (n + count) as Var);
+    let behind: Vec<Var> = next.iter().chain(&inputs[count..]).copied().collect();
+    let call = |program: &Rc<Program>, inputs: Vec<Var>, outputs: &[Var]| -> Result<Equation> {
+        let params = Params::new(CALL.params, [Value::Program(program.clone())])?;
+        Ok(Equation { row: &CALL, params, inputs: inputs.into(), outputs: outputs.into() })
+    };
+    Ok(Program {
+        equations: vec![call(l.body, l.body(&inputs), &next)?, call(l.test, l.test(&behind), &[holds])?],
+        outputs: next.into_iter().chain([holds]).collect(),
+        avals: operands.iter().chain(&operands[..count]).cloned().chain([Aval::new(&[], DType::Bool)]).collect(),
+        inputs,
+        depth: l.test.depth.max(l.body.depth) + 1,
+        ..Program::default()
+    })
+}
+
 fn eval(cx: &Cx, params: &Params, xs: Vec<Array>) -> Result<Arrays> {
     let l = parts(params, xs.len())?;
-    let mut xs = xs;
-    while super::cond::truth(&run(cx, l.test, l.test(&xs).into_iter())?[0])? {
-        let inputs = l.body(&xs);
-        // The carry's own hold goes first, so that a step may free it.
-        let outs = run(cx, l.body, inputs.into_iter())?;
-        for (x, y) in xs.iter_mut().zip(outs) {
-            *x = y;
-        }
+    let carry = l.carry;
+    if !super::cond::truth(&run(cx, l.test, l.test(&xs).into_iter())?[0])? {
+        return Ok(xs.into_iter().take(carry).collect());
     }
-    xs.truncate(l.carry);
-    Ok(xs.into())
+    let avals: Vec<Aval> = xs.iter().map(|x| Aval::new(&x.shape, x.dtype)).collect();
+    let results: Vec<Aval> = avals[..carry].iter().cloned().chain([Aval::new(&[], DType::Bool)]).collect();
+    let plan = match l.body.plan.get() {
+        Some(plan) => plan,
+        None => {
+            let program = tested(&l, avals)?;
+            l.body.plan.get_or_init(|| Plan::new(cx, &program, Some(carry)))
+        }
+    };
+    let course = Course { carry, scanned: 0, length: usize::MAX, reverse: false, tested: true };
+    Ok(plan.scan(cx, xs, &course, &results)?.into_iter().take(carry).collect())
 }
 
 /// Nothing is kept: only what has a cotangent asks for a derivative, and is told that there is none.
