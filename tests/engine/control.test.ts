@@ -153,6 +153,20 @@ test("whileLoop and foriLoop", () => {
     fails("value", /foriLoop/, () => pax.foriLoop(wrong, np.array(3, { dtype: "int32" }), (_, c: T) => c, np.array(0)));
   }
 });
+test("a whileLoop with captured tensors, updates in place, and none or many steps", () => {
+  const [limit, w] = [np.array(6, { dtype: "int32" }), np.array([1, -2, 3, 4, 5, 6])];
+  type Carry = [i: T, a: T, b: T];
+  const goesOn = ([i, , b]: Carry): T => np.logicalAnd(i.less(limit), b.max().less(w.sum().mul(2)));
+  const body = ([i, a, b]: Carry): Carry => [i.add(1), a.at(i).set(b.get(i.add(1).remainder(6))), np.sort(b.add(w).sub(a.mean()))];
+  const loop = (start: T, x: T): Carry => pax.whileLoop(goesOn, body, [start, x, x.mul(2)] as Carry) as Carry;
+  for (const start of [0, 4, 5, 9]) {
+    const first = np.array(start, { dtype: "int32" });
+    let want: Carry = [first, w, w.mul(2)];
+    for (let n = 0; n < 20 && goesOn(want).item<boolean>(); n++) want = body(want);
+    for (const run of [loop, pax.jit(loop)]) for (const [k, t] of run(first, w).entries()) near(t, want[k]!, `from ${start}, ${k}`);
+  }
+  assert.equal(w.toArray(), [1, -2, 3, 4, 5, 6]);
+});
 test("a whileLoop whose derivative nobody asks for may stand in a differentiated function", () => {
   const grown = (w: T): T => pax.whileLoop(([i]: [T, T]) => i.less(3), ([i, y]: [T, T]) => [i.add(1), y.mul(1.5)] as [T, T], [np.array(0, { dtype: "int32" }), w] as [T, T])[1];
   const w = np.array([1, 2]);
