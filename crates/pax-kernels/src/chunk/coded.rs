@@ -9,6 +9,8 @@ use crate::DType;
 
 /// Rows of fewer cells are gathered in tiles.
 const ROW: usize = 2;
+/// Rows of so many cells are read where they lie.
+const LONG: usize = 16;
 const FLOAT: isize = size_of::<f32>() as isize;
 
 /// `row`: cells of the rows that a range goes through; 0 where it goes through tiles. `narrow`: it reads and writes narrow elements where
@@ -201,8 +203,8 @@ fn row_of(loads: &[Load], narrow: bool) -> usize {
     if walks().next().is_none() {
         return usize::MAX;
     }
-    // What is the same in every tile is gathered once.
-    let same = walks().all(|w| w.is_same() && !w.inner().1 && TILE.is_multiple_of(w.inner().0.max(1)));
+    // What is the same in every tile is gathered once, where rows are short.
+    let same = row < LONG && walks().all(|w| w.is_same() && !w.inner().1 && TILE.is_multiple_of(w.inner().0.max(1)));
     if row < ROW || same || !walks().all(|w| w.is_of_rows(row, narrow)) {
         0
     } else {
