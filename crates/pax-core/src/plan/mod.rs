@@ -91,6 +91,15 @@ impl Values {
         self.bases[slot] = a.address();
         self.arrays[slot] = Some(a);
     }
+    /// Runs a row that runs by itself.
+    fn run(&mut self, cx: &Cx, c: &Call) -> Result<()> {
+        let exec = cx.exec();
+        let args: Result<SmallVec<[Array; 3]>> = c.inputs.iter().map(|p| self.place(&exec, p)).collect();
+        for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) {
+            self.put(slot, exec.contiguous(&a));
+        }
+        Ok(())
+    }
 }
 
 /// A program's plan, for people.
@@ -131,16 +140,6 @@ impl Plan {
         Ok(values)
     }
 
-    /// Runs a row that runs by itself.
-    fn row(&self, cx: &Cx, c: &Call, values: &mut Values) -> Result<()> {
-        let exec = cx.exec();
-        let args: Result<SmallVec<[Array; 3]>> = c.inputs.iter().map(|p| values.place(&exec, p)).collect();
-        for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) {
-            values.put(slot, exec.contiguous(&a));
-        }
-        Ok(())
-    }
-
     fn steps(&self, cx: &Cx, inputs: impl ExactSizeIterator<Item = Array>, arena: *mut u8) -> Result<SmallVec<[Array; 1]>> {
         let exec = cx.exec();
         let mut values = self.start(arena)?;
@@ -163,7 +162,7 @@ impl Plan {
                     chunks.run(&*exec.pool, &values.bases);
                     Ok(())
                 }
-                Step::Row(c) => self.row(cx, c, &mut values),
+                Step::Row(c) => values.run(cx, c),
             })?;
             for &slot in &phase.drops {
                 values.arrays[slot] = None;

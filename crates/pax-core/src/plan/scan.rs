@@ -157,14 +157,11 @@ impl Plan {
                         Ok(())
                     }
                     Step::Row(c) => {
-                        self.row(cx, c, &mut values)?;
+                        values.run(cx, c)?;
                         // A result may be an operand, which this step may change.
                         for &slot in &c.outputs {
                             if let Some(a) = values.arrays[slot].take_if(|a| held.iter().any(|h| a.shares(h))) {
-                                let own = exec.empty(a.dtype, &a.shape);
-                                // SAFETY: only this call has the copy, which has as many elements.
-                                unsafe { a.walk().copy(0, a.size(), own.address()) };
-                                values.put(slot, own);
+                                values.put(slot, exec.copied(&a));
                             }
                         }
                         Ok(())

@@ -123,12 +123,13 @@ impl Scatter {
         let (at, out) = (bases.at::<i32>(self.indices.0).wrapping_offset(self.indices.1), bases.at::<T>(self.out));
         let updates = bases.at::<T>(self.updates.0).wrapping_offset(self.updates.1);
         let x = self.x.map(|(slot, o)| bases.at::<T>(slot).wrapping_offset(o));
-        // Slices that lie together are copied as one row.
+        // Slices that lie together are copied as one row; where the result lies over them, nothing is.
         let (rows, row) = if high - low == inner { (1, n * inner) } else { (n, high - low) };
+        let rows = if x == Some(out) { 0 } else { rows };
         for bo in first..last {
             // SAFETY: operands lie as their shapes say; the columns of these slices are this call's.
             unsafe {
-                for r in (0..rows).filter(|_| x != Some(out)) {
+                for r in 0..rows {
                     let begin = bo * n * inner + r * inner + low;
                     let row = std::slice::from_raw_parts_mut(out.wrapping_add(begin), row);
                     match x {

@@ -17,7 +17,7 @@ fn samples() -> Vec<Sample> {
     [false, true].iter().flat_map(|&r| axis_samples(Domain::Range(-2.0, 2.0), &[Value::Bool(r)])).collect()
 }
 
-macro_rules! running_extreme {
+macro_rules! extreme_row {
     ($NAME:ident $name:literal, $which:literal, $place:ident, $extreme:expr) => {
         pub static $NAME: Row = Row {
             samples,
@@ -42,8 +42,8 @@ macro_rules! running_extreme {
         };
     };
 }
-running_extreme!(CUMMAX "cummax", "Greatest", cumargmax, Extreme::Max);
-running_extreme!(CUMMIN "cummin", "Least", cumargmin, Extreme::Min);
+extreme_row!(CUMMAX "cummax", "Greatest", cumargmax, Extreme::Max);
+extreme_row!(CUMMIN "cummin", "Least", cumargmin, Extreme::Min);
 
 /// Each element times the one `step` before it (behind it if `reverse`), or times 1.
 fn step(cx: &Cx, x: &Tensor, axis: usize, step: usize, reverse: bool) -> Result<Tensor> {

@@ -136,12 +136,16 @@ fn join_products(exprs: &mut Vec<Expr>, simd: Simd) {
 pub(super) fn finish(group: Group, simd: Simd, over: &[Slot], columns: Option<usize>) -> Loop {
     let Group { shape, cells, exprs, tile, .. } = group;
     let size = shape.iter().product::<usize>();
-    let mut fast = exprs.clone();
-    if size < DIVIDED || !multiply(&mut fast, simd) {
-        return with_registers((size, cells), fast, tile, simd, over, columns);
+    let laid_out = |exprs| with_registers((size, cells), exprs, tile, simd, over, columns);
+    if size < DIVIDED {
+        return laid_out(exprs);
     }
-    let exact = with_registers((size, cells), exprs, tile, simd, over, columns);
-    with_registers((size, cells), fast, tile, simd, over, columns).or(exact)
+    let mut fast = exprs.clone();
+    if multiply(&mut fast, simd) {
+        laid_out(fast).or(laid_out(exprs))
+    } else {
+        laid_out(fast)
+    }
 }
 
 fn with_registers(
