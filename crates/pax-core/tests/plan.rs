@@ -384,3 +384,47 @@ fn products_divided_by_their_sums() -> Result<()> {
     }
     Ok(())
 }
+
+/// Sums over the rows of what loops make: kept or not, several of one loop, of one number a row, and behind a chunk that comes again.
+#[test]
+fn sums_of_the_rows_of_loops() -> Result<()> {
+    let mut rng = Rng(3);
+    let mut fused = 0;
+    for (dtype, error) in [(DType::F32, 3e-6), (DType::F64, 1e-13)] {
+        for (m, n) in [(16, 32), (4096, 16), (5000, 33), (20_000, 48), (50_176, 32), (1000, 1024), (300, 1100), (8192, 3)] {
+            let cx = Cx::default();
+            let xs = [(m, n), (1, n), (m, 1)].map(|(m, n)| {
+                // Far from zero, where digits are lost.
+                let values: Vec<f64> = rng.normals(m * n).iter().map(|v| 3.0 + 0.1 * v).collect();
+                cx.from_f64(dtype, &values, &[m, n])
+            });
+            let f = |t: &[Tensor]| -> Result<Vec<Tensor>> {
+                let [across, down] = [(1, [1]), (2, [0])].map(|(k, axis)| {
+                    let line = cx.reshape(&t[k], &[t[k].size()])?;
+                    cx.broadcast(&line, &[m, n], &axis)
+                });
+                let y = cx.mul(&t[0], &across?)?;
+                let z = cx.mul(&cx.add(&y, &down?)?, &t[0])?;
+                Ok(vec![
+                    cx.reduce_sum(&y, &[0])?,
+                    cx.reduce_sum(&cx.one(row("square").unwrap(), [], &[&z])?, &[0])?,
+                    cx.reduce_sum(&z, &[0])?,
+                    z,
+                ])
+            };
+            let want = f(&xs)?;
+            let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
+            let outs = f(&ts)?;
+            let program = Rc::new(cx.end_abstract(&outs)?);
+            let plan = pax_core::plan::text(&cx, &program);
+            fused += usize::from(plan.contains("] mul sum"));
+            for (got, want) in cx.call(&program, &xs)?.iter().zip(&want) {
+                near(&format!("{m}×{n}: {plan}"), &values(&cx, got)?, &values(&cx, want)?, error, 0.0).unwrap();
+            }
+        }
+    }
+    // Code makes them; rows of three numbers, of more than it has room for, and small loops are summed by themselves.
+    let simd = pax_kernels::tile::Simd::detect();
+    assert!(simd < pax_kernels::tile::Simd::Avx2 || fused == 9, "{fused} loops make sums");
+    Ok(())
+}

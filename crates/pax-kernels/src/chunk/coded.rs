@@ -3,7 +3,7 @@ use super::loops::{own, From, How, Id, Instr, Load, Loop, Store, Table, ENTRIES,
 use super::walk::is_narrow;
 use super::Bases;
 use crate::code::trace::{trace, Op, Sym};
-use crate::code::{Code, Output};
+use crate::code::{Code, Output, To};
 use crate::tile::Simd;
 use crate::DType;
 
@@ -22,11 +22,23 @@ pub struct Coded {
 }
 
 impl Coded {
-    /// What the functions do one after the other, as one function, of float64 if it is `double`. `columns` of cells: those of the product before the loop.
-    pub fn new(simd: Simd, double: bool, columns: Option<usize>, loads: &[Load], instrs: &[Instr], stores: &[Store]) -> Option<Coded> {
+    /// What the functions do one after the other, as one function, of float64 if it is `double`. `columns` of cells: those of the product before
+    /// the loop; `sums`: those that it has sums of.
+    pub fn new(
+        simd: Simd,
+        double: bool,
+        columns: Option<usize>,
+        sums: Option<usize>,
+        loads: &[Load],
+        instrs: &[Instr],
+        stores: &[Store],
+    ) -> Option<Coded> {
         debug_assert!(stores.iter().all(|s| loads.iter().all(|l| l.id != s.id)), "an entry of the table is an operand or a result");
         let narrow = !double;
-        let row = columns.unwrap_or_else(|| row_of(loads, narrow));
+        if sums.is_some_and(|row| !are_rows(loads, row, narrow)) {
+            return None;
+        }
+        let row = columns.or(sums).unwrap_or_else(|| row_of(loads, narrow));
         let narrow = narrow && row > 0;
         let (ops, outputs) = trace(simd, || {
             let mut at = [None; ENTRIES];
@@ -48,14 +60,14 @@ impl Coded {
             stores
                 .iter()
                 .map(|s| {
-                    let as_narrow = if let How::Narrow(dtype) = s.how { Some(dtype).filter(|_| narrow) } else { None };
+                    let to = match s.how {
+                        How::Narrow(dtype) if narrow => To::Narrow(dtype),
+                        How::Sum => To::Sum,
+                        _ => To::Plain,
+                    };
                     // What is narrow may lie over an operand, too.
-                    Some(Output {
-                        value: at[s.id as usize]?.0,
-                        id: s.id,
-                        last: s.how == How::Late || as_narrow.is_some(),
-                        narrow: as_narrow,
-                    })
+                    let last = s.how == How::Late || matches!(to, To::Narrow(_));
+                    Some(Output { value: at[s.id as usize]?.0, id: s.id, last, to })
                 })
                 .collect::<Option<Vec<_>>>()
         });
@@ -101,6 +113,7 @@ impl Coded {
             place(
                 s.id,
                 match s.how {
+                    How::Sum => continue,
                     How::Narrow(dtype) if self.narrow => {
                         (bases.at::<u8>(s.slot).wrapping_add(first * dtype.size()), (line * dtype.size()) as isize)
                     }
@@ -194,6 +207,11 @@ impl Coded {
             }
         }
     }
+}
+
+/// True if every operand lies together, or is one, in rows of so many cells.
+pub fn are_rows(loads: &[Load], row: usize, narrow: bool) -> bool {
+    row >= LONG && loads.iter().all(|l| !matches!(&l.from, From::Walk(w) if !w.is_of_rows(row, narrow)))
 }
 
 /// The elements of the rows in which every operand lies together, or is one; all where each lies in the loop's order.

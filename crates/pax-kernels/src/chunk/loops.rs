@@ -59,11 +59,30 @@ pub enum How {
     Late,
     /// Copied when the tile is done, to elements of fewer bytes, which hold its numbers as they are.
     Narrow(DType),
+    /// Added to a row of sums, which each chunk has for itself.
+    Sum,
 }
 pub struct Store {
     pub id: Id,
     pub slot: Slot,
     pub how: How,
+}
+
+/// Spare rows of each sum over so many rows.
+fn levels(rows: usize) -> usize {
+    rows.div_ceil(ROWS).next_power_of_two().trailing_zeros() as usize + 1
+}
+
+/// True if loops of these operands make sums of rows of so many cells while they run.
+pub fn sums_rows(simd: Simd, row: usize, cells: usize, loads: &[Load], functions: impl Iterator<Item = Function>) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return simd >= Simd::Avx2 && row <= SUMMED && super::coded::are_rows(loads, row, cells == 1) && { functions }
+        .all(|f| f.trace.is_some());
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = (simd, row, cells, loads, functions);
+        false
+    }
 }
 
 /// True if a product with the reciprocal of `x` is the quotient, but for its last place.
@@ -75,12 +94,22 @@ pub fn has_reciprocal(x: f64, double: bool) -> bool {
     }
 }
 
-/// `size` in cells, `cells` of an element; `tiles`: with those that a block uses for what a range reads and writes where it lies.
+/// Most sums of a loop, and most cells of a row of them.
+pub const SUMS: usize = 4;
+pub const SUMMED: usize = 1024;
+/// Rows that are added one after the other: sums of more are made of two, so that they stay accurate.
+const ROWS: usize = 128;
+/// The rows of sums of a chunk.
+type Sums = [*mut f32; SUMS];
+
+/// `size` in cells, `cells` of an element; `tiles`: with those that a block uses for what a range reads and writes where it lies; `row`: cells
+/// of a row of sums, if it makes such.
 pub struct Loop {
     pub size: usize,
     pub cells: usize,
     pub registers: usize,
     pub tiles: usize,
+    row: Option<usize>,
     pub loads: Vec<Load>,
     pub instrs: Vec<Instr>,
     pub stores: Vec<Store>,
@@ -100,11 +129,11 @@ pub(super) fn own(room: *mut f32, id: Id) -> *mut f32 {
 }
 
 impl Loop {
-    /// Of `size` elements of so many cells; `columns` of cells: those of the product that it comes behind.
+    /// Of `size` elements of so many cells; `columns` of cells: those of the product that it comes behind; `row`: those of a row of sums.
     pub fn new(
         simd: Simd,
         (size, cells): (usize, usize),
-        columns: Option<usize>,
+        (columns, row): (Option<usize>, Option<usize>),
         (registers, tiles): (usize, usize),
         loads: Vec<Load>,
         instrs: Vec<Instr>,
@@ -115,7 +144,7 @@ impl Loop {
         Loop {
             #[cfg(target_arch = "x86_64")]
             code: if simd >= Simd::Avx2 && size >= COMPILED {
-                Coded::new(simd, cells == 2, columns, &loads, &instrs, &stores)
+                Coded::new(simd, cells == 2, columns, row, &loads, &instrs, &stores)
             } else {
                 None
             },
@@ -123,6 +152,7 @@ impl Loop {
             cells,
             registers,
             tiles,
+            row,
             loads,
             instrs,
             stores,
@@ -179,8 +209,14 @@ impl Loop {
 
     /// Floats that a range works in.
     pub fn room(&self) -> usize {
-        let most = self.exact.as_ref().map_or(0, |e| e.registers);
-        self.registers.max(most) * STRIDE
+        self.own_tiles() * STRIDE + self.row.map_or(0, |row| row * self.sums().count() * levels(self.size / row))
+    }
+    /// Tiles that a range works in.
+    fn own_tiles(&self) -> usize {
+        self.registers.max(self.exact.as_ref().map_or(0, |e| e.registers))
+    }
+    fn sums(&self) -> impl Iterator<Item = &Store> {
+        self.stores.iter().filter(|s| s.how == How::Sum)
     }
 
     /// Floats that a block works in.
@@ -189,16 +225,70 @@ impl Loop {
         self.tiles.max(most) * STRIDE
     }
 
+    /// Cells `from..to` of the results; sums are those of `chunk`, which has made others of them before when it comes `again`.
     /// # Safety
-    /// `bases` are as the plan says, and nobody else writes the cells `from..to` of the results; `room` has the floats it asked for.
-    pub unsafe fn range(&self, bases: Bases, from: usize, to: usize, room: *mut f32) {
+    /// `bases` are as the plan says, and nobody else writes these cells; `room` has the floats it asked for.
+    pub unsafe fn range(&self, bases: Bases, (from, to): (usize, usize), (chunk, again): (usize, bool), room: *mut f32) {
+        let mut sums = [std::ptr::null_mut(); SUMS];
+        // SAFETY: the caller's; the room has the spare rows of sums behind its tiles.
+        unsafe {
+            for (s, sum) in self.sums().zip(&mut sums) {
+                let row = self.row.unwrap_or(0);
+                *sum = bases.at::<f32>(s.slot).wrapping_add(chunk * row);
+                if !again {
+                    std::slice::from_raw_parts_mut(*sum, row).fill(0.0);
+                }
+            }
+            let this = self.exact(bases).unwrap_or(self);
+            this.halves(bases, (from, to), &sums, room, room.wrapping_add(self.own_tiles() * STRIDE));
+        }
+    }
+
+    /// The same, with sums made in pairs, of pairs, … in `spare` rows.
+    /// # Safety
+    /// As `range`.
+    unsafe fn halves(&self, bases: Bases, (from, to): (usize, usize), sums: &Sums, room: *mut f32, spare: *mut f32) {
+        let Some(row) = self.row.filter(|row| to - from > ROWS * row) else {
+            // SAFETY: the caller's.
+            return unsafe { self.tiles(bases, (from, to), sums, room) };
+        };
+        let half = from + (to - from) / row / 2 * row;
+        let count = self.sums().count();
+        let mut others = [std::ptr::null_mut(); SUMS];
+        for (k, other) in others.iter_mut().enumerate() {
+            *other = spare.wrapping_add(k * row);
+        }
+        // SAFETY: the caller's; rows of sums are apart from each other.
+        unsafe {
+            self.halves(bases, (from, half), sums, room, spare);
+            std::slice::from_raw_parts_mut(spare, count * row).fill(0.0);
+            self.halves(bases, (half, to), &others, room, spare.wrapping_add(count * row));
+            for (sum, other) in sums.iter().zip(others).take(count) {
+                self.add(*sum, other, row);
+            }
+        }
+    }
+
+    /// Adds `n` cells to others.
+    /// # Safety
+    /// Both hold them.
+    unsafe fn add(&self, sum: *mut f32, x: *const f32, n: usize) {
+        // SAFETY: the caller's.
+        unsafe {
+            if self.cells == 2 {
+                (0..n / 2).for_each(|i| *sum.cast::<f64>().add(i) += *x.cast::<f64>().add(i))
+            } else {
+                (0..n).for_each(|i| *sum.add(i) += *x.add(i))
+            }
+        }
+    }
+
+    /// The same, tile by tile, or by code.
+    /// # Safety
+    /// As `range`.
+    unsafe fn tiles(&self, bases: Bases, (from, to): (usize, usize), sums: &Sums, room: *mut f32) {
         if from >= to {
             return;
-        }
-        // SAFETY: the caller's.
-        if let Some(exact) = unsafe { self.exact(bases) } {
-            // SAFETY: as here.
-            return unsafe { exact.range(bases, from, to, room) };
         }
         let mut at: Table = [std::ptr::null_mut(); ENTRIES];
         // Operands that every tile sees alike are read once.
@@ -213,6 +303,9 @@ impl Loop {
             self.begin(bases, &mut at, room, self.registers);
             #[cfg(target_arch = "x86_64")]
             if let Some(code) = self.code.as_ref().filter(|c| c.row > 0) {
+                for (s, &sum) in self.sums().zip(sums) {
+                    at[s.id as usize] = sum;
+                }
                 return code.range(self, bases, (from, to), room, &mut at);
             }
             let mut start = from;
@@ -249,6 +342,16 @@ impl Loop {
                             std::ptr::copy_nonoverlapping(at[s.id as usize].cast_const(), bases.at::<f32>(s.slot).wrapping_add(start), n)
                         }
                         How::Narrow(dtype) => self.narrow(dtype, at[s.id as usize], bases.at(s.slot), start, n),
+                        How::Sum => {}
+                    }
+                }
+                for (s, &sum) in self.sums().zip(sums) {
+                    let (row, mut done) = (self.row.unwrap_or(n), 0);
+                    while done < n {
+                        let column = (start + done) % row;
+                        let part = (row - column).min(n - done);
+                        self.add(sum.add(column), at[s.id as usize].add(done), part);
+                        done += part;
                     }
                 }
                 start += n;

@@ -73,7 +73,7 @@ impl Kernel {
         // SAFETY: the caller's.
         unsafe {
             match self {
-                Kernel::Loop(l) => l.range(bases, l.part(from, of), l.part(to, of), room),
+                Kernel::Loop(l) => l.range(bases, (l.part(from, of), l.part(to, of)), (chunk, again), room),
                 Kernel::Dot(d) => d.run(bases, (from, to, of), (chunk, again), room),
                 Kernel::Product(p) => p.run(bases, from, to, of, room),
                 Kernel::Pack(p) => p.run(bases, part(p.panels(), from, of), part(p.panels(), to, of)),

@@ -4,10 +4,9 @@ use super::assembler::{Assembler, General, Map, Mask, Place, Vector, RAX, RCX, R
 use super::instructions::*;
 use super::list::{List, Step, Vectors, ADDRESSES, AVX2, AVX512};
 use super::trace::{One, Op, Two, Value};
-use super::Output;
+use super::{Output, To};
 use crate::chunk::loops::Id;
 use crate::tile::Simd;
-use crate::DType;
 
 /// Of the registers for addresses, those that a function may use as it likes.
 const FREE: usize = 5;
@@ -101,6 +100,17 @@ impl Body<'_> {
         self.register[v as usize] = Some(r);
     }
 
+    /// The elements of this part.
+    fn load(&mut self, r: Vector, from: Place) {
+        let mask = self.list.vectors.mask();
+        match (self.part, self.list.vectors.masks) {
+            (Part::Whole, _) => self.to.vector(LOAD, r, 0, from, None),
+            (Part::One, _) => self.to.vector(REPEAT, r, 0, from, None),
+            (Part::Masked, false) => self.to.vector(LOAD_SOME, r, mask, from, None),
+            (Part::Masked, true) => self.to.masked(LOAD, r, 0, from, None, LEFT, true),
+        }
+    }
+
     /// A value in a register that the present operation may read.
     fn reg(&mut self, v: Value) -> Vector {
         let r = match self.register[v as usize] {
@@ -114,13 +124,7 @@ impl Body<'_> {
                     }
                     (Op::Load(id), None) => {
                         let from = Place::Indexed(self.address(id), FLOAT);
-                        let mask = self.list.vectors.mask();
-                        match (self.part, self.list.vectors.masks) {
-                            (Part::Whole, _) => self.to.vector(LOAD, r, 0, from, None),
-                            (Part::One, _) => self.to.vector(REPEAT, r, 0, from, None),
-                            (Part::Masked, false) => self.to.vector(LOAD_SOME, r, mask, from, None),
-                            (Part::Masked, true) => self.to.masked(LOAD, r, 0, from, None, LEFT, true),
-                        }
+                        self.load(r, from)
                     }
                     (Op::Narrow(id, dtype), None) => self.widen(r, id, dtype),
                     (Op::Repeat(id), None) => {
@@ -315,16 +319,27 @@ impl Body<'_> {
         r
     }
 
-    fn store(&mut self, step: usize, v: Value, id: Id, narrow: Option<DType>) {
-        let r = self.reg(v);
-        let to = Place::Indexed(self.address(id), narrow.map_or(FLOAT, |dtype| dtype.size() as u8));
+    fn store(&mut self, step: usize, v: Value, id: Id, to: To) {
+        let mut r = self.reg(v);
+        if let To::Narrow(dtype) = to {
+            let to = Place::Indexed(self.address(id), dtype.size() as u8);
+            self.narrow(r, to, dtype);
+            return self.read(step, [v]);
+        }
+        if to == To::Sum {
+            let sum = self.take();
+            let there = Place::Indexed(self.address(id), FLOAT);
+            self.load(sum, there);
+            self.to.vector(ADD, sum, sum, Place::Register(r), None);
+            r = sum;
+        }
+        let to = Place::Indexed(self.address(id), FLOAT);
         let mask = self.list.vectors.mask();
-        match (narrow, self.part, self.list.vectors.masks) {
-            (Some(dtype), ..) => self.narrow(r, to, dtype),
-            (None, Part::Whole, _) => self.to.vector(STORE, r, 0, to, None),
-            (None, Part::One, _) => self.to.low(STORE_ONE, r, to, None),
-            (None, Part::Masked, false) => self.to.vector(STORE_SOME, r, mask, to, None),
-            (None, Part::Masked, true) => self.to.masked(STORE, r, 0, to, None, LEFT, false),
+        match (self.part, self.list.vectors.masks) {
+            (Part::Whole, _) => self.to.vector(STORE, r, 0, to, None),
+            (Part::One, _) => self.to.low(STORE_ONE, r, to, None),
+            (Part::Masked, false) => self.to.vector(STORE_SOME, r, mask, to, None),
+            (Part::Masked, true) => self.to.masked(STORE, r, 0, to, None, LEFT, false),
         }
         self.read(step, [v]);
     }
@@ -379,7 +394,7 @@ pub fn code(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Vec<u8>
         for (at, step) in list.steps.iter().enumerate() {
             match *step {
                 Step::Op(v) => b.operation(at, v),
-                Step::Store(v, id, narrow) => b.store(at, v, id, narrow),
+                Step::Store(v, id, to) => b.store(at, v, id, to),
             }
         }
         slots = slots.max(b.slots);

@@ -6,6 +6,7 @@ use super::trace::Two;
 pub(super) const LEFT: Mask = 1;
 pub(super) const COMPARED: Mask = 2;
 
+pub(super) const ADD: (Map, u8) = (Map::Plain, 0x58);
 pub(super) const MOVE: (Map, u8) = (Map::Plain, 0x28);
 pub(super) const LOAD: (Map, u8) = (Map::Plain, 0x10);
 pub(super) const STORE: (Map, u8) = (Map::Plain, 0x11);
@@ -46,7 +47,7 @@ pub(super) fn instruction(op: Two) -> ((Map, u8), Option<u8>, bool) {
     let plain = |opcode| (Map::Plain, opcode);
     // Comparisons are false with NaN, but that for "not equal".
     match op {
-        Two::Add => (plain(0x58), None, true),
+        Two::Add => (ADD, None, true),
         Two::Mul => (plain(0x59), None, true),
         Two::Sub => (plain(0x5c), None, false),
         Two::Div => (plain(0x5e), None, false),

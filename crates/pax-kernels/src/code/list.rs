@@ -1,9 +1,8 @@
 //! What a body does in which order, and what for.
 use super::assembler::{General, Vector};
 use super::trace::{Op, Two, Value};
-use super::Output;
+use super::{Output, To};
 use crate::chunk::loops::Id;
-use crate::DType;
 
 /// The vectors of a level: their cells of four bytes, and the registers for values, behind which one holds the mask of the elements that are left at
 /// the end. `masks`: comparisons make masks, which have registers of their own.
@@ -60,7 +59,7 @@ pub(super) const ADDRESSES: [General; 11] = [2, 8, 9, 10, 11, 3, 5, 12, 13, 14, 
 #[derive(Clone, Copy)]
 pub(super) enum Step {
     Op(Value),
-    Store(Value, Id, Option<DType>),
+    Store(Value, Id, To),
 }
 
 /// What is to be done in which order, and what for.
@@ -98,9 +97,9 @@ impl List<'_> {
             if !vectors.is_mask(ops, v as Value) {
                 steps.push(Step::Op(v as Value));
             }
-            steps.extend(results.iter().filter(|r| r.value as usize == v && !r.last).map(|r| Step::Store(r.value, r.id, r.narrow)));
+            steps.extend(results.iter().filter(|r| r.value as usize == v && !r.last).map(|r| Step::Store(r.value, r.id, r.to)));
         }
-        steps.extend(results.iter().filter(|r| r.last).map(|r| Step::Store(r.value, r.id, r.narrow)));
+        steps.extend(results.iter().filter(|r| r.last).map(|r| Step::Store(r.value, r.id, r.to)));
 
         let mut uses = vec![Vec::new(); ops.len()];
         let (mut pinned, mut constants): (Vec<Id>, Vec<u64>) = (Vec::new(), Vec::new());
@@ -126,8 +125,8 @@ impl List<'_> {
         pinned.sort_unstable();
         pinned.dedup();
         let others = pinned.split_off(ADDRESSES.len().min(pinned.len()));
-        let narrow =
-            results.iter().any(|r| r.narrow.is_some()) || ops.iter().zip(&needed).any(|(op, &n)| n && matches!(op, Op::Narrow(..)));
+        let narrow = results.iter().any(|r| matches!(r.to, To::Narrow(_)))
+            || ops.iter().zip(&needed).any(|(op, &n)| n && matches!(op, Op::Narrow(..)));
         List { ops, steps, uses, pinned, others, constants, vectors, narrow }
     }
 }

@@ -16,13 +16,20 @@ use crate::tile::Simd;
 use crate::DType;
 use trace::{One, Op, Two, Value};
 
-/// A result: its value and its entry of the table. `last`: it may lie over an operand, and is written when all is read; `narrow`: as
-/// elements of this dtype, which hold its numbers.
+/// How a result gets to its place: as it is, as elements of a dtype that hold its numbers, or added to what is there.
+#[derive(Clone, Copy, PartialEq)]
+pub enum To {
+    Plain,
+    Narrow(DType),
+    Sum,
+}
+
+/// A result: its value and its entry of the table. `last`: it may lie over an operand, and is written when all is read.
 pub struct Output {
     pub value: Value,
     pub id: Id,
     pub last: bool,
-    pub narrow: Option<DType>,
+    pub to: To,
 }
 
 /// A loop over elements: its code, in memory that is not written any more.

@@ -193,7 +193,7 @@ fn at_level(simd: Simd, cells: usize) {
             let l = Loop::new(
                 level,
                 (size, cells),
-                tile.then_some(row * cells),
+                (tile.then_some(row * cells), None),
                 (48, 128),
                 loads(constant, row, tile, cells).into_iter().filter(|l| walks || !(3..6).contains(&l.id)).collect(),
                 instrs,
@@ -216,11 +216,60 @@ fn at_level(simd: Simd, cells: usize) {
                         room.as_mut_ptr().cast(),
                     )
                 } else {
-                    l.range(Bases(&bases), all.0, all.1, room.as_mut_ptr().cast())
+                    l.range(Bases(&bases), all, (0, false), room.as_mut_ptr().cast())
                 }
             }
             memory.iter().map(Cells::bits).collect::<Vec<_>>()
         });
         assert_eq!(code, plain, "{simd:?}, {cells} cells, {case}: {chain:?} of five rows of {row}, {part:?} to {end:?}");
+    }
+}
+
+/// A loop that keeps a product and sums it and its square, over two ranges of rows of the second chunk.
+#[test]
+fn sums_of_rows_are_those_of_the_functions() {
+    for (cells, row) in [1, 2].into_iter().flat_map(|cells| [16, 19, 32, 41, 64].map(|row| (cells, row))) {
+        let (rows, mut random) = (700, Random(row as u32));
+        let x: Vec<f32> = (0..rows * row).map(|_| random.next() as f32 / u32::MAX as f32).collect();
+        let results: Vec<Vec<u64>> = Simd::levels()
+            .into_iter()
+            .map(|simd| {
+                let mut memory = [x.clone(), x[..row].to_vec(), vec![7.0; x.len()], vec![7.0; 2 * row], vec![7.0; 2 * row]]
+                    .map(|x| Cells::new(&x, cells));
+                let bases: Vec<*mut u8> = memory.iter_mut().map(Cells::start).collect();
+                let dtype = if cells == 2 { crate::DType::F64 } else { crate::DType::F32 };
+                let axes = [Axis::whole(rows, 0), Axis::whole(row, 1)];
+                let walk = Walk::new(1, 0, axes.into_iter(), dtype, 0, cells);
+                let step = |f: fn(Simd) -> Function, dst, src| Instr { f: f(simd).of(cells).unwrap(), dst, src };
+                let instrs = vec![
+                    step(tile::mul, 50, [48, 0, 0]),
+                    step(tile::copy, 1, [50, 0, 0]),
+                    step(tile::square, 2, [50, 0, 0]),
+                    step(tile::copy, 3, [2, 0, 0]),
+                ];
+                let loads = vec![Load { id: 48, from: From::Direct(0, 0) }, Load { id: 0, from: From::Walk(walk) }];
+                let stores = [(50, 2, How::There), (1, 3, How::Sum), (3, 4, How::Sum)].map(|(id, slot, how)| Store { id, slot, how });
+                let l = Loop::new(simd, (rows * row, cells), (None, Some(row * cells)), (4, 60), loads, instrs, stores.into());
+                assert_eq!(l.is_compiled(), simd > Simd::Base);
+                let mut room = vec![0u64; l.room() / 2 + 1];
+                for (from, to, again) in [(2, 500, false), (500, 700, true)] {
+                    let at = (from * row * cells, to * row * cells);
+                    // SAFETY: every slot has a base of the loop's size, or of two rows.
+                    unsafe { l.range(Bases(&bases), at, (1, again), room.as_mut_ptr().cast()) }
+                }
+                if cells == 2 {
+                    for column in 0..row {
+                        let exact =
+                            |f: fn(f64) -> f64| (2..rows).map(|r| f(f64::from_bits(memory[2].memory[r * row + column]))).sum::<f64>();
+                        for (k, exact) in [(3, exact(|y| y)), (4, exact(|y| y * y))] {
+                            let got = f64::from_bits(memory[k].memory[row + column]);
+                            assert!((got / exact - 1.0).abs() < 1e-13, "{simd:?} {row} {column}: {got} is not {exact}");
+                        }
+                    }
+                }
+                memory.iter().flat_map(Cells::bits).collect()
+            })
+            .collect();
+        assert!(results.iter().all(|r| *r == results[0]), "{cells} cells, rows of {row}");
     }
 }

@@ -57,6 +57,14 @@ fn load(s: &Source, cells: usize) -> From {
     }
 }
 
+impl Group {
+    /// All that it reads.
+    pub fn operands(&self) -> Vec<Load> {
+        let sources = self.exprs.iter().flat_map(|e| &e.args).filter_map(|a| if let Arg::Source(s) = a { Some(s) } else { None });
+        sources.map(|s| Load { id: 0, from: load(s, self.cells) }).collect()
+    }
+}
+
 /// Loops of fewer elements divide.
 const DIVIDED: usize = 4096;
 
@@ -134,9 +142,9 @@ fn join_products(exprs: &mut Vec<Expr>, simd: Simd) {
 /// Gives registers to a group's values, each as long as it is read.
 /// `over`: results that may lie over an operand; `columns`: those of the product before it.
 pub(super) fn finish(group: Group, simd: Simd, over: &[Slot], columns: Option<usize>) -> Loop {
-    let Group { shape, cells, exprs, tile, .. } = group;
+    let Group { shape, cells, row, exprs, tile, .. } = group;
     let size = shape.iter().product::<usize>();
-    let laid_out = |exprs| with_registers((size, cells), exprs, tile, simd, over, columns);
+    let laid_out = |exprs| with_registers((size, cells), exprs, tile, simd, over, (columns, row));
     if size < DIVIDED {
         return laid_out(exprs);
     }
@@ -154,7 +162,7 @@ fn with_registers(
     tile: bool,
     simd: Simd,
     over: &[Slot],
-    columns: Option<usize>,
+    (columns, row): (Option<usize>, Option<usize>),
 ) -> Loop {
     join_products(&mut exprs, simd);
     let mut last = vec![0usize; exprs.len()];
@@ -208,7 +216,7 @@ fn with_registers(
         if tile && i == 0 && e.slot.is_none() {
             ids[0] = src[0];
         } else {
-            let stored = e.slot.is_some_and(|s| !over.contains(&s)) && !is_narrow(e.dtype);
+            let stored = e.slot.is_some_and(|s| !over.contains(&s)) && !is_narrow(e.dtype) && !e.sum;
             ids[i] = if stored {
                 pointers += 1;
                 (pointers - 1) as Id
@@ -224,7 +232,9 @@ fn with_registers(
             stores.push(Store {
                 id: ids[i],
                 slot,
-                how: if is_narrow(e.dtype) {
+                how: if e.sum {
+                    How::Sum
+                } else if is_narrow(e.dtype) {
                     How::Narrow(e.dtype)
                 } else if over.contains(&slot) {
                     How::Late
@@ -241,5 +251,5 @@ fn with_registers(
             }
         }
     }
-    Loop::new(simd, (size, cells), columns.map(|n| n * cells), (registers, pointers), loads, instrs, stores)
+    Loop::new(simd, (size, cells), (columns.map(|n| n * cells), row.map(|n| n * cells)), (registers, pointers), loads, instrs, stores)
 }

@@ -8,6 +8,7 @@ use super::finish::bits;
 use super::tiles::{cells, cost, fits, is_exact, rounding, tile_of};
 use super::{gcd, Body, Builder, Kind, Value, UNITS};
 use crate::exec::cpu::tile::{self, Function, Simd};
+use crate::plan::kernels::loops::{sums_rows, SUMS};
 use crate::plan::view::{Place, Slot, View};
 use crate::program::Equation;
 use crate::{DType, Dims, Result, Var};
@@ -45,12 +46,15 @@ pub(super) struct Expr {
     pub args: SmallVec<[Arg; 3]>,
     pub dtype: DType,
     pub slot: Option<Slot>,
+    pub sum: bool,
 }
 
-/// A loop while it grows. `cells`: of its elements; `tile`: the first expression is what the product before it made.
+/// A loop while it grows. `cells`: of its elements; `tile`: the first expression is what the product before it made; `row`: elements of a row
+/// of its sums.
 pub(super) struct Group {
     pub shape: Dims,
     pub cells: usize,
+    pub row: Option<usize>,
     pub exprs: Vec<Expr>,
     pub tile: bool,
     loads: usize,
@@ -59,11 +63,11 @@ pub(super) struct Group {
 
 impl Group {
     pub fn new(shape: &[usize], cells: usize) -> Group {
-        Group { shape: shape.into(), cells, exprs: vec![], tile: false, loads: 0, floats: HashMap::new() }
+        Group { shape: shape.into(), cells, row: None, exprs: vec![], tile: false, loads: 0, floats: HashMap::new() }
     }
     pub fn behind(shape: &[usize], simd: Simd, dtype: DType) -> Group {
         Group {
-            exprs: vec![Expr { name: "tile", f: copy(simd, dtype), args: SmallVec::new(), dtype, slot: None }],
+            exprs: vec![Expr { name: "tile", f: copy(simd, dtype), args: SmallVec::new(), dtype, slot: None, sum: false }],
             tile: true,
             ..Group::new(shape, cells(dtype))
         }
@@ -80,10 +84,11 @@ impl Group {
             None
         }
     }
-    /// True if a result only holds what lies elsewhere: it is copied, and may not lie over what others read.
+    /// True if a result only holds what lies elsewhere: it is copied, and may not lie over what others read; nor may sums.
     pub fn moves(&self, slot: Slot) -> bool {
         self.exprs.iter().any(|e| {
-            e.slot == Some(slot) && e.args.iter().all(|a| matches!(a, Arg::Source(_))) && matches!(e.name, "copy" | "cast" | "pad" | "tile")
+            let copies = e.args.iter().all(|a| matches!(a, Arg::Source(_))) && matches!(e.name, "copy" | "cast" | "pad" | "tile");
+            e.slot == Some(slot) && (e.sum || copies)
         })
     }
     /// Slots that it reads in its own order only, from their beginning: a result may lie over them.
@@ -98,6 +103,28 @@ impl Group {
             })
         };
         sources().filter(|s| s.1 && sources().all(|o| o.0 != s.0 || o.1)).map(|s| s.0).collect()
+    }
+    /// The expression of what it stores in a slot, if it can sum that over rows of so many elements while it makes it.
+    pub fn sums(&self, slot: Slot, row: usize, simd: Simd) -> Option<usize> {
+        let index = self.exprs.iter().position(|e| e.slot == Some(slot) && matches!(e.dtype, DType::F32 | DType::F64))?;
+        let fits = self.row.is_none_or(|r| r == row)
+            && self.exprs.len() < EXPRS
+            && self.exprs.iter().filter(|e| e.sum).count() < SUMS
+            && sums_rows(simd, row * self.cells, self.cells, &self.operands(), self.exprs.iter().map(|e| e.f));
+        fits.then_some(index)
+    }
+    /// Sums an expression over rows, a result a chunk.
+    pub fn sum(&mut self, index: usize, row: usize, to: Slot, simd: Simd) {
+        let dtype = self.exprs[index].dtype;
+        self.row = Some(row);
+        self.exprs.push(Expr {
+            name: "sum",
+            f: copy(simd, dtype),
+            args: smallvec::smallvec![Arg::Expr(index)],
+            dtype,
+            slot: Some(to),
+            sum: true,
+        });
     }
     /// Stores only what is read: an expression stored for a loop that was to come may have met its reader here.
     pub fn forget(&mut self, is_read: impl Fn(Slot) -> bool) {
@@ -489,7 +516,7 @@ impl Builder<'_> {
             })
             .collect();
         let g = self.group_mut(draft);
-        g.exprs.push(Expr { name, f, args, dtype, slot: None });
+        g.exprs.push(Expr { name, f, args, dtype, slot: None, sum: false });
         g.exprs.len() - 1
     }
 }

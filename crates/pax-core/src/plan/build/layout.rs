@@ -2,8 +2,11 @@
 use smallvec::SmallVec;
 
 use super::finish;
-use super::{Body, Builder};
+use super::{Body, Builder, Draft};
+use crate::exec::cpu::reduce::Fold;
+use crate::exec::cpu::tile::Simd;
 use crate::plan::kernels::dot::{Dot, Product};
+use crate::plan::kernels::reduce::Reduce;
 use crate::plan::kernels::{Chunks, Kernel, Local};
 use crate::plan::view::{Place, Slot};
 use crate::plan::{Home, Phase, Plan, Step};
@@ -77,9 +80,35 @@ fn even(chunks: usize, units: usize) -> usize {
     }
 }
 
+/// Sums over the rows of what a loop of the same phase makes are made by the loop, which then need not store what nobody else reads.
+/// Gives the drafts that have become part of others.
+fn sums_into_loops(drafts: &mut [Draft], made: &mut [Option<usize>], simd: Simd) -> Vec<usize> {
+    let mut gone = Vec::new();
+    for k in 0..drafts.len() {
+        let Body::Kernel(kernel) = &drafts[k].body else { continue };
+        let Kernel::Reduce(Reduce { fold: Fold::Sum, across: true, offset: 0, slot, kept, over, out, .. }) = &**kernel else { continue };
+        let (&[(row, 1)], &[(rows, stride)]) = (&kept[..], &over[..]) else { continue };
+        let (slot, out, phase) = (*slot, *out, drafts[k].phase);
+        let Some(maker) = made[slot].filter(|&m| drafts[m].phase == phase && stride == row as isize) else { continue };
+        let Body::Loop(g) = &mut drafts[maker].body else { continue };
+        if g.shape.iter().product::<usize>() != rows * row {
+            continue;
+        }
+        let Some(index) = g.sums(slot, row, simd) else { continue };
+        g.sum(index, row, out, simd);
+        drafts[maker].writes.push(out);
+        made[out] = Some(maker);
+        drafts[k].reads.clear();
+        drafts[k].writes.clear();
+        gone.push(k);
+    }
+    gone
+}
+
 pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan {
-    let Builder { simd, mut drafts, phases, made, mut sizes, mut constants, partials, fixed, .. } = b;
+    let Builder { simd, mut drafts, phases, mut made, mut sizes, mut constants, partials, fixed, .. } = b;
     let slots = made.len();
+    let gone = sums_into_loops(&mut drafts, &mut made, simd);
     let mut chunks: Vec<usize> = phases
         .iter()
         .map(|p| if p.work < ALONE { 1 } else { even(((p.work / CHUNK) as usize).clamp(1, CHUNKS).min(p.units), p.units) })
@@ -146,7 +175,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
     }
 
     let mut order: Vec<Vec<usize>> = vec![vec![]; phases.len()];
-    for (i, d) in drafts.iter().enumerate() {
+    for (i, d) in drafts.iter().enumerate().filter(|(i, _)| !gone.contains(i)) {
         order[d.phase].push(i);
     }
     let bytes = |s: Slot| sizes[s].0.saturating_mul(sizes[s].1.size());
@@ -221,7 +250,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
 
     let mut arena = Ranges::default();
     let mut ends: Vec<Vec<Slot>> = vec![vec![]; phases.len()];
-    let mut drafts: Vec<Option<super::Draft>> = drafts.into_iter().map(Some).collect();
+    let mut drafts: Vec<Option<Draft>> = drafts.into_iter().map(Some).collect();
     let mut steps = Vec::new();
     for (p, phase) in phases.iter().enumerate() {
         if order[p].is_empty() {
