@@ -74,10 +74,12 @@ fn levels(rows: usize) -> usize {
 }
 
 /// True if loops of these operands make sums of rows of so many cells while they run.
-pub fn sums_rows(simd: Simd, row: usize, cells: usize, loads: &[Load], functions: impl Iterator<Item = Function>) -> bool {
+pub fn sums_rows(simd: Simd, row: usize, cells: usize, loads: &[Load], functions: impl IntoIterator<Item = Function>) -> bool {
     #[cfg(target_arch = "x86_64")]
-    return simd >= Simd::Avx2 && row <= SUMMED && super::coded::are_rows(loads, row, cells == 1) && { functions }
-        .all(|f| f.trace.is_some());
+    {
+        let has_code = simd >= Simd::Avx2 && functions.into_iter().all(|f| f.trace.is_some());
+        has_code && row <= SUMMED && super::coded::are_rows(loads, row, cells == 1)
+    }
     #[cfg(not(target_arch = "x86_64"))]
     {
         let _ = (simd, row, cells, loads, functions);
@@ -229,6 +231,7 @@ impl Loop {
     /// # Safety
     /// `bases` are as the plan says, and nobody else writes these cells; `room` has the floats it asked for.
     pub unsafe fn range(&self, bases: Bases, (from, to): (usize, usize), (chunk, again): (usize, bool), room: *mut f32) {
+        debug_assert!(self.row.is_none_or(|row| from % row == 0 && to % row == 0), "units are whole rows");
         let mut sums = [std::ptr::null_mut(); SUMS];
         // SAFETY: the caller's; the room has the spare rows of sums behind its tiles.
         unsafe {
