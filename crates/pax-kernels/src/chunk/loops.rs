@@ -8,6 +8,7 @@ use super::coded::Coded;
 use super::walk::Walk;
 use super::{part, Bases, Slot};
 use crate::dtype::{bf16, f16};
+use crate::fold::{Accumulate, Fold};
 use crate::tile::{copy_few, Function, Simd};
 use crate::{ask, DType};
 
@@ -279,9 +280,9 @@ impl Loop {
         // SAFETY: the caller's.
         unsafe {
             if self.cells == 2 {
-                (0..n / 2).for_each(|i| *sum.cast::<f64>().add(i) += *x.cast::<f64>().add(i))
+                f64::columns(Fold::Sum)(x.cast(), 1, n / 2, 0, sum.cast())
             } else {
-                (0..n).for_each(|i| *sum.add(i) += *x.add(i))
+                f32::columns(Fold::Sum)(x, 1, n, 0, sum)
             }
         }
     }

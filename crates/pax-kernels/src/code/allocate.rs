@@ -326,20 +326,19 @@ impl Body<'_> {
             self.narrow(r, to, dtype);
             return self.read(step, [v]);
         }
+        let place = Place::Indexed(self.address(id), FLOAT);
         if to == To::Sum {
             let sum = self.take();
-            let there = Place::Indexed(self.address(id), FLOAT);
-            self.load(sum, there);
+            self.load(sum, place);
             self.to.vector(ADD, sum, sum, Place::Register(r), None);
             r = sum;
         }
-        let to = Place::Indexed(self.address(id), FLOAT);
         let mask = self.list.vectors.mask();
         match (self.part, self.list.vectors.masks) {
-            (Part::Whole, _) => self.to.vector(STORE, r, 0, to, None),
-            (Part::One, _) => self.to.low(STORE_ONE, r, to, None),
-            (Part::Masked, false) => self.to.vector(STORE_SOME, r, mask, to, None),
-            (Part::Masked, true) => self.to.masked(STORE, r, 0, to, None, LEFT, false),
+            (Part::Whole, _) => self.to.vector(STORE, r, 0, place, None),
+            (Part::One, _) => self.to.low(STORE_ONE, r, place, None),
+            (Part::Masked, false) => self.to.vector(STORE_SOME, r, mask, place, None),
+            (Part::Masked, true) => self.to.masked(STORE, r, 0, place, None, LEFT, false),
         }
         self.read(step, [v]);
     }

@@ -81,9 +81,9 @@ fn even(chunks: usize, units: usize) -> usize {
 }
 
 /// Sums over the rows of what a loop of the same phase makes are made by the loop, which then need not store what nobody else reads.
-/// Gives the drafts that have become part of others.
-fn sums_into_loops(drafts: &mut [Draft], made: &mut [Option<usize>], simd: Simd) -> Vec<usize> {
-    let mut gone = Vec::new();
+/// Gives which drafts have become part of others.
+fn sums_into_loops(drafts: &mut [Draft], made: &mut [Option<usize>], simd: Simd) -> Vec<bool> {
+    let mut gone = vec![false; drafts.len()];
     for k in 0..drafts.len() {
         let Body::Kernel(kernel) = &drafts[k].body else { continue };
         let Kernel::Reduce(Reduce { fold: Fold::Sum, across: true, offset: 0, slot, kept, over, out, .. }) = &**kernel else { continue };
@@ -100,7 +100,7 @@ fn sums_into_loops(drafts: &mut [Draft], made: &mut [Option<usize>], simd: Simd)
         made[out] = Some(maker);
         drafts[k].reads.clear();
         drafts[k].writes.clear();
-        gone.push(k);
+        gone[k] = true;
     }
     gone
 }
@@ -175,7 +175,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
     }
 
     let mut order: Vec<Vec<usize>> = vec![vec![]; phases.len()];
-    for (i, d) in drafts.iter().enumerate().filter(|(i, _)| !gone.contains(i)) {
+    for (i, d) in drafts.iter().enumerate().filter(|(i, _)| !gone[*i]) {
         order[d.phase].push(i);
     }
     let bytes = |s: Slot| sizes[s].0.saturating_mul(sizes[s].1.size());
