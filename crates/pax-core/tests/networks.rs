@@ -6,7 +6,7 @@ use std::rc::Rc;
 use pax_core::exec::{Pool, Serial};
 use pax_core::ops::index::gather::Place;
 use pax_core::{row, Cx, DType, Result, Tensor, Value};
-use support::{near, values, Rng, Threads};
+use support::{avals, near, record, values, Rng, Threads};
 
 /// Sizes of a stream `[batch, time, width]`, and the heads that divide its width.
 #[derive(Clone, Copy, Debug)]
@@ -110,9 +110,7 @@ fn networks_give_what_the_operations_give() -> Result<()> {
         inputs.push(cx.from_f64(DType::I32, &ids, &[net.batch, net.time]));
         let apply = |t: &[Tensor]| net.run(&cx, &t[..t.len() - 1], &t[t.len() - 1]);
         let want = apply(&inputs)?;
-        let ts = cx.begin_abstract(&inputs.iter().map(|t| t.aval().clone()).collect::<Vec<_>>());
-        let outs = apply(&ts)?;
-        let program = Rc::new(cx.end_abstract(&outs)?);
+        let program = Rc::new(record(&cx, &avals(&inputs), apply)?);
         let mut first: Option<Vec<Vec<u64>>> = None;
         for threads in [0, 1, 2, 3, 4] {
             cx.set_pool(if threads == 0 { Rc::new(Serial) as Rc<dyn Pool> } else { Rc::new(Threads(threads)) });

@@ -2,8 +2,8 @@
 mod support;
 use std::rc::Rc;
 
-use pax_core::{row, Aval, Cx, DType, Result, Tensor, Value};
-use support::{near, values, Rng};
+use pax_core::{row, Cx, DType, Result, Tensor, Value};
+use support::{avals, near, record, values, Rng};
 
 const UNARY: [&str; 10] = ["neg", "abs", "square", "relu", "exp", "tanh", "sigmoid", "reciprocal", "sin", "sign"];
 const BINARY: [&str; 6] = ["add", "sub", "mul", "maximum", "minimum", "atan2"];
@@ -98,9 +98,7 @@ fn as_the_operations(dtype: DType, error: f64) -> Result<()> {
             })
             .collect();
         let want = random(&cx, seed, &inputs)?;
-        let ts = cx.begin_abstract(&inputs.iter().map(|t| t.aval().clone()).collect::<Vec<_>>());
-        let outs = random(&cx, seed, &ts)?;
-        let program = Rc::new(cx.end_abstract(&outs)?);
+        let program = Rc::new(record(&cx, &avals(&inputs), |ts| random(&cx, seed, ts))?);
         // Twice: what the first run left in buffers that are used again must not be seen.
         for run in 0..2 {
             for (k, (got, want)) in cx.call(&program, &inputs)?.iter().zip(&want).enumerate() {
@@ -142,9 +140,7 @@ fn half_floats_are_rounded_after_each_operation() -> Result<()> {
             Ok(outs)
         };
         let want = f(&inputs)?;
-        let ts = cx.begin_abstract(&inputs.iter().map(|t| t.aval().clone()).collect::<Vec<_>>());
-        let outs = f(&ts)?;
-        let program = Rc::new(cx.end_abstract(&outs)?);
+        let program = Rc::new(record(&cx, &avals(&inputs), f)?);
         let sums = program.to_string();
         let unit = if sums.contains("reduce_sum") || sums.contains("dot(") { 16.0 * unit } else { 0.0 };
         for (k, (got, want)) in cx.call(&program, &inputs)?.iter().zip(&want).enumerate() {
@@ -174,9 +170,7 @@ fn large_loops() -> Result<()> {
             Ok(vec![cx.select(&flags, &y, &t[0])?, less])
         };
         let want = f(&xs)?;
-        let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
-        let outs = f(&ts)?;
-        let program = Rc::new(cx.end_abstract(&outs)?);
+        let program = Rc::new(record(&cx, &avals(&xs), f)?);
         for (got, want) in cx.call(&program, &xs)?.iter().zip(&want) {
             near("large", &values(&cx, got)?, &values(&cx, want)?, 0.0, 0.0).unwrap();
         }
@@ -201,9 +195,7 @@ fn integers_in_loops() -> Result<()> {
         Ok(outs)
     };
     let want = f(&xs)?;
-    let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
-    let outs = f(&ts)?;
-    let program = Rc::new(cx.end_abstract(&outs)?);
+    let program = Rc::new(record(&cx, &avals(&xs), f)?);
     for (k, (got, want)) in cx.call(&program, &xs)?.iter().zip(&want).enumerate() {
         assert_eq!(values(&cx, got)?, values(&cx, want)?, "result {k}");
     }
@@ -232,9 +224,7 @@ fn numbers_without_a_reciprocal() -> Result<()> {
             };
             let all: Vec<Tensor> = xs.into_iter().chain([number, weight]).collect();
             let want = f(&all)?;
-            let ts = cx.begin_abstract(&all.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
-            let outs = f(&ts)?;
-            let program = Rc::new(cx.end_abstract(&outs)?);
+            let program = Rc::new(record(&cx, &avals(&all), f)?);
             for (k, (got, want)) in cx.call(&program, &all)?.iter().zip(&want).enumerate() {
                 near(&format!("{dtype:?} by {d}, result {k}"), &values(&cx, got)?, &values(&cx, want)?, 3e-7, 0.0).unwrap();
             }
@@ -289,9 +279,7 @@ fn products_with_loops_behind() -> Result<()> {
             Ok(outs)
         };
         let want = f(&xs)?;
-        let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
-        let outs = f(&ts)?;
-        let program = Rc::new(cx.end_abstract(&outs)?);
+        let program = Rc::new(record(&cx, &avals(&xs), f)?);
         for (i, (got, want)) in cx.call(&program, &xs)?.iter().zip(&want).enumerate() {
             near(&format!("seed {seed}, {m}×{k}×{n}, {choices:?}, result {i}"), &values(&cx, got)?, &values(&cx, want)?, error, error)
                 .unwrap();
@@ -348,9 +336,7 @@ fn numbers_become_float64_where_they_are_loaded() -> Result<()> {
             Ok(vec![cx.select(&less, &y, &t[4])?, less])
         };
         let want = f(&xs)?;
-        let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
-        let outs = f(&ts)?;
-        let program = Rc::new(cx.end_abstract(&outs)?);
+        let program = Rc::new(record(&cx, &avals(&xs), f)?);
         for (got, want) in cx.call(&program, &xs)?.iter().zip(&want) {
             near(&format!("{dtype:?} {m} {n}: {program}"), &values(&cx, got)?, &values(&cx, want)?, 1e-14, 1e-14).unwrap();
         }
@@ -375,9 +361,7 @@ fn products_divided_by_their_sums() -> Result<()> {
             Ok(vec![cx.reduce_sum(&y, &[0])?, y, product])
         };
         let want = f(&xs)?;
-        let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
-        let outs = f(&ts)?;
-        let program = Rc::new(cx.end_abstract(&outs)?);
+        let program = Rc::new(record(&cx, &avals(&xs), f)?);
         for (got, want) in cx.call(&program, &xs)?.iter().zip(&want) {
             near(&format!("{m}×{k}×{n}, {left} {right}: {program}"), &values(&cx, got)?, &values(&cx, want)?, error, error).unwrap();
         }
@@ -413,9 +397,7 @@ fn sums_of_the_rows_of_loops() -> Result<()> {
                 ])
             };
             let want = f(&xs)?;
-            let ts = cx.begin_abstract(&xs.iter().map(|t| t.aval().clone()).collect::<Vec<Aval>>());
-            let outs = f(&ts)?;
-            let program = Rc::new(cx.end_abstract(&outs)?);
+            let program = Rc::new(record(&cx, &avals(&xs), f)?);
             let plan = pax_core::plan::text(&cx, &program);
             fused += usize::from(plan.contains("] mul sum"));
             for (got, want) in cx.call(&program, &xs)?.iter().zip(&want) {

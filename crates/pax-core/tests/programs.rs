@@ -6,16 +6,14 @@ use pax_core::level::Mode;
 use pax_core::ops::Axis;
 use pax_core::program::Source;
 use pax_core::{row, walk, Aval, Code, Cx, DType, Params, Program, Result, Tensor, Value};
-use support::{inner, near, tensor, values, vjp, Rng};
+use support::{inner, near, record, tensor, values, vjp, Rng};
 
 fn f64s(shape: &[usize]) -> Aval {
     Aval::new(shape, DType::F64)
 }
 
 fn program(cx: &Cx, avals: &[Aval], f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Rc<Program>> {
-    let depth = cx.depth();
-    let ts = cx.begin_abstract(avals);
-    f(&ts).and_then(|outs| cx.end_abstract(&outs)).map(Rc::new).inspect_err(|_| cx.unwind(depth))
+    record(cx, avals, f).map(Rc::new)
 }
 
 fn apply(cx: &Cx, name: &str, params: Vec<Value>, xs: &[Tensor]) -> Result<Vec<Tensor>> {

@@ -6,16 +6,10 @@ use pax_core::ops::index::gather::Place;
 use pax_core::plan::rewrite;
 use pax_core::program::Equation;
 use pax_core::{row, Aval, Cx, DType, Program, Result, Tensor};
-use support::{near, values, Rng};
+use support::{avals, near, record, values, Rng};
 
 const CLAMP: u8 = 0;
 const DROP: u8 = 1;
-
-fn record(cx: &Cx, avals: &[Aval], f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Program> {
-    let depth = cx.depth();
-    let ts = cx.begin_abstract(avals);
-    f(&ts).and_then(|outs| cx.end_abstract(&outs)).inspect_err(|_| cx.unwind(depth))
-}
 
 /// Runs a program equation by equation, and what its scans own step by step: no plan is made.
 fn interpret(cx: &Cx, program: &Program, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
@@ -74,7 +68,7 @@ fn steps(cx: &Cx, e: &Equation, args: &[Tensor]) -> Result<Vec<Tensor>> {
 
 /// Records `f` on inputs like these and gives the rewritten program, after that gave what the recorded one gives.
 fn same(cx: &Cx, what: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Program> {
-    let mut program = record(cx, &inputs.iter().map(|t| t.aval().clone()).collect::<Vec<_>>(), f)?;
+    let mut program = record(cx, &avals(inputs), f)?;
     let inputs: Vec<Tensor> = inputs.iter().chain(&std::mem::take(&mut program.captured)).cloned().collect();
     let new = rewrite(&program);
     let want = interpret(cx, &program, &inputs)?;

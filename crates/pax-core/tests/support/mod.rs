@@ -226,11 +226,19 @@ impl Case {
     }
     /// Records the row on abstract inputs of these shapes.
     pub fn record(&self, cx: &Cx, xs: &[Tensor]) -> Result<Program> {
-        let depth = cx.depth();
-        let avals: Vec<Aval> = xs.iter().map(|t| t.aval().clone()).collect();
-        let ts = cx.begin_abstract(&avals);
-        self.bind(cx, &ts).and_then(|outs| cx.end_abstract(&outs)).inspect_err(|_| cx.unwind(depth))
+        record(cx, &avals(xs), |ts| self.bind(cx, ts))
     }
+}
+
+/// Shapes and dtypes of tensors.
+pub fn avals(xs: &[Tensor]) -> Vec<Aval> {
+    xs.iter().map(|t| t.aval().clone()).collect()
+}
+/// What `f` does on inputs of these shapes.
+pub fn record(cx: &Cx, avals: &[Aval], f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Program> {
+    let depth = cx.depth();
+    let ts = cx.begin_abstract(avals);
+    f(&ts).and_then(|outs| cx.end_abstract(&outs)).inspect_err(|_| cx.unwind(depth))
 }
 
 /// Every sample of every row.
