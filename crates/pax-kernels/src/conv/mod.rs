@@ -1,4 +1,5 @@
-//! Convolution without a patch matrix, channels last, in f32, an image a call (`direct`); of each channel by itself (`depthwise`).
+//! Convolution without a patch matrix, channels last, in f32: an image a call (`direct`), with fewer products where that pays (`winograd`),
+//! of each channel by itself (`depthwise`).
 pub mod depthwise;
 pub mod direct;
 mod kernel_grad;
@@ -9,7 +10,10 @@ mod spread;
 mod tests;
 #[cfg_attr(not(any(target_arch = "x86_64", target_feature = "simd128")), allow(dead_code))] // nothing runs there that would read them
 mod tile;
+#[cfg_attr(not(any(target_arch = "x86_64", target_feature = "simd128")), allow(dead_code))]
+mod transform;
 mod window;
+pub mod winograd;
 
 /// Sizes of one convolution; one spatial axis is two with a first of size 1.
 #[derive(Clone, Debug)]

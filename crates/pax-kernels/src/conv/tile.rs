@@ -1,4 +1,8 @@
 //! The micro-kernel of direct convolution: a tile of a sum of products whose sums stay in registers, for AVX-512, AVX2 and WebAssembly.
+//! `winograd`'s transforms are compiled here too, from the same operations.
+#[cfg(any(target_arch = "x86_64", target_feature = "simd128"))]
+use super::transform::transforms;
+use super::transform::Transforms;
 
 /// Most rows of any tile.
 pub const ROWS: usize = 14;
@@ -32,6 +36,7 @@ pub struct Tiles {
     pub lanes: usize,
     pub rows: usize,
     pub tiles: [[Tile; ROWS]; 2],
+    pub transforms: &'static Transforms,
 }
 
 /// Tiles in the vectors of the module that uses it; rows are unrolled by hand, since the compiler keeps longer loops in memory.
@@ -70,7 +75,7 @@ macro_rules! tiles { ($feature:literal, $rows:literal, [$($r:literal)*]) => {
             each!(end);
         }
     }
-    pub static TILES: Tiles = Tiles { lanes: LANES, rows: $rows, tiles: [[$(tile::<$r, 1>),*], [$(tile::<$r, 2>),*]] };
+    pub static TILES: Tiles = Tiles { lanes: LANES, rows: $rows, tiles: [[$(tile::<$r, 1>),*], [$(tile::<$r, 2>),*]], transforms: &TRANSFORMS };
 } }
 
 /// The `i`-th of a tile's row offsets.
@@ -125,6 +130,37 @@ pub mod avx512 {
     unsafe fn store_part(p: *mut f32, x: __m512, n: usize) {
         unsafe { _mm512_mask_storeu_ps(p, mask(n), x) }
     }
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn add(x: __m512, y: __m512) -> __m512 {
+        _mm512_add_ps(x, y)
+    }
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn sub(x: __m512, y: __m512) -> __m512 {
+        _mm512_sub_ps(x, y)
+    }
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn half(x: __m512) -> __m512 {
+        _mm512_mul_ps(x, set(0.5))
+    }
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn any_nan(x: __m512) -> bool {
+        _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x) != 0
+    }
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn load_whole(p: *const f32, _n: usize) -> __m512 {
+        unsafe { load(p) }
+    }
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn store_whole(p: *mut f32, x: __m512, _n: usize) {
+        unsafe { _mm512_storeu_ps(p, x) }
+    }
+    transforms!("avx512f");
     tiles!("avx512f", 14, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]);
 }
 
@@ -180,6 +216,37 @@ pub mod avx2 {
             }
         }
     }
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn add(x: __m256, y: __m256) -> __m256 {
+        _mm256_add_ps(x, y)
+    }
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn sub(x: __m256, y: __m256) -> __m256 {
+        _mm256_sub_ps(x, y)
+    }
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn half(x: __m256) -> __m256 {
+        _mm256_mul_ps(x, set(0.5))
+    }
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn any_nan(x: __m256) -> bool {
+        _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(x, x)) != 0
+    }
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn load_whole(p: *const f32, _n: usize) -> __m256 {
+        unsafe { load(p) }
+    }
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn store_whole(p: *mut f32, x: __m256, _n: usize) {
+        unsafe { _mm256_storeu_ps(p, x) }
+    }
+    transforms!("avx2,fma");
     tiles!("avx2,fma", 6, [1 2 3 4 5 6 6 6 6 6 6 6 6 6]);
 }
 
@@ -212,5 +279,30 @@ pub mod simd128 {
             }
         }
     }
+    #[inline(always)]
+    fn add(x: v128, y: v128) -> v128 {
+        f32x4_add(x, y)
+    }
+    #[inline(always)]
+    fn sub(x: v128, y: v128) -> v128 {
+        f32x4_sub(x, y)
+    }
+    #[inline(always)]
+    fn half(x: v128) -> v128 {
+        f32x4_mul(x, set(0.5))
+    }
+    #[inline(always)]
+    fn any_nan(x: v128) -> bool {
+        v128_any_true(f32x4_ne(x, x))
+    }
+    #[inline(always)]
+    unsafe fn load_whole(p: *const f32, _n: usize) -> v128 {
+        unsafe { load(p) }
+    }
+    #[inline(always)]
+    unsafe fn store_whole(p: *mut f32, x: v128, _n: usize) {
+        unsafe { store(p, x) }
+    }
+    transforms!("simd128");
     tiles!("simd128", 4, [1 2 3 4 4 4 4 4 4 4 4 4 4 4]);
 }

@@ -7,7 +7,7 @@ use super::fuse::Group;
 use super::tiles::cells;
 use super::{Body, Builder, Kind, Side, Value, INTEGERS, PACKS};
 use crate::array::merge;
-use crate::exec::cpu::conv::{depthwise::Depthwise, direct::Direct};
+use crate::exec::cpu::conv::{depthwise::Depthwise, direct::Direct, winograd::Winograd};
 use crate::exec::cpu::panel::{Micro, Micros};
 use crate::exec::cpu::reduce::Fold;
 use crate::ops::index::gather::{lay, Place as At, CLAMP};
@@ -379,7 +379,10 @@ impl Builder<'_> {
         }
         let means = match Depthwise::new(self.simd, &geometry) {
             Some(d) => Some(Means::Depthwise(Arc::new(d))),
-            None => Direct::new(self.simd, &geometry).map(|d| Means::Direct(Arc::new(d))),
+            None => Direct::new(self.simd, &geometry).map(|d| {
+                let direct = Arc::new(d);
+                Winograd::new(&direct, &geometry, which).map_or(Means::Direct(direct), |w| Means::Winograd(Arc::new(w)))
+            }),
         };
         let Some(means) = means else { return Ok(false) };
         let (Some(a), Some(b)) = (self.flat(e.inputs[0])?, self.flat(e.inputs[1])?) else { return Ok(false) };
@@ -392,7 +395,11 @@ impl Builder<'_> {
             .product::<f64>()
             * MULTIPLY_ADD;
         // Of each channel by itself memory takes the time.
-        let work = if matches!(means, Means::Depthwise(_)) { 8.0 * work } else { work };
+        let work = match &means {
+            Means::Depthwise(_) => 8.0 * work,
+            Means::Winograd(w) => w.share() * work,
+            Means::Direct(_) => work,
+        };
         let images = |b: &Self, v: &View| b.units_of(v, v.shape.len() - 1);
         if which == Which::Kernel {
             let reads = [images(self, &a), images(self, &b)];
@@ -404,15 +411,16 @@ impl Builder<'_> {
         }
         let kernel = match &means {
             Means::Depthwise(_) => (b.slot, b.offset),
-            Means::Direct(direct) => {
-                let pack = ConvPack { direct: direct.clone(), back: which == Which::Input, kernel: (b.slot, b.offset), out: 0 };
+            means => {
+                let pack = ConvPack { means: means.clone(), back: which == Which::Input, kernel: (b.slot, b.offset), out: 0 };
+                let packed = pack.packed();
                 let phase = if self.early(b.slot) { PACKS } else { self.choose(&[(b.slot, 1)], 1, sizes[1] as f64) };
                 (
                     self.draft(
                         phase,
                         |s| Body::kernel(Kernel::ConvPack(ConvPack { out: s[0], ..pack })),
                         [b.slot],
-                        &[(if which == Which::Input { direct.packed_back() } else { direct.packed() }, DType::F32)],
+                        &[(packed, DType::F32)],
                     )[0],
                     0,
                 )
