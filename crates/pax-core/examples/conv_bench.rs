@@ -1,11 +1,10 @@
-//! Convolutions on one thread, in GFLOP/s: patch matrix (before), direct kernels an image a call, and with all around them (eager).
+//! Convolutions on one thread, in GFLOP/s of the definition's products: by the patch matrix, and by the kernels that suit them.
 //! `cargo run --release -p pax-core --example conv_bench`
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // it measures time
 use std::rc::Rc;
 use std::time::Instant;
 
-use pax_core::exec::cpu::conv::{self, direct::Direct, eager, Geometry};
-use pax_core::exec::cpu::tile::Simd;
+use pax_core::exec::cpu::conv::{self, eager, Geometry};
 use pax_core::exec::{Exec, Serial};
 
 fn case(n: usize, input: [usize; 2], c: usize, o: usize, kernel: [usize; 2], stride: i64, pad: [i64; 2]) -> Geometry {
@@ -45,9 +44,8 @@ fn speed(g: &Geometry, mut f: impl FnMut()) -> f64 {
 
 fn main() {
     let only = std::env::args().nth(1).unwrap_or_default();
-    let simd = if std::env::args().nth(2).as_deref() == Some("avx2") { Simd::Avx2 } else { Simd::detect() };
     let exec = Exec { meter: Rc::default(), pool: Rc::new(Serial) };
-    println!("{:24} {:>25}   {:>25}   {:>25}", "before / direct / eager", "forward", "input gradient", "kernel gradient");
+    println!("{:24} {:>17}   {:>17}   {:>17}", "patches / kernels", "forward", "input gradient", "kernel gradient");
     for (name, g) in [
         ("K1", case(32, [28, 28], 64, 64, [3, 3], 1, [1, 1])),
         ("W2 1", case(64, [28, 28], 1, 32, [3, 3], 1, [1, 1])),
@@ -74,17 +72,8 @@ fn main() {
         if !name.contains(&only) {
             continue;
         }
-        let (image, result, size) = (g.input[0] * g.input[1] * g.c, g.out[0] * g.out[1] * g.o, g.kernel[0] * g.kernel[1] * g.c * g.o);
+        let (image, result, size) = (g.input[0] * g.input[1] * g.c, g.pixels() * g.o, g.taps() * g.c * g.o);
         let (x, dy, k) = (vec![0.5f32; g.n * image], vec![0.5f32; g.n * result], vec![0.5f32; size]);
-        let d = Direct::new(simd, &g).expect("a direct convolution");
-        let (mut packed, mut back, mut scratch) = (vec![0f32; d.packed()], vec![0f32; d.packed_back()], vec![0f32; d.scratch()]);
-        let (mut y, mut dx, mut dk) = (dy.clone(), x.clone(), k.clone());
-        let (packed_at, back_at, scratch_at) = (packed.as_mut_ptr(), back.as_mut_ptr(), scratch.as_mut_ptr());
-        // SAFETY: all have the sizes that they must have.
-        unsafe {
-            d.pack(k.as_ptr(), packed_at);
-            d.pack_back(k.as_ptr(), back_at);
-        }
         let keep = |y: pax_core::Result<Vec<f32>>| {
             let y = y.unwrap();
             let n = y.len();
@@ -92,37 +81,12 @@ fn main() {
         };
         let (forward, input, kernel) = exec.meter.steadily(|| {
             (
-                // SAFETY: as above.
-                [
-                    speed(&g, || keep(conv::forward(&exec, &g, &x, &k))),
-                    speed(&g, || {
-                        (0..g.n).for_each(|n| unsafe {
-                            d.forward(x.as_ptr().add(n * image), packed_at, y.as_mut_ptr().add(n * result), scratch_at)
-                        })
-                    }),
-                    speed(&g, || keep(eager::forward(&exec, &g, &x, &k))),
-                ],
-                [
-                    speed(&g, || keep(conv::input_grad(&exec, &g, &dy, &k))),
-                    speed(&g, || {
-                        (0..g.n).for_each(|n| unsafe {
-                            d.input_grad(dy.as_ptr().add(n * result), back_at, dx.as_mut_ptr().add(n * image), scratch_at)
-                        })
-                    }),
-                    speed(&g, || keep(eager::input_grad(&exec, &g, &dy, &k))),
-                ],
-                [
-                    speed(&g, || keep(conv::kernel_grad(&exec, &g, &x, &dy))),
-                    speed(&g, || {
-                        (0..g.n).for_each(|n| unsafe {
-                            d.kernel_grad(x.as_ptr().add(n * image), dy.as_ptr().add(n * result), dk.as_mut_ptr(), n > 0, scratch_at)
-                        })
-                    }),
-                    speed(&g, || keep(eager::kernel_grad(&exec, &g, &x, &dy))),
-                ],
+                [speed(&g, || keep(conv::forward(&exec, &g, &x, &k))), speed(&g, || keep(eager::forward(&exec, &g, &x, &k)))],
+                [speed(&g, || keep(conv::input_grad(&exec, &g, &dy, &k))), speed(&g, || keep(eager::input_grad(&exec, &g, &dy, &k)))],
+                [speed(&g, || keep(conv::kernel_grad(&exec, &g, &x, &dy))), speed(&g, || keep(eager::kernel_grad(&exec, &g, &x, &dy)))],
             )
         });
-        let row = |v: [f64; 3]| format!("{:8.1} {:7.1} {:8.1}", v[0], v[1], v[2]);
-        println!("{name:24} {:>25}   {:>25}   {:>25}", row(forward), row(input), row(kernel));
+        let row = |v: [f64; 2]| format!("{:8.1} {:8.1}", v[0], v[1]);
+        println!("{name:24} {:>17}   {:>17}   {:>17}", row(forward), row(input), row(kernel));
     }
 }

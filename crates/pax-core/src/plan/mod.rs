@@ -10,7 +10,6 @@ use smallvec::SmallVec;
 
 use crate::exec::Exec;
 use crate::{Array, Cx, DType, Error, Params, Program, Result, Row};
-pub(crate) use pax_kernels::chunk::conv::Which;
 use pax_kernels::chunk::{self as kernels, Chunks};
 pub use rewrite::rewrite;
 pub use scan::Course;

@@ -1,7 +1,7 @@
 //! Convolution of each channel by itself, channels last, in f32, an image a call: for every tap of every pixel a row of channels is
 //! multiplied with another and added to a third. Which is which makes the three directions.
+use super::direction::Which;
 use super::Geometry;
-use crate::chunk::conv::Which;
 use crate::tile::Simd;
 
 /// Where no tap reads.

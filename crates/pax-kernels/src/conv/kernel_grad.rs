@@ -6,6 +6,8 @@ use crate::ask;
 
 /// Pixels that are summed before the next taps: their cotangents stay in the first cache.
 pub const BLOCK: usize = 128;
+/// Most parts that a gradient is divided into: each reads all images.
+const PARTS: usize = 8;
 
 impl Direct {
     /// `x [input, c]`, `dy [out, o]` → `dk [kernel, c, o]`, one image, added to what `dk` holds if `add`.
@@ -15,6 +17,21 @@ impl Direct {
     pub unsafe fn kernel_grad(&self, x: *const f32, dy: *const f32, dk: *mut f32, add: bool, scratch: *mut f32) {
         // SAFETY: the caller's.
         unsafe { self.kernel_rows(0, self.taps() * self.ahead.depth, x, dy, dk, add, scratch) }
+    }
+
+    /// Parts of a kernel's gradient that are made apart from each other: ranges of its rows.
+    pub fn parts(&self) -> usize {
+        PARTS.min(self.taps() * self.ahead.depth)
+    }
+
+    /// A part of the kernel's gradient.
+    ///
+    /// # Safety
+    /// As for `kernel_grad`.
+    pub unsafe fn part(&self, part: usize, x: *const f32, dy: *const f32, dk: *mut f32, add: bool, scratch: *mut f32) {
+        let (rows, parts) = (self.taps() * self.ahead.depth, self.parts());
+        // SAFETY: the caller's.
+        unsafe { self.kernel_rows(part * rows / parts, (part + 1) * rows / parts, x, dy, dk, add, scratch) }
     }
 
     /// Rows `begin..end` of `dk [kernel c, o]`.

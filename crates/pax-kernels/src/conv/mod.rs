@@ -1,7 +1,8 @@
 //! Convolution without a patch matrix, channels last, in f32: an image a call (`direct`), with fewer products where that pays (`winograd`),
 //! of each channel by itself (`depthwise`).
-pub mod depthwise;
-pub mod direct;
+mod depthwise;
+mod direct;
+mod direction;
 mod kernel_grad;
 mod pack;
 mod passes;
@@ -13,7 +14,9 @@ mod tile;
 #[cfg_attr(not(any(target_arch = "x86_64", target_feature = "simd128")), allow(dead_code))]
 mod transform;
 mod window;
-pub mod winograd;
+mod winograd;
+
+pub use direction::{Direction, Which};
 
 /// Sizes of one convolution; one spatial axis is two with a first of size 1.
 #[derive(Clone, Debug)]

@@ -1,7 +1,6 @@
 use super::depthwise::Depthwise;
 use super::direct::Direct;
-use super::Geometry;
-use crate::chunk::conv::Which;
+use super::{Direction, Geometry, Which};
 use crate::tile::Simd;
 
 /// Sizes by input, kernel, stride, padding before and after, channels.
@@ -167,6 +166,102 @@ fn direct_is_the_definition() {
     }
 }
 
+/// `f(x, kernel, y)` for the products of several images.
+fn products_of_all(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
+    for n in 0..g.n {
+        products(g, |i, j, l| f(n * g.input[0] * g.input[1] * g.c + i, j, n * g.pixels() * g.o + l));
+    }
+}
+
+/// The result of a direction for all images; the kernel's cotangent by images, or by parts.
+fn result(d: &Direction, g: &Geometry, a: &[f32], b: &[f32], parts: bool) -> Vec<f32> {
+    let mut out = Room::new(d.sizes()[2] * if d.which == Which::Kernel { 1 } else { g.n });
+    let (mut scratch, mut packed) = (Room::new(d.scratch()), Room::new(d.packed().unwrap_or(0)));
+    // SAFETY: the sizes are those that it names.
+    unsafe {
+        d.pack(b.as_ptr(), packed.at());
+        let b = if d.packed().is_some() { packed.at().cast_const() } else { b.as_ptr() };
+        if parts {
+            for i in (0..d.parts()).rev() {
+                d.part(i, g.n, a.as_ptr(), b, out.at(), scratch.at());
+            }
+        } else {
+            d.run(0..g.n, a.as_ptr(), b, out.at(), scratch.at());
+        }
+    }
+    scratch.get();
+    packed.get();
+    out.get()
+}
+
+#[test]
+fn every_direction_of_several_images_is_the_definition() {
+    let mut all: Vec<_> = table().into_iter().filter(|g| g.stride == [1; 2]).collect();
+    for (c, o) in [(16, 16), (40, 24), (64, 96), (129, 70), (300, 17)] {
+        for (input, low, high) in [([6, 9], [1, 1], [1, 1]), ([5, 4], [0, 2], [2, 0]), ([7, 3], [3, 1], [0, 4]), ([9, 9], [-1, 1], [1, -2])]
+        {
+            all.push(geometry(input, [3, 3], [1, 1], low, high, c, o));
+        }
+    }
+    let mut chosen = [0; 3];
+    for g in all.iter().map(|g| Geometry { n: 3, ..g.clone() }) {
+        let (x, k, dy) =
+            (numbers(3 * g.input[0] * g.input[1] * g.c, 1), numbers(g.taps() * g.c * g.o, 2), numbers(3 * g.pixels() * g.o, 3));
+        let (mut y, mut dx, mut dk) = (vec![0f64; dy.len()], vec![0f64; x.len()], vec![0f64; k.len()]);
+        products_of_all(&g, |i, j, l| {
+            y[l] += x[i] as f64 * k[j] as f64;
+            dx[i] += dy[l] as f64 * k[j] as f64;
+            dk[j] += x[i] as f64 * dy[l] as f64;
+        });
+        for simd in levels() {
+            for (i, (which, a, b, want, terms)) in [
+                (Which::Out, &x, &k, &y, g.taps() * g.c),
+                (Which::Input, &dy, &k, &dx, g.taps() * g.o),
+                (Which::Kernel, &x, &dy, &dk, 3 * g.pixels()),
+            ]
+            .into_iter()
+            .enumerate()
+            {
+                let Some(d) = Direction::new(simd, &g, which) else { continue };
+                chosen[i] += d.few_products() as usize;
+                for parts in [false].into_iter().chain((which == Which::Kernel).then_some(true)) {
+                    for (i, (&a, &b)) in result(&d, &g, a, b, parts).iter().zip(want).enumerate() {
+                        assert!(
+                            (a as f64 - b).abs() <= 2e-6 * (terms as f64).sqrt() * (4.0 + b.abs()),
+                            "{simd:?} {which:?}[{i}] is {a}, not {b}: {g:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    assert!(levels().is_empty() || chosen.iter().all(|&n| n > 20), "{chosen:?}");
+}
+
+#[test]
+fn fewer_products_are_no_less_exact() {
+    let g = Geometry { n: 2, ..geometry([14, 14], [3, 3], [1, 1], [1, 1], [1, 1], 64, 64) };
+    let (x, k, dy) = (numbers(2 * 196 * 64, 1), numbers(9 * 64 * 64, 2), numbers(2 * 196 * 64, 3));
+    let mut exact = [vec![0f64; dy.len()], vec![0f64; x.len()], vec![0f64; k.len()]];
+    products_of_all(&g, |i, j, l| {
+        exact[0][l] += x[i] as f64 * k[j] as f64;
+        exact[1][i] += dy[l] as f64 * k[j] as f64;
+        exact[2][j] += x[i] as f64 * dy[l] as f64;
+    });
+    for simd in levels() {
+        for (which, a, b, exact) in
+            [(Which::Out, &x, &k, &exact[0]), (Which::Input, &dy, &k, &exact[1]), (Which::Kernel, &x, &dy, &exact[2])]
+        {
+            let d = Direction::new(simd, &g, which).unwrap();
+            assert!(d.few_products());
+            let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
+            let off = norm(&mut result(&d, &g, a, b, false).iter().zip(exact).map(|(&a, &b)| a as f64 - b));
+            let relative = off / norm(&mut exact.iter().copied());
+            assert!(relative < 6e-7, "{simd:?} {which:?} {relative}");
+        }
+    }
+}
+
 #[test]
 fn each_channel_by_itself_is_the_definition() {
     let mut all = Vec::new();
@@ -258,6 +353,39 @@ fn what_is_not_finite_goes_where_it_should() {
                 let mut bad = dy.clone();
                 bad[place] = v;
                 check(&case.input_grad(&g, &bad), &reached(place, 2, x.len(), 0));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finite_goes_where_it_should_with_fewer_products() {
+    let g = Geometry { n: 3, ..geometry([7, 6], [3, 3], [1, 1], [1, 1], [1, 1], 48, 40) };
+    let (x, k, dy) = (numbers(3 * 42 * 48, 1), vec![1.0; 9 * 48 * 40], vec![1.0; 3 * 42 * 40]);
+    for simd in levels() {
+        for v in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
+            for (which, a, b) in [(Which::Out, &x, &k), (Which::Input, &dy, &k), (Which::Kernel, &x, &dy)] {
+                let d = Direction::new(simd, &g, which).unwrap();
+                assert!(d.few_products());
+                for place in [0, 500, a.len() - 1] {
+                    let (mut bad, mut hit) = (a.clone(), vec![false; result(&d, &g, a, b, false).len()]);
+                    bad[place] = v;
+                    products_of_all(&g, |i, j, l| match which {
+                        Which::Out => hit[l] |= i == place,
+                        Which::Input => hit[i] |= l == place,
+                        Which::Kernel => hit[j] |= i == place,
+                    });
+                    for parts in [false].into_iter().chain((which == Which::Kernel).then_some(true)) {
+                        for (got, &hit) in result(&d, &g, &bad, b, parts).into_iter().zip(&hit) {
+                            let right = match v {
+                                _ if !hit => got.abs() < 1e5,
+                                v if v.is_nan() => got.is_nan(),
+                                v => got == v,
+                            };
+                            assert!(right, "{simd:?} {which:?} {v} gives {got}, {hit}");
+                        }
+                    }
+                }
             }
         }
     }

@@ -25,7 +25,7 @@ pub struct Out<'a> {
     pub add: bool,
 }
 
-/// `out[r, j] = Σ a[rows[r] + run · a_run + l · a_step] · b[run · b_run + l · b_step + j]`, begun with what `out` holds if it is added to.
+/// `out[r, j] = Σ a[rows[r] + run · a_run + l · a_step] · b[run · b_run + l · b_step + j]`, then added to what `out` holds if it says so: long sums in parts keep their digits.
 ///
 /// # Safety
 /// The machine has the instructions; all that is named can be read, all vectors of `b` as a whole; nobody else uses `out`'s elements.
@@ -49,12 +49,6 @@ macro_rules! tiles { ($feature:literal, $rows:literal, [$($r:literal)*]) => {
         // SAFETY: the caller's.
         unsafe {
             let mut sums = [[zero(); N]; R];
-            if out.add {
-                macro_rules! begin { ($i:literal) => { if $i < R {
-                    for j in 0..N { sums.get_unchecked_mut($i)[j] = load_part(out.data.add(*rows_of(out.rows, $i) + j * LANES), out.width.saturating_sub(j * LANES)); }
-                } } }
-                each!(begin);
-            }
             for run in 0..sum.runs {
                 let (mut p, mut q) = (a.add(run * sum.a[1]), b.add(run * sum.b[1]));
                 for _ in 0..sum.len {
@@ -68,6 +62,13 @@ macro_rules! tiles { ($feature:literal, $rows:literal, [$($r:literal)*]) => {
                     each!(row);
                     (p, q) = (p.wrapping_add(sum.a[0]), q.wrapping_add(sum.b[0]));
                 }
+            }
+            if out.add {
+                macro_rules! old { ($i:literal) => { if $i < R {
+                    let s = sums.get_unchecked_mut($i);
+                    for j in 0..N { s[j] = add(load_part(out.data.add(*rows_of(out.rows, $i) + j * LANES), out.width.saturating_sub(j * LANES)), s[j]); }
+                } } }
+                each!(old);
             }
             macro_rules! end { ($i:literal) => { if $i < R {
                 for j in 0..N { store_part(out.data.add(*rows_of(out.rows, $i) + j * LANES), sums.get_unchecked($i)[j], out.width.saturating_sub(j * LANES)); }

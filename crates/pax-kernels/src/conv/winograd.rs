@@ -3,56 +3,57 @@
 //! each by additions; in between stand 16 products of matrices. Sums are of numbers up to four times as large, and rounded as such.
 //! Where a result is not finite, the direct kernels make it again, since infinities that are added and taken away are NaN.
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::direct::Direct;
+use super::direction::Which;
 use super::tile::{Out, Sum, ROWS};
 use super::Geometry;
-use crate::chunk::conv::Which;
+use crate::ask;
 
 /// Numbers of transformed squares and their products that are used together: a quarter of a second cache.
 const BLOCK: usize = 1 << 16;
 /// Channels of a block of the kernel's gradient, of both sides: its sums are another quarter.
 const SIDE: usize = 64;
+/// Parts that a gradient should have.
+const PARTS: usize = 8;
 /// Squares that are summed before the next.
 const SQUARES: usize = 48;
 /// Products of a square: of 4×4 pixels.
 const PRODUCTS: usize = 16;
 
-/// One direction of a convolution, or its kernel's gradient.
+/// One direction of a convolution.
 pub struct Winograd {
-    direct: Arc<Direct>,
+    direct: Box<Direct>,
     /// Where squares of 4×4 are read, and of how many channels.
     image: [usize; 2],
     depth: usize,
-    /// Where squares of 2×2 lie, the first two pixels below the first of the image by `low`.
+    /// Where squares of 2×2 lie, whose taps begin `low` pixels before theirs.
     out: [usize; 2],
     wide: usize,
     low: [i64; 2],
     back: bool,
+    cost: f64,
 }
 
-/// Where a square's pixels are: as many of `size` as an image has.
+/// A square of an image, and its first pixel among those of `out`.
 struct Square {
     image: usize,
-    at: [i64; 2],
+    at: [usize; 2],
 }
 
 impl Winograd {
-    /// None where the direct kernels need less.
-    pub fn new(direct: &Arc<Direct>, g: &Geometry, which: Which) -> Option<Winograd> {
-        if g.kernel != [3; 2] || g.stride != [1; 2] {
-            return None;
+    /// The direct kernels where they need less.
+    pub fn new(direct: Box<Direct>, g: &Geometry, which: Which) -> Result<Winograd, Box<Direct>> {
+        if g.kernel != [3; 2] || g.stride != [1; 2] || (which == Which::Input && direct.spread) {
+            return Err(direct);
         }
-        let forward = Winograd { direct: direct.clone(), image: g.input, depth: g.c, out: g.out, wide: g.o, low: g.low, back: false };
-        let w = match which {
-            Which::Input => {
-                Winograd { image: g.out, depth: g.o, out: g.input, wide: g.c, low: g.low.map(|low| 2 - low), back: true, ..forward }
-            }
-            _ => forward,
-        };
+        let mut w = Winograd { direct, image: g.input, depth: g.c, out: g.out, wide: g.o, low: g.low, back: false, cost: 0.0 };
+        if which == Which::Input {
+            (w.image, w.out, w.depth, w.wide) = (w.out, w.image, w.wide, w.depth);
+            (w.low, w.back) = (w.low.map(|low| 2 - low), true);
+        }
         // Vector instructions of all images: products, and what transforms take, which are made again for each block of a gradient's channels.
-        let (vectors, blocks) = (|n: usize| n.div_ceil(direct.tiles.lanes), |n: usize| n.div_ceil(SIDE));
+        let (vectors, blocks) = (|n: usize| n.div_ceil(w.direct.tiles.lanes), |n: usize| n.div_ceil(SIDE));
         let (deep, wide) = (vectors(w.depth), vectors(w.wide));
         let products = w.depth * wide;
         let (transforms, once) = match which {
@@ -60,16 +61,21 @@ impl Winograd {
             _ => (100 * deep + 60 * wide, 50 * products),
         };
         let needs = g.n * w.squares() * (PRODUCTS * products + transforms) + once;
-        (needs < g.n * w.out[0] * w.out[1] * 9 * products * 9 / 10).then_some(w)
+        w.cost = needs as f64 / (g.n * w.out[0] * w.out[1] * 9 * products) as f64;
+        if w.cost < 0.9 {
+            Ok(w)
+        } else {
+            Err(w.direct)
+        }
     }
 
+    /// Time a product of the definition, in products of the direct kernels.
+    pub fn cost(&self) -> f64 {
+        self.cost
+    }
     /// Squares of an image.
     fn squares(&self) -> usize {
         self.out[0].div_ceil(2) * self.out[1].div_ceil(2)
-    }
-    /// A part of the products that the direct kernels would need.
-    pub fn share(&self) -> f64 {
-        (PRODUCTS * self.squares()) as f64 / (9 * self.out[0] * self.out[1]) as f64
     }
     /// Columns of a panel of the most vectors.
     fn panel(&self) -> usize {
@@ -128,10 +134,10 @@ impl Winograd {
         }
     }
 
-    /// The `i`-th square of images: which image, and its first pixel of those that are written.
+    /// The `i`-th square of images.
     fn square(&self, i: usize) -> Square {
         let (of, row) = (self.squares(), self.out[1].div_ceil(2));
-        Square { image: i / of, at: [(i % of / row * 2) as i64, (i % of % row * 2) as i64] }
+        Square { image: i / of, at: [i % of / row * 2, i % of % row * 2] }
     }
 
     /// Images `images` of `a`, with a kernel from `pack` → as many results.
@@ -181,10 +187,16 @@ impl Winograd {
                     let kernel = kernel.add(self.depth * (PRODUCTS * column + p * all));
                     let sum = Sum { runs: 1, len: self.depth, a: [1, 0], b: [all, 0] };
                     self.rows(n, [pitch, all], &sum, scratch.add(p * from), kernel, products.add(p * to), all, false);
+                    // Where results go is fetched meanwhile.
+                    for i in n * p / PRODUCTS..n * (p + 1) / PRODUCTS {
+                        let Square { image, at: [y, x] } = self.square(squares.start + i);
+                        for [y, x] in [[y, x], [y, x + 1], [y + 1, x], [y + 1, x + 1]] {
+                            ask::<true>(out.wrapping_add(((image * height + y) * width + x) * self.wide + column), columns);
+                        }
+                    }
                 }
                 for (i, square) in squares.clone().enumerate() {
-                    let Square { image, at } = self.square(square);
-                    let (y, x) = (at[0] as usize, at[1] as usize);
+                    let Square { image, at: [y, x] } = self.square(square);
                     let (from, steps) = (products.add(i * all), [4 * to, to]);
                     let out = out.add(((image * height + y) * width + x) * self.wide + column);
                     let out_steps = [width * self.wide, self.wide];
@@ -237,39 +249,75 @@ impl Winograd {
         let transform = self.direct.tiles.transforms.image;
         for (i, square) in squares.enumerate() {
             let Square { image, at } = self.square(square);
-            let at = [at[0] - self.low[0], at[1] - self.low[1]];
+            let at = [0, 1].map(|d| at[d] as i64 - self.low[d]);
             // SAFETY: the caller's.
             unsafe {
                 let a = a.add(image * self.image[0] * self.image[1] * self.depth);
                 let (from, pixels) = pixels::<4>(a, self.image, self.depth, at, &channels, border);
+                // The new pixels of the square after the next.
+                for [y, x] in [[2, 6], [2, 7], [3, 6], [3, 7]] {
+                    ask::<false>(from.wrapping_add(y * pixels[0] + x * pixels[1]), channels.len());
+                }
                 transform(channels.len(), from, pixels, to.add(i * steps.1), [4 * steps.0, steps.0]);
             }
         }
     }
 
-    /// `x`, result's cotangent of `images` → `dk [3, 3, c, o]`, their sum.
+    /// `x`, result's cotangent → `dk [3, 3, c, o]`, the sum of `images`.
     ///
     /// # Safety
     /// As for `run`; nobody else uses `dk`.
     pub unsafe fn kernel_grad(&self, images: Range<usize>, x: *const f32, dy: *const f32, dk: *mut f32, scratch: *mut f32) {
+        for c in (0..self.depth).step_by(SIDE) {
+            // SAFETY: the caller's.
+            unsafe { self.channels(c..self.depth.min(c + SIDE), images.clone(), x, dy, dk, scratch) }
+        }
+    }
+
+    /// Input's channels of a part of the kernel's gradient.
+    fn part_channels(&self) -> usize {
+        if self.depth >= PARTS * SIDE {
+            SIDE
+        } else {
+            SIDE / 2
+        }
+    }
+    /// Parts of the kernel's gradient that are made apart from each other.
+    pub fn parts(&self) -> usize {
+        self.depth.div_ceil(self.part_channels())
+    }
+
+    /// A part of the kernel's gradient, of `n` images.
+    ///
+    /// # Safety
+    /// As for `kernel_grad`.
+    pub unsafe fn part(&self, part: usize, n: usize, x: *const f32, dy: *const f32, dk: *mut f32, scratch: *mut f32) {
+        let each = self.part_channels();
+        // SAFETY: the caller's.
+        unsafe { self.channels(part * each..self.depth.min((part + 1) * each), 0..n, x, dy, dk, scratch) }
+    }
+
+    /// The kernel's gradient for some of the input's channels.
+    unsafe fn channels(&self, c: Range<usize>, images: Range<usize>, x: *const f32, dy: *const f32, dk: *mut f32, scratch: *mut f32) {
         let (size, result) = (self.image[0] * self.image[1] * self.depth, self.out[0] * self.out[1] * self.wide);
+        let (first, squares) = (images.start, images.len() * self.squares());
         let mut finite = true;
         // SAFETY: the caller's.
         unsafe {
-            let (images_x, images_dy) = (x.add(images.start * size), dy.add(images.start * result));
-            for c in (0..self.depth).step_by(SIDE) {
-                for o in (0..self.wide).step_by(SIDE) {
-                    let (c, o) = (c..self.depth.min(c + SIDE), o..self.wide.min(o + SIDE));
-                    finite &= self.side(images.len() * self.squares(), images_x, images_dy, c, o, dk, scratch);
-                }
+            for o in (0..self.wide).step_by(SIDE) {
+                let o = o..self.wide.min(o + SIDE);
+                finite &= self.side(squares, x.add(first * size), dy.add(first * result), c.clone(), o, dk, scratch);
             }
-            for i in if finite { 0..0 } else { images.clone() } {
-                self.direct.kernel_grad(x.add(i * size), dy.add(i * result), dk, i > images.start, scratch);
+            for i in if finite { 0..0 } else { images } {
+                for tap in 0..9 {
+                    let (begin, end) = (tap * self.depth + c.start, tap * self.depth + c.end);
+                    self.direct.kernel_rows(begin, end, x.add(i * size), dy.add(i * result), dk, i > first, scratch);
+                }
             }
         }
     }
 
-    /// The gradient of a block of the kernel's channels.
+    /// The kernel's gradient for some channels of both sides; false if a number of it is not finite.
     #[allow(clippy::too_many_arguments)]
     unsafe fn side(
         &self,
@@ -295,7 +343,7 @@ impl Winograd {
                 for (i, square) in some.clone().enumerate() {
                     let Square { image, at } = self.square(square);
                     let dy = dy.add(image * self.out[0] * self.out[1] * self.wide);
-                    let (from, steps) = pixels::<2>(dy, self.out, self.wide, at, &o, border);
+                    let (from, steps) = pixels::<2>(dy, self.out, self.wide, at.map(|at| at as i64), &o, border);
                     (transforms.cotangent)(o.len(), from, steps, b.add(i * wide), [4 * right, right]);
                 }
                 for p in 0..PRODUCTS {

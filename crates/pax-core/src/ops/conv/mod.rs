@@ -92,7 +92,7 @@ fn out_shape(s: &Geometry, rank: usize) -> Vec<usize> {
     shape
 }
 
-pub(crate) use crate::plan::Which;
+pub(crate) use pax_kernels::conv::Which;
 
 /// Sizes and result shape from the two operands of a row.
 pub(crate) fn plan(which: Which, a: &[usize], b: &[usize], p: &Params) -> Result<(Geometry, Vec<usize>)> {

@@ -7,11 +7,11 @@ use super::fuse::Group;
 use super::tiles::cells;
 use super::{Body, Builder, Kind, Side, Value, INTEGERS, PACKS};
 use crate::array::merge;
-use crate::exec::cpu::conv::{depthwise::Depthwise, direct::Direct, winograd::Winograd};
+use crate::exec::cpu::conv::{Direction, Which};
 use crate::exec::cpu::panel::{Micro, Micros};
 use crate::exec::cpu::reduce::Fold;
 use crate::ops::index::gather::{lay, Place as At, CLAMP};
-use crate::plan::kernels::conv::{Conv, ConvPack, Means, Which};
+use crate::plan::kernels::conv::{Conv, ConvPack};
 use crate::plan::kernels::dot::{Dot, Operand, Pack, PackLeft, Packed};
 use crate::plan::kernels::index::{Concat, Gather, Lay, Scatter, Update};
 use crate::plan::kernels::random::Bits;
@@ -48,6 +48,10 @@ const PIECES: usize = 12;
 const COLUMNS: usize = 256;
 /// Columns that are folded whole, a chunk its own rows of them.
 const COLUMNS_FOLDED: usize = 4096;
+/// Numbers of a kernel's gradient from which on chunks make parts of it of all images, if there are so many parts: sums of some images
+/// each would be written and read for longer.
+const KERNEL: usize = 1 << 16;
+const KERNEL_PARTS: usize = 4;
 /// Units of phases whose kernels divide them as they like.
 pub(super) const MANY: usize = 64;
 
@@ -369,52 +373,35 @@ impl Builder<'_> {
         self.add(e, then, &[(partial, 1)], |out| Body::Across { partial: Reduce { out, ..sums }, phase });
     }
 
-    /// Convolution and its gradients, image by image, where the direct kernels apply.
+    /// Convolution and its gradients, images a unit, where kernels apply.
     fn conv(&mut self, e: &Equation, which: Which) -> Result<bool> {
-        let shapes = [self.aval(e.inputs[0]).shape.clone(), self.aval(e.inputs[1]).shape.clone(), self.aval(e.outputs[0]).shape.clone()];
-        let (geometry, _) = crate::ops::conv::plan(which, &shapes[0], &shapes[1], &e.params)?;
-        // Products of one column are slower than a patch matrix.
-        if geometry.o == 1 && geometry.c > 16 {
-            return Ok(false);
-        }
-        let means = match Depthwise::new(self.simd, &geometry) {
-            Some(d) => Some(Means::Depthwise(Arc::new(d))),
-            None => Direct::new(self.simd, &geometry).map(|d| {
-                let direct = Arc::new(d);
-                Winograd::new(&direct, &geometry, which).map_or(Means::Direct(direct), |w| Means::Winograd(Arc::new(w)))
-            }),
-        };
-        let Some(means) = means else { return Ok(false) };
+        let (left, right) = (&self.aval(e.inputs[0]).shape, &self.aval(e.inputs[1]).shape);
+        let (geometry, _) = crate::ops::conv::plan(which, left, right, &e.params)?;
+        let Some(direction) = Direction::new(self.simd, &geometry, which).map(Arc::new) else { return Ok(false) };
         let (Some(a), Some(b)) = (self.flat(e.inputs[0])?, self.flat(e.inputs[1])?) else { return Ok(false) };
         let n = geometry.n;
-        let size = |s: &[usize], images: bool| s.iter().product::<usize>() / if images { n } else { 1 };
-        let sizes = [size(&shapes[0], true), size(&shapes[1], which == Which::Kernel), size(&shapes[2], which != Which::Kernel)];
-        let work = [n, geometry.out[0], geometry.out[1], geometry.o, geometry.kernel[0], geometry.kernel[1], geometry.cg()]
-            .iter()
-            .map(|&n| n as f64)
-            .product::<f64>()
-            * MULTIPLY_ADD;
-        // Of each channel by itself memory takes the time.
-        let work = match &means {
-            Means::Depthwise(_) => 8.0 * work,
-            Means::Winograd(w) => w.share() * work,
-            Means::Direct(_) => work,
-        };
+        let work = [n, geometry.pixels(), geometry.o, geometry.taps(), geometry.cg()].iter().map(|&n| n as f64).product::<f64>()
+            * MULTIPLY_ADD
+            * direction.cost();
         let images = |b: &Self, v: &View| b.units_of(v, v.shape.len() - 1);
+        let size = direction.sizes()[2];
+        let conv = Conv { direction: direction.clone(), n, parts: false, a: (a.slot, a.offset), b: (b.slot, b.offset), out: 0 };
         if which == Which::Kernel {
             let reads = [images(self, &a), images(self, &b)];
+            if size >= KERNEL && direction.parts() >= KERNEL_PARTS {
+                let phase = self.phase(Kind::Alone, direction.parts(), work);
+                self.add(e, phase, &reads, |out| Body::kernel(Kernel::Conv(Conv { parts: true, out, ..conv })));
+                return Ok(true);
+            }
             let phase = self.choose(&reads, n, work);
-            self.across(e, phase, Fold::Sum, [a.slot, b.slot], |out| {
-                Kernel::Conv(Conv { which, means, n, a: (a.slot, a.offset), b: (b.slot, b.offset), sizes, out })
-            });
+            self.across(e, phase, Fold::Sum, [a.slot, b.slot], |out| Kernel::Conv(Conv { out, ..conv }));
             return Ok(true);
         }
-        let kernel = match &means {
-            Means::Depthwise(_) => (b.slot, b.offset),
-            means => {
-                let pack = ConvPack { means: means.clone(), back: which == Which::Input, kernel: (b.slot, b.offset), out: 0 };
-                let packed = pack.packed();
-                let phase = if self.early(b.slot) { PACKS } else { self.choose(&[(b.slot, 1)], 1, sizes[1] as f64) };
+        let kernel = match direction.packed() {
+            None => conv.b,
+            Some(packed) => {
+                let pack = ConvPack { direction, kernel: conv.b, out: 0 };
+                let phase = if self.early(b.slot) { PACKS } else { self.choose(&[(b.slot, 1)], 1, packed as f64) };
                 (
                     self.draft(
                         phase,
@@ -428,9 +415,7 @@ impl Builder<'_> {
         };
         let reads = [images(self, &a), (kernel.0, 1)];
         let phase = self.choose(&reads, n, work);
-        self.add(e, phase, &reads, |out| {
-            Body::kernel(Kernel::Conv(Conv { which, means, n, a: (a.slot, a.offset), b: kernel, sizes, out }))
-        });
+        self.add(e, phase, &reads, |out| Body::kernel(Kernel::Conv(Conv { b: kernel, out, ..conv })));
         Ok(true)
     }
 

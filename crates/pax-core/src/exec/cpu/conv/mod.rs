@@ -9,7 +9,7 @@ use crate::exec::cpu::tile::Simd;
 use crate::exec::{Exec, Shared};
 use crate::ops::elementwise::binary::Number;
 use crate::{Error, Result};
-pub use pax_kernels::conv::{depthwise, direct, winograd, Geometry};
+pub use pax_kernels::conv::{Direction, Geometry, Which};
 
 /// Calls `f(start in the patch matrix, input pixel)` for every tap of every output pixel of an image.
 fn patches(s: &Geometry, f: &mut dyn FnMut(usize, Option<usize>)) {
