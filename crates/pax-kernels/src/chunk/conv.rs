@@ -49,10 +49,10 @@ pub struct ConvPack {
 
 impl ConvPack {
     /// # Safety
-    /// As `Kernel::run`; one unit.
-    pub unsafe fn run(&self, bases: Bases) {
+    /// As `Kernel::run`; panels `from..to`.
+    pub unsafe fn run(&self, bases: Bases, from: usize, to: usize) {
         let kernel = bases.at::<f32>(self.kernel.0).wrapping_offset(self.kernel.1);
         // SAFETY: the caller's.
-        unsafe { self.direction.pack(kernel, bases.at(self.out)) }
+        unsafe { self.direction.pack(from..to, kernel, bases.at(self.out)) }
     }
 }

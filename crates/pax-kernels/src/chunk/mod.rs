@@ -83,11 +83,9 @@ impl Kernel {
                 Kernel::Scatter(s) => s.run(bases, from, to, of),
                 Kernel::Bits(b) => b.run(bases, part(b.n, from, of), part(b.n, to, of)),
                 Kernel::Conv(c) => c.run(bases, from, to, of, chunk, room),
-                // Not divided: the first unit's.
                 Kernel::ConvPack(p) => {
-                    if from == 0 {
-                        p.run(bases)
-                    }
+                    let panels = p.direction.packs();
+                    p.run(bases, part(panels, from, of), part(panels, to, of))
                 }
                 Kernel::Concat(c) => c.run(bases, part(c.rows, from, of), part(c.rows, to, of)),
             }

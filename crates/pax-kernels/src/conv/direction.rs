@@ -89,18 +89,28 @@ impl Direction {
         }
     }
 
-    /// Writes the kernel as `run` reads it, if that is not as it lies.
+    /// Panels that the kernel is packed in.
+    pub fn packs(&self) -> usize {
+        match (&self.means, self.which) {
+            (Means::Depthwise(_), _) | (_, Which::Kernel) => 0,
+            (Means::Direct(d), Which::Input) => d.packs_back(),
+            (Means::Direct(d), Which::Out) => d.packs(),
+            (Means::Winograd(w), _) => w.packs(),
+        }
+    }
+
+    /// Writes some panels of the kernel as `run` reads it.
     ///
     /// # Safety
-    /// It holds what its shape says, and `to` has room for `packed()` numbers.
-    pub unsafe fn pack(&self, kernel: *const f32, to: *mut f32) {
+    /// It holds what its shape says, and `to` has room for `packed()` numbers; nobody else uses what is written.
+    pub unsafe fn pack(&self, some: Range<usize>, kernel: *const f32, to: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
             match (&self.means, self.which) {
                 (Means::Depthwise(_), _) | (_, Which::Kernel) => (),
-                (Means::Direct(d), Which::Input) => d.pack_back(kernel, to),
-                (Means::Direct(d), Which::Out) => d.pack(kernel, to),
-                (Means::Winograd(w), _) => w.pack(kernel, to),
+                (Means::Direct(d), Which::Input) => d.pack_back(some, kernel, to),
+                (Means::Direct(d), Which::Out) => d.pack(some, kernel, to),
+                (Means::Winograd(w), _) => w.pack(some, kernel, to),
             }
         }
     }

@@ -1,4 +1,6 @@
 //! Kernels in panels: 2 vectors of columns each, the last perhaps 1, rows of a panel one behind the other.
+use std::ops::Range;
+
 use super::direct::Direct;
 use super::kernel_grad::BLOCK;
 use super::tile::ROWS;
@@ -35,13 +37,27 @@ impl Direct {
         })
     }
 
-    /// Writes a kernel `[kernel, c, o]` in the panels of `forward`.
+    /// Panels of the kernel for `forward`.
+    pub fn packs(&self) -> usize {
+        self.panels(self.ahead.wide).count()
+    }
+    /// Panels of the kernel for `input_grad`.
+    pub fn packs_back(&self) -> usize {
+        self.panels(if self.spread { self.taps() * self.back.wide } else { self.back.wide }).count()
+    }
+
+    /// Panels `some` of `wide` columns.
+    pub(super) fn some_panels(&self, wide: usize, some: Range<usize>) -> impl Iterator<Item = (usize, usize, usize)> {
+        self.panels(wide).skip(some.start).take(some.len())
+    }
+
+    /// Writes a kernel `[kernel, c, o]` in panels `some` of `forward`.
     ///
     /// # Safety
     /// `to` holds `packed()` numbers.
-    pub unsafe fn pack(&self, kernel: *const f32, to: *mut f32) {
+    pub unsafe fn pack(&self, some: Range<usize>, kernel: *const f32, to: *mut f32) {
         let (depth, o) = (self.taps() * self.ahead.depth, self.ahead.wide);
-        for (column, width, vectors) in self.panels(o) {
+        for (column, width, vectors) in self.some_panels(o, some) {
             let all = vectors * self.tiles.lanes;
             for l in 0..depth {
                 // SAFETY: panels lie one behind the other and have whole vectors.
@@ -54,12 +70,12 @@ impl Direct {
         }
     }
 
-    /// Writes a kernel `[kernel, c, o]` in the panels of `input_grad`, results' channels in rows: by phase, its taps from the
+    /// Writes a kernel `[kernel, c, o]` in panels `some` of `input_grad`, results' channels in rows: by phase, its taps from the
     /// last; taps in columns too where the gradient is spread.
     ///
     /// # Safety
     /// `to` holds `packed_back()` numbers.
-    pub unsafe fn pack_back(&self, kernel: *const f32, mut to: *mut f32) {
+    pub unsafe fn pack_back(&self, some: Range<usize>, kernel: *const f32, mut to: *mut f32) {
         let (o, c) = (self.back.depth, self.back.wide);
         // `width` rows of `o` numbers as columns, some at a time so that these stay in the first cache.
         let turn = |from: *const f32, width: usize, all: usize, to: *mut f32| {
@@ -77,7 +93,7 @@ impl Direct {
         // SAFETY: every panel has its place, one behind the other.
         unsafe {
             if self.spread {
-                for (column, width, vectors) in self.panels(self.taps() * c) {
+                for (column, width, vectors) in self.some_panels(self.taps() * c, some) {
                     turn(kernel.add(column * o), width, vectors * self.tiles.lanes, to.add(column * o));
                 }
                 return;
@@ -85,14 +101,15 @@ impl Direct {
             let phases = |d: usize| (0..self.stride[d]).map(move |r| (r, (self.kernel[d] + self.stride[d] - 1 - r) / self.stride[d]));
             for (r0, m0) in phases(0) {
                 for (r1, m1) in phases(1) {
-                    for (column, width, vectors) in self.panels(c) {
+                    for (column, width, vectors) in self.some_panels(c, some.clone()) {
+                        let all = vectors * self.tiles.lanes;
                         for tap in 0..m0 * m1 {
                             let (t0, t1) = (r0 + self.stride[0] * (m0 - 1 - tap / m1), r1 + self.stride[1] * (m1 - 1 - tap % m1));
-                            let all = vectors * self.tiles.lanes;
-                            turn(kernel.add(((t0 * self.kernel[1] + t1) * c + column) * o), width, all, to);
-                            to = to.add(o * all);
+                            let from = kernel.add(((t0 * self.kernel[1] + t1) * c + column) * o);
+                            turn(from, width, all, to.add(o * (m0 * m1 * column + tap * all)));
                         }
                     }
+                    to = to.add(m0 * m1 * o * c.next_multiple_of(self.tiles.lanes));
                 }
             }
         }

@@ -104,8 +104,8 @@ impl Case {
         let (mut packed, mut back) = (Room::new(d.packed()), Room::new(d.packed_back()));
         // SAFETY: the sizes are those that it names.
         unsafe {
-            d.pack(k.as_ptr(), packed.at());
-            d.pack_back(k.as_ptr(), back.at());
+            d.pack(0..d.packs(), k.as_ptr(), packed.at());
+            d.pack_back(0..d.packs_back(), k.as_ptr(), back.at());
         }
         assert!(packed.get().iter().chain(&back.get()).all(|v| v.is_finite()), "panels have gaps");
         Case { scratch: Room::new(d.scratch()), d, packed, back }
@@ -179,7 +179,10 @@ fn result(d: &Direction, g: &Geometry, a: &[f32], b: &[f32], parts: bool) -> Vec
     let (mut scratch, mut packed) = (Room::new(d.scratch()), Room::new(d.packed().unwrap_or(0)));
     // SAFETY: the sizes are those that it names.
     unsafe {
-        d.pack(b.as_ptr(), packed.at());
+        // In two parts, the last first.
+        let (panels, half) = (d.packs(), d.packs() / 2);
+        d.pack(half..panels, b.as_ptr(), packed.at());
+        d.pack(0..half, b.as_ptr(), packed.at());
         let b = if d.packed().is_some() { packed.at().cast_const() } else { b.as_ptr() };
         if parts {
             for i in (0..d.parts()).rev() {

@@ -113,20 +113,25 @@ impl Winograd {
         (PRODUCTS * run.max(gradient) + border).max(self.direct.scratch())
     }
 
-    /// Writes a kernel `[3, 3, c, o]` as `run` reads it.
+    /// Panels of the kernel.
+    pub fn packs(&self) -> usize {
+        self.direct.panels(self.wide).count()
+    }
+
+    /// Writes panels `some` of a kernel `[3, 3, c, o]` as `run` reads it.
     ///
     /// # Safety
     /// `to` holds `packed()` numbers.
-    pub unsafe fn pack(&self, kernel: *const f32, to: *mut f32) {
+    pub unsafe fn pack(&self, some: Range<usize>, kernel: *const f32, to: *mut f32) {
         // SAFETY: the caller's; panels lie one behind the other, nine taps each and then sixteen parts.
         unsafe {
             if self.back {
-                self.direct.pack_back(kernel, to)
+                self.direct.pack_back(some.clone(), kernel, to)
             } else {
-                self.direct.pack(kernel, to)
+                self.direct.pack(some.clone(), kernel, to)
             }
             let transformed = to.add(self.packed_direct());
-            for (column, _, vectors) in self.direct.panels(self.wide) {
+            for (column, _, vectors) in self.direct.some_panels(self.wide, some) {
                 let n = self.depth * vectors * self.direct.tiles.lanes;
                 let (from, to) = (to.add(9 * self.depth * column), transformed.add(PRODUCTS * self.depth * column));
                 (self.direct.tiles.transforms.kernel)(n, from, [3 * n, n], to, [4 * n, n]);

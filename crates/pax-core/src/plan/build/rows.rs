@@ -401,7 +401,11 @@ impl Builder<'_> {
             None => conv.b,
             Some(packed) => {
                 let pack = ConvPack { direction, kernel: conv.b, out: 0 };
-                let phase = if self.early(b.slot) { PACKS } else { self.choose(&[(b.slot, 1)], 1, packed as f64) };
+                let work = packed as f64 * 0.3;
+                let phase = if self.early(b.slot) { PACKS } else { self.choose(&[(b.slot, 1)], 1, work) };
+                if phase == PACKS {
+                    self.phases[phase].work += work;
+                }
                 (
                     self.draft(
                         phase,

@@ -10,6 +10,9 @@ const LARGE: usize = 1 << 20;
 /// Pixels that pay for a partial sum.
 const PIXELS: usize = 384;
 
+/// Numbers of a kernel that one thread packs while another would wake.
+const PACKED: usize = 1 << 16;
+
 /// Images of a chunk: at most 16 chunks.
 fn per_chunk(s: &Geometry) -> usize {
     s.n.div_ceil(16).max(1)
@@ -29,8 +32,9 @@ fn direction(exec: &Exec, s: &Geometry, which: Which, a: &[f32], b: &[f32]) -> O
     let scratch = || Vec::<f32>::with_capacity(d.scratch());
     if which != Which::Kernel {
         let (mut out, mut packed): (Vec<f32>, Vec<f32>) = (exec.vec(s.n * size), exec.vec(d.packed().unwrap_or(0)));
-        // SAFETY: the lengths above.
-        unsafe { d.pack(b.as_ptr(), packed.as_mut_ptr()) };
+        let shared = Shared::new(&mut packed);
+        // SAFETY: the lengths above; panels belong to their chunk.
+        exec.chunks(d.packs(), PACKED * d.packs() / right.max(1) + 1, &|from, to| unsafe { d.pack(from..to, b.as_ptr(), shared.ptr()) });
         let kernel = if d.packed().is_some() { &packed } else { b };
         let shared = Shared::new(&mut out);
         // SAFETY: the lengths above; results of images belong to their chunk.
