@@ -2,8 +2,8 @@
 mod support;
 use std::rc::Rc;
 
-use pax_core::{row, Cx, DType, Result, Tensor, Value};
-use support::{avals, near, record, values, Rng};
+use pax_core::{row, Cx, DType, Params, Result, Tensor, Value};
+use support::{avals, near, record, values, Rng, Threads};
 
 const UNARY: [&str; 10] = ["neg", "abs", "square", "relu", "exp", "tanh", "sigmoid", "reciprocal", "sin", "sign"];
 const BINARY: [&str; 6] = ["add", "sub", "mul", "maximum", "minimum", "atan2"];
@@ -408,5 +408,58 @@ fn sums_of_the_rows_of_loops() -> Result<()> {
     // Code makes them; rows of three numbers, of more than it has room for, and small loops are summed by themselves.
     let simd = pax_kernels::tile::Simd::detect();
     assert!(simd < pax_kernels::tile::Simd::Avx2 || fused == 9, "{fused} loops make sums");
+    Ok(())
+}
+
+/// Convolutions and their gradients by plans, whatever computes them, against the patch matrix of float64; the same bits on any
+/// number of threads.
+#[test]
+fn convolutions() -> Result<()> {
+    let (mut rng, mut winograd) = (Rng(21), 0);
+    let mut sizes: Vec<[usize; 6]> = (0..24)
+        .map(|i| {
+            [1 + i % 5, 3, 14, 40, 40, if i % 3 == 0 { 5 } else { 3 }].map(|most| rng.int(most as i64 / 2 + 1, most as i64 + 1) as usize)
+        })
+        .collect();
+    sizes.extend([[3, 6, 5, 130, 70, 3], [2, 5, 8, 72, 64, 5], [2, 4, 4, 300, 40, 3]]); // kernels whose gradients are made in parts
+    for (i, [n, h, w, c, o, k]) in sizes.into_iter().enumerate() {
+        let stride = [1, 1, 1, 2][i % 4];
+        let list = |a: [usize; 2]| Value::from(a.map(|v| v as i64).as_slice());
+        let mut pad = || list([0, 1].map(|_| rng.int(k as i64 / 2, 3) as usize));
+        let params = vec![list([stride, 1]), pad(), pad(), list([1, 1]), list([1, 1]), Value::Int(1)];
+        let run = |cx: &Cx, name: &str, sizes: Option<[usize; 2]>, a: &Tensor, b: &Tensor| -> Result<Tensor> {
+            let (r, params) = (row(name).unwrap(), params.iter().cloned().chain(sizes.map(list)));
+            Ok(cx.bind(r, Params::new(r.params, params)?, &[a.clone(), b.clone()])?.swap_remove(0))
+        };
+        let f = |cx: &Cx, t: &[Tensor]| -> Result<Vec<Tensor>> {
+            let y = run(cx, "conv", None, &t[0], &t[1])?;
+            let dy = cx.mul(&y, &y)?;
+            let dx = run(cx, "conv_input_grad", Some([h, w]), &dy, &t[1])?;
+            let dk = run(cx, "conv_kernel_grad", Some([k, k]), &t[0], &dy)?;
+            Ok(vec![y, dx, dk])
+        };
+        let (x, kernel) = (rng.normals(n * h * w * c), rng.normals(k * k * c * o));
+        let inputs = |cx: &Cx, dtype| [cx.from_f64(dtype, &x, &[n, h, w, c]), cx.from_f64(dtype, &kernel, &[k, k, c, o])];
+        let exact = Cx::default();
+        let want = f(&exact, &inputs(&exact, DType::F64))?;
+        let mut bits: Option<Vec<Vec<u64>>> = None;
+        for threads in [1, 2, 3] {
+            let cx = Cx::default();
+            cx.set_pool(Rc::new(Threads(threads)));
+            let xs = inputs(&cx, DType::F32);
+            let program = Rc::new(record(&cx, &avals(&xs), |t| f(&cx, t))?);
+            winograd += pax_core::plan::text(&cx, &program).matches("winograd").count();
+            let got = cx.call(&program, &xs)?.iter().map(|y| values(&cx, y)).collect::<Result<Vec<_>>>()?;
+            for (got, want) in got.iter().zip(&want) {
+                let want = values(&exact, want)?;
+                let most = want.iter().fold(0f64, |a, v| a.max(v.abs()));
+                near(&format!("{n}×{h}×{w}×{c} to {o} by {k}, {stride}: {program}"), got, &want, 0.0, 3e-6 * most).unwrap();
+            }
+            let got = got.iter().map(|y| y.iter().map(|v| v.to_bits()).collect()).collect();
+            assert_eq!(bits.get_or_insert_with(|| Vec::clone(&got)), &got, "{threads} threads: {program}");
+        }
+    }
+    let simd = pax_kernels::tile::Simd::detect();
+    assert!(simd < pax_kernels::tile::Simd::Avx2 || winograd > 30, "{winograd} have fewer products");
     Ok(())
 }

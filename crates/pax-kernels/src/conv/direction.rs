@@ -53,10 +53,13 @@ impl Direction {
         Some(Direction { which, means, sizes })
     }
 
-    /// True if it needs fewer products than the definition.
-    #[cfg(test)]
-    pub fn few_products(&self) -> bool {
-        matches!(self.means, Means::Winograd(_))
+    /// By which kernels: `depthwise`, `direct` or `winograd`.
+    pub fn means(&self) -> &'static str {
+        match self.means {
+            Means::Depthwise(_) => "depthwise",
+            Means::Direct(_) => "direct",
+            Means::Winograd(_) => "winograd",
+        }
     }
     /// Numbers of one image, or of the kernel, of both operands and of the result.
     pub fn sizes(&self) -> [usize; 3] {
