@@ -70,12 +70,22 @@ impl Direct {
         }
     }
 
+    /// Where the rows of a tap begin in the panel of `all` columns from `column` on of `input_grad`, unless that is spread.
+    pub(super) fn tap_back(&self, tap: [usize; 2], column: usize, all: usize) -> usize {
+        let (o, wide, [down, across]) = (self.back.depth, self.back.wide.next_multiple_of(self.tiles.lanes), self.stride);
+        let taps = |phase: [usize; 2]| [0, 1].map(|d| (self.kernel[d] + self.stride[d] - 1 - phase[d]) / self.stride[d]);
+        let phase = [tap[0] % down, tap[1] % across];
+        let phases = (0..phase[0] * across + phase[1]).map(|p| taps([p / across, p % across]));
+        let (before, [m0, m1]) = (phases.map(|[m0, m1]| m0 * m1).sum::<usize>() * wide, taps(phase));
+        o * (before + m0 * m1 * column + ((m0 - 1 - tap[0] / down) * m1 + m1 - 1 - tap[1] / across) * all)
+    }
+
     /// Writes a kernel `[kernel, c, o]` in panels `some` of `input_grad`, results' channels in rows: by phase, its taps from the
     /// last; taps in columns too where the gradient is spread.
     ///
     /// # Safety
     /// `to` holds `packed_back()` numbers.
-    pub unsafe fn pack_back(&self, some: Range<usize>, kernel: *const f32, mut to: *mut f32) {
+    pub unsafe fn pack_back(&self, some: Range<usize>, kernel: *const f32, to: *mut f32) {
         let (o, c) = (self.back.depth, self.back.wide);
         // `width` rows of `o` numbers as columns, some at a time so that these stay in the first cache.
         let turn = |from: *const f32, width: usize, all: usize, to: *mut f32| {
@@ -98,18 +108,11 @@ impl Direct {
                 }
                 return;
             }
-            let phases = |d: usize| (0..self.stride[d]).map(move |r| (r, (self.kernel[d] + self.stride[d] - 1 - r) / self.stride[d]));
-            for (r0, m0) in phases(0) {
-                for (r1, m1) in phases(1) {
-                    for (column, width, vectors) in self.some_panels(c, some.clone()) {
-                        let all = vectors * self.tiles.lanes;
-                        for tap in 0..m0 * m1 {
-                            let (t0, t1) = (r0 + self.stride[0] * (m0 - 1 - tap / m1), r1 + self.stride[1] * (m1 - 1 - tap % m1));
-                            let from = kernel.add(((t0 * self.kernel[1] + t1) * c + column) * o);
-                            turn(from, width, all, to.add(o * (m0 * m1 * column + tap * all)));
-                        }
-                    }
-                    to = to.add(m0 * m1 * o * c.next_multiple_of(self.tiles.lanes));
+            for (column, width, vectors) in self.some_panels(c, some) {
+                let all = vectors * self.tiles.lanes;
+                for t in 0..self.taps() {
+                    let place = self.tap_back([t / self.kernel[1], t % self.kernel[1]], column, all);
+                    turn(kernel.add((t * c + column) * o), width, all, to.add(place));
                 }
             }
         }

@@ -1,25 +1,31 @@
-//! The transforms of `winograd`: small matrices applied down and across a square of pixels, a vector of channels at a time
-//! (Lavin and Gray 2015, arXiv:1509.09308, F(2×2, 3×3)).
+//! The transforms of `winograd`: small matrices applied down and across a square of pixels, a vector of channels at a time. Without
+//! stride they are those of Lavin and Gray 2015 (arXiv:1509.09308), F(2×2, 3×3). With stride 2, taps 0 and 2 of an axis meet other
+//! pixels than tap 1 does, so that two results are made of F(2, 2), three products, and of two products more.
 
-/// A square of pixels from `from` to one at `to`, of `n` channels; steps are from row to row and from column to column, in numbers.
-/// What is read or written as `whole` has whole vectors of channels. False if a number it wrote is not finite, where it says so.
+/// From a square of pixels of `n` channels to another; steps are from row to row and from column to column, in numbers. What is
+/// transformed has whole vectors of channels. False if a number it wrote is not finite, where it says so.
 ///
 /// # Safety
 /// The machine has the instructions; all pixels can be read and written, `to` by nobody else.
 pub type Transform = unsafe fn(n: usize, from: *const f32, steps: [usize; 2], to: *mut f32, to_steps: [usize; 2]) -> bool;
 
-/// Those of an instruction set.
+/// A direction's transforms: of its operands' squares, and of the products to the result's squares, which says whether these are finite.
+pub struct Scheme {
+    pub left: Transform,
+    pub right: Transform,
+    pub out: Transform,
+    /// Sides of the left operand's squares, of those of products, and of the others that are not the kernel: the result's, or the
+    /// right operand's.
+    pub sides: [usize; 3],
+    /// Pixels from square to square: of the left operand, of the others.
+    pub steps: [usize; 2],
+}
+
+/// Those of an instruction set, without stride and with stride 2: to the result, to the input's gradient, to the kernel's.
 pub struct Transforms {
-    /// 4×4 of an image.
-    pub image: Transform,
-    /// 3×3 taps to 4×4, both whole.
-    pub kernel: Transform,
-    /// 4×4 sums of products, whole, to 2×2 results; says whether they are finite.
-    pub result: Transform,
-    /// 2×2 cotangents of results to 4×4.
-    pub cotangent: Transform,
-    /// 4×4 sums of products, whole, to the cotangents of 3×3 taps; says whether they are finite.
-    pub taps: Transform,
+    pub ahead: [Scheme; 2],
+    pub back: [Scheme; 2],
+    pub kernel: [Scheme; 2],
 }
 
 /// The transforms in the vectors of the module that uses it.
@@ -37,12 +43,33 @@ macro_rules! transforms {
             let even = half(add(x[1], x[2]));
             [add(x[0], even), half(sub(x[1], x[2])), add(even, x[3])]
         });
-        pub static TRANSFORMS: Transforms = Transforms { image, kernel, result, cotangent, taps };
+        transforms!($feature strided_image 5 to 5, part to whole, |x| [sub(x[0], x[2]), x[2], sub(x[4], x[2]), x[1], x[3]]);
+        transforms!($feature strided_kernel 3 to 5, whole to whole, |x| [x[0], add(x[0], x[2]), x[2], x[1], x[1]]);
+        transforms!($feature strided_result 5 to 2, whole to part, |x| [add(add(x[0], x[1]), x[3]), add(add(x[1], x[2]), x[4])]);
+        transforms!($feature strided_cotangent 2 to 5, part to whole, |x| [x[0], add(x[0], x[1]), x[1], x[0], x[1]]);
+        transforms!($feature strided_taps 5 to 3, whole to part, |x| [add(x[0], x[1]), add(x[3], x[4]), add(x[1], x[2])]);
+        transforms!($feature back_cotangent 3 to 5, part to whole, |x| [sub(x[0], x[1]), x[1], sub(x[2], x[1]), x[1], x[2]]);
+        transforms!($feature back_image 5 to 4, whole to part, |x| [add(x[0], x[1]), x[3], add(x[1], x[2]), x[4]]);
+        const PLAIN: Scheme = Scheme { left: image, right: kernel, out: result, sides: [4, 4, 2], steps: [2, 2] };
+        pub static TRANSFORMS: Transforms = Transforms {
+            ahead: [
+                PLAIN,
+                Scheme { left: strided_image, right: strided_kernel, out: strided_result, sides: [5, 5, 2], steps: [4, 2] },
+            ],
+            back: [
+                PLAIN,
+                Scheme { left: back_cotangent, right: strided_kernel, out: back_image, sides: [3, 5, 4], steps: [2, 4] },
+            ],
+            kernel: [
+                Scheme { left: image, right: cotangent, out: taps, sides: [4, 4, 2], steps: [2, 2] },
+                Scheme { left: strided_image, right: strided_cotangent, out: strided_taps, sides: [5, 5, 2], steps: [4, 2] },
+            ],
+        };
     };
     ($feature:literal $name:ident $i:literal to $o:literal, $from:ident to $to:ident, |$x:ident| $line:expr) => {
         #[target_feature(enable = $feature)]
         unsafe fn $name(n: usize, from: *const f32, steps: [usize; 2], to: *mut f32, to_steps: [usize; 2]) -> bool {
-            const CHECKED: bool = $o < 4;
+            const CHECKED: bool = transforms!(@results $to);
             let mut finite = zero();
             macro_rules! vector { ($at:expr, $load:ident, $store:ident) => {
                 let (from, to) = (from.add($at), to.add($at));
@@ -81,6 +108,8 @@ macro_rules! transforms {
             !any_nan(finite)
         }
     };
+    (@results part) => { true };
+    (@results whole) => { false };
     (@rest part whole $vector:ident $at:ident) => { $vector!($at, load_part, store_whole); };
     (@rest whole part $vector:ident $at:ident) => { $vector!($at, load_whole, store_part); };
     (@rest whole whole $vector:ident $at:ident) => { $vector!($at, load_whole, store_whole); };

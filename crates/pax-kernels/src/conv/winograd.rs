@@ -1,72 +1,83 @@
-//! Convolution of 3×3 taps without stride by Winograd's method (Lavin and Gray 2015, arXiv:1509.09308, F(2×2, 3×3)): a square of 2×2
-//! results takes 16 products a channel instead of 36. An image's squares of 4×4 pixels, the kernel and the result are transformed,
-//! each by additions; in between stand 16 products of matrices. Sums are of numbers up to four times as large, and rounded as such.
-//! Where a result is not finite, the direct kernels make it again, since infinities that are added and taken away are NaN.
+//! Convolution of 3×3 taps by Winograd's method: a square of 2×2 results takes 16 products a channel instead of 36, or 25 with
+//! stride 2. Squares of an image, the kernel and the result are transformed, each by additions (`transform`); in between stand as many
+//! products of matrices. Sums are of numbers up to four times as large, and rounded as such. Where a result is not finite, the direct
+//! kernels make it again, since infinities that are added and taken away are NaN.
 use std::ops::Range;
 
 use super::direct::Direct;
 use super::direction::Which;
 use super::tile::{Out, Sum, ROWS};
+use super::transform::Scheme;
 use super::Geometry;
 use crate::ask;
 
-/// Numbers of transformed squares and their products that are used together: a quarter of a second cache.
-const BLOCK: usize = 1 << 16;
+/// Numbers of one part of transformed squares and of their products that are used together: all parts are a quarter of a second cache.
+const BLOCK: usize = 1 << 12;
 /// Channels of a block of the kernel's gradient, of both sides: its sums are another quarter.
 const SIDE: usize = 64;
 /// Parts that a gradient should have.
 const PARTS: usize = 8;
 /// Squares that are summed before the next.
 const SQUARES: usize = 48;
-/// Products of a square: of 4×4 pixels.
-const PRODUCTS: usize = 16;
 
 /// One direction of a convolution.
 pub struct Winograd {
     direct: Box<Direct>,
-    /// Where squares of 4×4 are read, and of how many channels.
+    scheme: &'static Scheme,
+    back: bool,
+    /// The left operand's sizes, and where its first square begins.
     image: [usize; 2],
     depth: usize,
-    /// Where squares of 2×2 lie, whose taps begin `low` pixels before theirs.
+    from: [i64; 2],
+    /// Those of the result, or of the right operand that is not the kernel.
     out: [usize; 2],
     wide: usize,
-    low: [i64; 2],
-    back: bool,
+    to: [i64; 2],
+    /// Squares of an image.
+    squares: [usize; 2],
     cost: f64,
-}
-
-/// A square of an image, and its first pixel among those of `out`.
-struct Square {
-    image: usize,
-    at: [usize; 2],
 }
 
 impl Winograd {
     /// The direct kernels where they need less.
     pub fn new(direct: Box<Direct>, g: &Geometry, which: Which) -> Result<Winograd, Box<Direct>> {
-        if g.kernel != [3; 2] || g.stride != [1; 2] || (which == Which::Input && direct.spread) {
+        let strided = match g.stride {
+            [1, 1] => 0,
+            [2, 2] => 1,
+            _ => return Err(direct),
+        };
+        if g.kernel != [3; 2] || (which == Which::Input && direct.spread) {
             return Err(direct);
         }
-        let mut w = Winograd { direct, image: g.input, depth: g.c, out: g.out, wide: g.o, low: g.low, back: false, cost: 0.0 };
-        if which == Which::Input {
-            (w.image, w.out, w.depth, w.wide) = (w.out, w.image, w.wide, w.depth);
-            (w.low, w.back) = (w.low.map(|low| 2 - low), true);
-        }
-        // Vector instructions of all images: products, and what transforms take, which are made again for each block of a gradient's channels.
-        let (vectors, blocks) = (|n: usize| n.div_ceil(w.direct.tiles.lanes), |n: usize| n.div_ceil(SIDE));
-        let (deep, wide) = (vectors(w.depth), vectors(w.wide));
-        let products = w.depth * wide;
-        let (transforms, once) = match which {
-            Which::Kernel => (80 * deep * blocks(w.wide) + 60 * wide * blocks(w.depth), 80 * products),
-            _ => (100 * deep + 60 * wide, 50 * products),
+        let transforms = direct.tiles.transforms;
+        let (scheme, back) = match which {
+            Which::Out => (&transforms.ahead[strided], false),
+            Which::Input => (&transforms.back[strided], true),
+            Which::Kernel => (&transforms.kernel[strided], false),
         };
-        let needs = g.n * w.squares() * (PRODUCTS * products + transforms) + once;
-        w.cost = needs as f64 / (g.n * w.out[0] * w.out[1] * 9 * products) as f64;
-        if w.cost < 0.9 {
-            Ok(w)
-        } else {
-            Err(w.direct)
+        let (image, depth, out, wide) = if back { (g.out, g.o, g.input, g.c) } else { (g.input, g.c, g.out, g.o) };
+        let (from, to) = match (back, strided) {
+            (false, _) => (g.low.map(|low| -low), [0; 2]),
+            (true, 0) => (g.low.map(|low| low - 2), [0; 2]),
+            // Input pixel `2q - low` is read at tap 0 by result pixel `q`, which is the second of its square.
+            (true, _) => (g.low.map(|low| low.div_euclid(2) - 1), g.low.map(|low| -low.rem_euclid(2))),
+        };
+        let squares = [0, 1].map(|d| (out[d] as i64 - to[d]) as usize).map(|n| n.div_ceil(scheme.steps[1]));
+        // Vector instructions of all images: products, and what transforms take, which are made again for each block of a gradient's channels.
+        let (vectors, blocks) = (|n: usize| n.div_ceil(direct.tiles.lanes), |n: usize| n.div_ceil(SIDE));
+        let (deep, whole) = (vectors(depth), vectors(wide));
+        let (products, [left, parts, others]) = (depth * whole, scheme.sides.map(|side| side * side));
+        let left = (left + 5 * parts) * deep;
+        let (transforms, once) = match which {
+            Which::Kernel => (left * blocks(wide) + (others + 4 * parts) * whole * blocks(depth), 5 * parts * products),
+            _ => (left + (2 * parts + 4 * others) * whole, (9 + 3 * parts) * products),
+        };
+        let needs = g.n * squares[0] * squares[1] * (parts * products + transforms) + once;
+        let cost = needs as f64 / (g.n * g.pixels() * 9 * products) as f64;
+        if cost >= 0.9 {
+            return Err(direct);
         }
+        Ok(Winograd { direct, scheme, back, image, depth, from, out, wide, to, squares, cost })
     }
 
     /// Time a product of the definition, in products of the direct kernels.
@@ -75,7 +86,11 @@ impl Winograd {
     }
     /// Squares of an image.
     fn squares(&self) -> usize {
-        self.out[0].div_ceil(2) * self.out[1].div_ceil(2)
+        self.squares[0] * self.squares[1]
+    }
+    /// Products of a square, each a part of its transformed pixels.
+    fn products(&self) -> usize {
+        self.scheme.sides[1] * self.scheme.sides[1]
     }
     /// Columns of a panel of the most vectors.
     fn panel(&self) -> usize {
@@ -84,18 +99,22 @@ impl Winograd {
     fn whole(&self, n: usize) -> usize {
         n.next_multiple_of(self.direct.tiles.lanes)
     }
-    /// Numbers from one of the 16 parts of a transformed square to the next; not a multiple of a page, where they would share places in the cache.
+    /// Numbers from part to part, not a multiple of a page: they would share places in the cache.
     fn apart(&self, squares: usize, channels: usize) -> usize {
         squares * channels + self.direct.tiles.lanes
+    }
+    /// Steps of a square's transformed pixels.
+    fn steps(&self, apart: usize) -> [usize; 2] {
+        [self.scheme.sides[1] * apart, apart]
     }
     /// Squares that are transformed together, whole tiles of rows.
     fn block(&self) -> usize {
         let rows = self.direct.tiles.rows;
-        (BLOCK / (PRODUCTS * (self.whole(self.depth) + self.panel())) / rows).clamp(1, 8) * rows
+        (BLOCK / (self.whole(self.depth) + self.panel()) / rows).clamp(1, 8) * rows
     }
     /// Numbers of the kernel: for the direct kernels, and behind it transformed.
     pub fn packed(&self) -> usize {
-        self.packed_direct() + PRODUCTS * self.depth * self.whole(self.wide)
+        self.packed_direct() + self.products() * self.depth * self.whole(self.wide)
     }
     fn packed_direct(&self) -> usize {
         if self.back {
@@ -109,8 +128,8 @@ impl Winograd {
         let (side, block) = (self.whole(SIDE), self.block());
         let run = self.apart(block, self.whole(self.depth)) + self.apart(block, self.panel());
         let gradient = 2 * self.apart(SQUARES, side) + self.apart(SIDE, side);
-        let border = PRODUCTS * self.whole(self.depth.max(side));
-        (PRODUCTS * run.max(gradient) + border).max(self.direct.scratch())
+        let border = self.whole(self.depth.max(side));
+        (self.products() * (run.max(gradient) + border)).max(self.direct.scratch())
     }
 
     /// Panels of the kernel.
@@ -123,7 +142,7 @@ impl Winograd {
     /// # Safety
     /// `to` holds `packed()` numbers.
     pub unsafe fn pack(&self, some: Range<usize>, kernel: *const f32, to: *mut f32) {
-        // SAFETY: the caller's; panels lie one behind the other, nine taps each and then sixteen parts.
+        // SAFETY: the caller's; panels lie one behind the other, nine taps each and then all parts.
         unsafe {
             if self.back {
                 self.direct.pack_back(some.clone(), kernel, to)
@@ -132,17 +151,30 @@ impl Winograd {
             }
             let transformed = to.add(self.packed_direct());
             for (column, _, vectors) in self.direct.some_panels(self.wide, some) {
-                let n = self.depth * vectors * self.direct.tiles.lanes;
-                let (from, to) = (to.add(9 * self.depth * column), transformed.add(PRODUCTS * self.depth * column));
-                (self.direct.tiles.transforms.kernel)(n, from, [3 * n, n], to, [4 * n, n]);
+                let all = vectors * self.direct.tiles.lanes;
+                let n = self.depth * all;
+                let parts = transformed.add(self.products() * self.depth * column);
+                let mut from = to.add(9 * self.depth * column).cast_const();
+                if self.back && self.scheme.steps[1] > 2 {
+                    // The taps of phases, from the last, where the last parts will be: these are written when all are read.
+                    let last = parts.add((self.products() - 9) * n);
+                    for t in 0..9 {
+                        let tap = to.add(self.direct.tap_back([2 - t / 3, 2 - t % 3], column, all));
+                        std::ptr::copy_nonoverlapping(tap, last.add(t * n), n);
+                    }
+                    from = last;
+                }
+                (self.scheme.right)(n, from, [3 * n, n], parts, self.steps(n));
             }
         }
     }
 
-    /// The `i`-th square of images.
-    fn square(&self, i: usize) -> Square {
-        let (of, row) = (self.squares(), self.out[1].div_ceil(2));
-        Square { image: i / of, at: [i % of / row * 2, i % of % row * 2] }
+    /// The image of the `i`-th square of all, and its first pixels in the left operand and in the others.
+    fn square(&self, i: usize) -> (usize, [[i64; 2]; 2]) {
+        let (of, row) = (self.squares(), self.squares[1]);
+        let at = [i % of / row, i % of % row];
+        let pixels = |k: usize, first: [i64; 2]| [0, 1].map(|d| (at[d] * self.scheme.steps[k]) as i64 + first[d]);
+        (i / of, [pixels(0, self.from), pixels(1, self.to)])
     }
 
     /// Images `images` of `a`, with a kernel from `pack` → as many results.
@@ -178,48 +210,69 @@ impl Winograd {
 
     /// Some squares of images; false if a result is not finite.
     unsafe fn some(&self, squares: Range<usize>, a: *const f32, kernel: *const f32, out: *mut f32, scratch: *mut f32) -> bool {
-        let (tiles, n, pitch) = (self.direct.tiles, squares.len(), self.whole(self.depth));
+        let (tiles, n, pitch, parts) = (self.direct.tiles, squares.len(), self.whole(self.depth), self.products());
         let (from, to) = (self.apart(n, pitch), self.apart(n, self.panel()));
-        let [height, width] = self.out;
         let mut finite = true;
         // SAFETY: the caller's; blocks of the scratch lie one behind the other.
         unsafe {
-            let (products, border) = (scratch.add(PRODUCTS * from), scratch.add(PRODUCTS * (from + to)));
-            self.images(squares.clone(), a, 0..self.depth, scratch, (from, pitch), border);
+            let (products, border) = (scratch.add(parts * from), scratch.add(parts * (from + to)));
+            self.left(squares.clone(), a, 0..self.depth, scratch, (from, pitch), border);
             for (column, columns, vectors) in self.direct.panels(self.wide) {
                 let all = vectors * tiles.lanes;
-                for p in 0..PRODUCTS {
-                    let kernel = kernel.add(self.depth * (PRODUCTS * column + p * all));
+                for p in 0..parts {
+                    let kernel = kernel.add(self.depth * (parts * column + p * all));
                     let sum = Sum { runs: 1, len: self.depth, a: [1, 0], b: [all, 0] };
                     self.rows(n, [pitch, all], &sum, scratch.add(p * from), kernel, products.add(p * to), all, false);
                     // Where results go is fetched meanwhile.
-                    for i in n * p / PRODUCTS..n * (p + 1) / PRODUCTS {
-                        let Square { image, at: [y, x] } = self.square(squares.start + i);
-                        for [y, x] in [[y, x], [y, x + 1], [y + 1, x], [y + 1, x + 1]] {
-                            ask::<true>(out.wrapping_add(((image * height + y) * width + x) * self.wide + column), columns);
+                    for i in n * p / parts..n * (p + 1) / parts {
+                        let (image, [_, at]) = self.square(squares.start + i);
+                        let side = self.scheme.sides[2] as i64;
+                        for (y, x) in (0..side).flat_map(|y| (0..side).map(move |x| (at[0] + y, at[1] + x))) {
+                            ask::<true>(out.wrapping_offset(self.place(image, [y, x]) + column as isize), columns);
                         }
                     }
                 }
                 for (i, square) in squares.clone().enumerate() {
-                    let Square { image, at: [y, x] } = self.square(square);
-                    let (from, steps) = (products.add(i * all), [4 * to, to]);
-                    let out = out.add(((image * height + y) * width + x) * self.wide + column);
-                    let out_steps = [width * self.wide, self.wide];
-                    if y + 2 <= height && x + 2 <= width {
-                        finite &= (tiles.transforms.result)(columns, from, steps, out, out_steps);
-                        continue;
-                    }
-                    finite &= (tiles.transforms.result)(columns, from, steps, border, [2 * all, all]);
-                    for i in 0..2.min(height - y) {
-                        for j in 0..2.min(width - x) {
-                            let to = out.add(i * out_steps[0] + j * out_steps[1]);
-                            std::ptr::copy_nonoverlapping(border.add((2 * i + j) * all), to, columns);
-                        }
-                    }
+                    let (image, [_, at]) = self.square(square);
+                    let from = products.add(i * all);
+                    finite &= self.result(
+                        from,
+                        self.steps(to),
+                        at,
+                        out.wrapping_offset(self.place(image, at) + column as isize),
+                        columns,
+                        border,
+                    );
                 }
             }
         }
         finite
+    }
+
+    /// Where a pixel of the result lies, or would if it had one there.
+    fn place(&self, image: usize, at: [i64; 2]) -> isize {
+        let [height, width] = self.out.map(|n| n as isize);
+        ((image as isize * height + at[0] as isize) * width + at[1] as isize) * self.wide as isize
+    }
+
+    /// The part of a square that the result has, from its products; `out` is where its first pixel at `at` would be.
+    unsafe fn result(&self, from: *const f32, steps: [usize; 2], at: [i64; 2], out: *mut f32, n: usize, border: *mut f32) -> bool {
+        let (side, out_steps) = (self.scheme.sides[2], [self.out[1] * self.wide, self.wide]);
+        let inside = |d: usize, i: usize| (0..self.out[d] as i64).contains(&(at[d] + i as i64));
+        // SAFETY: the caller's; pixels are written that the result has.
+        unsafe {
+            if (0..2).all(|d| inside(d, 0) && inside(d, side - 1)) {
+                return (self.scheme.out)(n, from, steps, out, out_steps);
+            }
+            let finite = (self.scheme.out)(n, from, steps, border, [side * n, n]);
+            for i in (0..side).filter(|&i| inside(0, i)) {
+                for j in (0..side).filter(|&j| inside(1, j)) {
+                    let to = out.wrapping_add(i * out_steps[0] + j * out_steps[1]);
+                    std::ptr::copy_nonoverlapping(border.add((i * side + j) * n), to, n);
+                }
+            }
+            finite
+        }
     }
 
     /// The products of `n` rows with a panel, in tiles of about as many rows. Steps from row to row: of the left operand, of the result.
@@ -241,8 +294,8 @@ impl Winograd {
         }
     }
 
-    /// Transforms squares of 4×4 pixels of images, some channels of them; `steps`: from part to part, and from square to square.
-    unsafe fn images(
+    /// Transforms squares of the left operand, some channels of them; `steps`: from part to part, and from square to square.
+    unsafe fn left(
         &self,
         squares: Range<usize>,
         a: *const f32,
@@ -251,19 +304,18 @@ impl Winograd {
         steps: (usize, usize),
         border: *mut f32,
     ) {
-        let transform = self.direct.tiles.transforms.image;
+        let (side, step) = (self.scheme.sides[0], self.scheme.steps[0]);
         for (i, square) in squares.enumerate() {
-            let Square { image, at } = self.square(square);
-            let at = [0, 1].map(|d| at[d] as i64 - self.low[d]);
+            let (image, [at, _]) = self.square(square);
             // SAFETY: the caller's.
             unsafe {
                 let a = a.add(image * self.image[0] * self.image[1] * self.depth);
-                let (from, pixels) = pixels::<4>(a, self.image, self.depth, at, &channels, border);
+                let (from, pixels) = pixels(side, a, self.image, self.depth, at, &channels, border);
                 // The new pixels of the square after the next.
-                for [y, x] in [[2, 6], [2, 7], [3, 6], [3, 7]] {
+                for (y, x) in (side - step..side).flat_map(|y| (side + step..side + 2 * step).map(move |x| (y, x))) {
                     ask::<false>(from.wrapping_add(y * pixels[0] + x * pixels[1]), channels.len());
                 }
-                transform(channels.len(), from, pixels, to.add(i * steps.1), [4 * steps.0, steps.0]);
+                (self.scheme.left)(channels.len(), from, pixels, to.add(i * steps.1), self.steps(steps.0));
             }
         }
     }
@@ -334,24 +386,24 @@ impl Winograd {
         dk: *mut f32,
         scratch: *mut f32,
     ) -> bool {
-        let (transforms, lanes) = (self.direct.tiles.transforms, self.direct.tiles.lanes);
+        let (lanes, parts) = (self.direct.tiles.lanes, self.products());
         let (deep, wide) = (self.whole(c.len()), self.whole(o.len()));
         let (left, right, sums) = (self.apart(SQUARES, deep), self.apart(SQUARES, wide), self.apart(c.len(), wide));
         let mut finite = true;
         // SAFETY: the caller's; blocks of the scratch lie one behind the other.
         unsafe {
-            let (b, sum_of, border) =
-                (scratch.add(PRODUCTS * left), scratch.add(PRODUCTS * (left + right)), scratch.add(PRODUCTS * (left + right + sums)));
+            let (b, sum_of) = (scratch.add(parts * left), scratch.add(parts * (left + right)));
+            let border = sum_of.add(parts * sums);
             for begin in (0..squares).step_by(SQUARES) {
                 let some = begin..squares.min(begin + SQUARES);
-                self.images(some.clone(), x, c.clone(), scratch, (left, deep), border);
+                self.left(some.clone(), x, c.clone(), scratch, (left, deep), border);
                 for (i, square) in some.clone().enumerate() {
-                    let Square { image, at } = self.square(square);
+                    let (image, [_, at]) = self.square(square);
                     let dy = dy.add(image * self.out[0] * self.out[1] * self.wide);
-                    let (from, steps) = pixels::<2>(dy, self.out, self.wide, at.map(|at| at as i64), &o, border);
-                    (transforms.cotangent)(o.len(), from, steps, b.add(i * wide), [4 * right, right]);
+                    let (from, steps) = pixels(self.scheme.sides[2], dy, self.out, self.wide, at, &o, border);
+                    (self.scheme.right)(o.len(), from, steps, b.add(i * wide), self.steps(right));
                 }
-                for p in 0..PRODUCTS {
+                for p in 0..parts {
                     for (column, _, vectors) in self.direct.panels(o.len()) {
                         let sum = Sum { runs: 1, len: some.len(), a: [deep, 0], b: [wide, 0] };
                         let (a, b) = (scratch.add(p * left), b.add(p * right + column));
@@ -359,19 +411,20 @@ impl Winograd {
                     }
                 }
             }
+            let tap = self.depth * self.wide;
             for i in 0..c.len() {
                 let to = dk.add((c.start + i) * self.wide + o.start);
-                let tap = self.depth * self.wide;
-                finite &= (transforms.taps)(o.len(), sum_of.add(i * wide), [4 * sums, sums], to, [3 * tap, tap]);
+                finite &= (self.scheme.out)(o.len(), sum_of.add(i * wide), self.steps(sums), to, [3 * tap, tap]);
             }
         }
         finite
     }
 }
 
-/// The square of `S`×`S` pixels from `at` on of an image `[size, depth]`, where it lies or, if a part of it is beyond, copied with zeros
+/// The square of `side` pixels from `at` on of an image `[size, depth]`, where it lies or, if a part of it is beyond, copied with zeros
 /// there: its first number and its steps.
-unsafe fn pixels<const S: usize>(
+unsafe fn pixels(
+    side: usize,
     image: *const f32,
     size: [usize; 2],
     depth: usize,
@@ -384,12 +437,12 @@ unsafe fn pixels<const S: usize>(
     let n = channels.len();
     // SAFETY: the caller's; pixels are read that the image has.
     unsafe {
-        if (0..2).all(|d| inside(d, 0) && inside(d, S - 1)) {
+        if (0..2).all(|d| inside(d, 0) && inside(d, side - 1)) {
             return (image.add(place(0, 0)), [size[1] * depth, depth]);
         }
-        for i in 0..S {
-            for j in 0..S {
-                let to = border.add((i * S + j) * n);
+        for i in 0..side {
+            for j in 0..side {
+                let to = border.add((i * side + j) * n);
                 if inside(0, i) && inside(1, j) {
                     std::ptr::copy_nonoverlapping(image.add(place(i, j)), to, n);
                 } else {
@@ -398,5 +451,5 @@ unsafe fn pixels<const S: usize>(
             }
         }
     }
-    (border, [S * n, n])
+    (border, [side * n, n])
 }
