@@ -17,11 +17,13 @@ const conv = (...args) => [new nn.Conv2D(...args), nn.relu];
 const image = (n, size, channels = 3) => [normal(n, size, size, channels), ints(10, n)];
 
 class Residual extends pax.Module {
-  constructor(c) {
+  constructor(c, from = c, stride = 1) {
     super();
-    this.body = net(new nn.Conv2D(c, c, 3, { withBias: false }), new nn.BatchNorm2D(c), nn.relu, new nn.Conv2D(c, c, 3, { withBias: false }), new nn.BatchNorm2D(c));
+    const taps = (i, kernel, stride) => [new nn.Conv2D(i, c, kernel, { stride, withBias: false }), new nn.BatchNorm2D(c)];
+    this.body = net(...taps(from, 3, stride), nn.relu, ...taps(c, 3, 1));
+    this.short = from === c && stride === 1 ? net() : net(...taps(from, 1, stride));
   }
-  forward(x) { return nn.relu(x.add(this.body.forward(x))); }
+  forward(x) { return nn.relu(this.short.forward(x).add(this.body.forward(x))); }
 }
 
 class Block extends pax.Module {
@@ -70,6 +72,7 @@ const networks = {
   dropout: () => [net(new nn.Linear(784, 512), nn.relu, new nn.Dropout(0.5), new nn.Linear(512, 512), nn.relu, new nn.Dropout(0.5), new nn.Linear(512, 10)), normal(128, 784), ints(10, 128)],
   lenet: () => [net(...conv(1, 6, 5), pool, ...conv(6, 16, 5, { padding: "VALID" }), pool, flat, new nn.Linear(400, 120), nn.relu, new nn.Linear(120, 10)), ...image(64, 28, 1)],
   residual: () => [net(new nn.Conv2D(3, 64, 3), new Residual(64), new Residual(64), new Residual(64), space, new nn.Linear(64, 10)), ...image(16, 32)],
+  resnet18: () => [net(new nn.Conv2D(3, 64, 3, { withBias: false }), new nn.BatchNorm2D(64), nn.relu, ...[64, 128, 256, 512].flatMap((c, i) => [new Residual(c, i ? c / 2 : c, i ? 2 : 1), new Residual(c)]), space, new nn.Linear(512, 10)), ...image(32, 32)],
   depthwise: () => [net(...conv(3, 64, 3), ...conv(64, 64, 3, { featureGroupCount: 64 }), ...conv(64, 64, 1), space, new nn.Linear(64, 10)), ...image(16, 32)],
   grouped: () => [net(...conv(3, 64, 3), ...conv(64, 64, 3, { featureGroupCount: 4 }), space, new nn.Linear(64, 10)), ...image(16, 32)],
   dilated: () => [net(...conv(3, 32, 3), ...conv(32, 32, 3, { rate: 2 }), ...conv(32, 32, 3, { rate: 4 }), space, new nn.Linear(32, 10)), ...image(16, 32)],
