@@ -417,9 +417,7 @@ fn sums_of_the_rows_of_loops() -> Result<()> {
 fn convolutions() -> Result<()> {
     let (mut rng, mut winograd) = (Rng(21), 0);
     let mut sizes: Vec<[usize; 6]> = (0..24)
-        .map(|i| {
-            [6, 12, 20, 64, 64, if i % 3 == 0 { 5 } else { 3 }].map(|most| rng.int(most as i64 / 2 + 1, most as i64 + 1) as usize)
-        })
+        .map(|i| [6, 12, 20, 64, 64, if i % 3 == 0 { 5 } else { 3 }].map(|most| rng.int(most as i64 / 2 + 1, most as i64 + 1) as usize))
         .collect();
     sizes.extend([[3, 6, 5, 130, 70, 3], [2, 5, 8, 72, 64, 5], [2, 4, 4, 300, 40, 3]]); // kernels whose gradients are made in parts
     for (i, [n, h, w, c, o, k]) in sizes.into_iter().enumerate() {

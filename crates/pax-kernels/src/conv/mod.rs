@@ -11,8 +11,6 @@ mod spread;
 mod tests;
 #[cfg_attr(not(any(target_arch = "x86_64", target_feature = "simd128")), allow(dead_code))] // nothing runs there that would read them
 mod tile;
-#[cfg_attr(not(any(target_arch = "x86_64", target_feature = "simd128")), allow(dead_code))]
-mod transform;
 mod window;
 mod winograd;
 

@@ -1,8 +1,8 @@
 //! The micro-kernel of direct convolution: a tile of a sum of products whose sums stay in registers, for AVX-512, AVX2 and WebAssembly.
 //! `winograd`'s transforms are compiled here too, from the same operations.
-use super::transform::Transforms;
+use super::winograd::transform::Transforms;
 #[cfg(any(target_arch = "x86_64", target_feature = "simd128"))]
-use super::transform::{transforms, Scheme};
+use super::winograd::transform::{transforms, Scheme};
 
 /// Most rows of any tile.
 pub const ROWS: usize = 14;

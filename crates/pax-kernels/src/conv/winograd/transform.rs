@@ -115,4 +115,4 @@ macro_rules! transforms {
     (@rest whole whole $vector:ident $at:ident) => { $vector!($at, load_whole, store_whole); };
 }
 #[cfg(any(target_arch = "x86_64", target_feature = "simd128"))]
-pub(super) use transforms;
+pub(in crate::conv) use transforms;

@@ -1,0 +1,115 @@
+//! The kernel's gradient: products of transformed squares of both operands are summed over squares.
+use std::ops::Range;
+
+use super::super::tile::Sum;
+use super::run::pixels;
+use super::Winograd;
+
+/// Channels of a block of the gradient, of both sides: its sums are a quarter of a second cache.
+pub(super) const SIDE: usize = 64;
+/// Squares that are summed before the next.
+pub(super) const SQUARES: usize = 48;
+/// Parts that a gradient should have.
+const PARTS: usize = 8;
+
+impl Winograd {
+    /// `x`, result's cotangent → `dk [3, 3, c, o]`, the sum of `images`.
+    ///
+    /// # Safety
+    /// As for `run`; nobody else uses `dk`.
+    pub unsafe fn kernel_grad(&self, images: Range<usize>, x: *const f32, dy: *const f32, dk: *mut f32, scratch: *mut f32) {
+        for c in (0..self.depth).step_by(SIDE) {
+            // SAFETY: the caller's.
+            unsafe { self.channels(c..self.depth.min(c + SIDE), images.clone(), x, dy, dk, scratch) }
+        }
+    }
+
+    /// Input's channels of a part of the kernel's gradient.
+    fn part_channels(&self) -> usize {
+        if self.depth >= PARTS * SIDE {
+            SIDE
+        } else {
+            SIDE / 2
+        }
+    }
+    /// Parts of the kernel's gradient that are made apart from each other.
+    pub fn parts(&self) -> usize {
+        self.depth.div_ceil(self.part_channels())
+    }
+
+    /// A part of the kernel's gradient, of `n` images.
+    ///
+    /// # Safety
+    /// As for `kernel_grad`.
+    pub unsafe fn part(&self, part: usize, n: usize, x: *const f32, dy: *const f32, dk: *mut f32, scratch: *mut f32) {
+        let each = self.part_channels();
+        // SAFETY: the caller's.
+        unsafe { self.channels(part * each..self.depth.min((part + 1) * each), 0..n, x, dy, dk, scratch) }
+    }
+
+    /// The kernel's gradient for some of the input's channels.
+    unsafe fn channels(&self, c: Range<usize>, images: Range<usize>, x: *const f32, dy: *const f32, dk: *mut f32, scratch: *mut f32) {
+        let (size, result) = (self.image[0] * self.image[1] * self.depth, self.out[0] * self.out[1] * self.wide);
+        let (first, squares) = (images.start, images.len() * self.squares());
+        let mut finite = true;
+        // SAFETY: the caller's.
+        unsafe {
+            for o in (0..self.wide).step_by(SIDE) {
+                let o = o..self.wide.min(o + SIDE);
+                finite &= self.side(squares, x.add(first * size), dy.add(first * result), c.clone(), o, dk, scratch);
+            }
+            for i in if finite { 0..0 } else { images } {
+                for tap in 0..9 {
+                    let (begin, end) = (tap * self.depth + c.start, tap * self.depth + c.end);
+                    self.direct.kernel_rows(begin, end, x.add(i * size), dy.add(i * result), dk, i > first, scratch);
+                }
+            }
+        }
+    }
+
+    /// The kernel's gradient for some channels of both sides; false if a number of it is not finite.
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn side(
+        &self,
+        squares: usize,
+        x: *const f32,
+        dy: *const f32,
+        c: Range<usize>,
+        o: Range<usize>,
+        dk: *mut f32,
+        scratch: *mut f32,
+    ) -> bool {
+        let (lanes, parts) = (self.direct.tiles.lanes, self.products());
+        let (deep, wide) = (self.whole(c.len()), self.whole(o.len()));
+        let (left, right, sums) = (self.apart(SQUARES, deep), self.apart(SQUARES, wide), self.apart(c.len(), wide));
+        let mut finite = true;
+        // SAFETY: the caller's; blocks of the scratch lie one behind the other.
+        unsafe {
+            let (b, sum_of) = (scratch.add(parts * left), scratch.add(parts * (left + right)));
+            let border = sum_of.add(parts * sums);
+            for begin in (0..squares).step_by(SQUARES) {
+                let some = begin..squares.min(begin + SQUARES);
+                self.left(some.clone(), x, c.clone(), scratch, (left, deep), border);
+                for (i, square) in some.clone().enumerate() {
+                    let (image, [_, at]) = self.square(square);
+                    let dy = dy.add(image * self.out[0] * self.out[1] * self.wide);
+                    let (from, steps) = pixels(self.scheme.sides[2], dy, self.out, self.wide, at, &o, border);
+                    (self.scheme.right)(o.len(), from, steps, b.add(i * wide), self.steps(right));
+                }
+                for p in 0..parts {
+                    for (column, _, vectors) in self.direct.panels(o.len()) {
+                        let sum = Sum { runs: 1, len: some.len(), a: [deep, 0], b: [wide, 0] };
+                        let (a, b) = (scratch.add(p * left), b.add(p * right + column));
+                        self.rows(c.len(), [1, wide], &sum, a, b, sum_of.add(p * sums + column), vectors * lanes, begin > 0);
+                    }
+                }
+            }
+            let tap = self.depth * self.wide;
+            for i in 0..c.len() {
+                let to = dk.add((c.start + i) * self.wide + o.start);
+                finite &= (self.scheme.out)(o.len(), sum_of.add(i * wide), self.steps(sums), to, [3 * tap, tap]);
+            }
+        }
+        finite
+    }
+}
