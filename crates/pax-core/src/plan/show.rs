@@ -29,7 +29,10 @@ pub(super) fn label(k: &Kernel) -> String {
         }
         Kernel::Bits(b) => format!("{} random words", b.n),
         Kernel::Gather(g) => format!("gather {} of {}", g.rows(), g.lay.inner),
-        Kernel::Conv(c) => format!("{} {:?} of {} images", c.direction.means(), c.direction.which, c.n),
+        Kernel::Conv(c) => {
+            let parts = if c.parts { " in parts" } else { "" };
+            format!("{} {:?} of {} images{parts}", c.direction.means(), c.direction.which, c.n)
+        }
         Kernel::ConvPack(_) => "pack a kernel".into(),
         Kernel::Concat(c) if c.parts.len() == 1 => format!("copy of {} rows", c.rows),
         Kernel::Concat(c) => format!("{} parts in {} rows", c.parts.len(), c.rows),

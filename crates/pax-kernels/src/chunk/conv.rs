@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::{part, Bases, Slot};
 use crate::conv::{Direction, Which};
 
-/// `n` images of a direction's operands, the kernel packed. For the kernel's gradient every chunk sums its own images, unless the units
+/// `n` images of a direction's operands, the kernel as it reads it. For the kernel's gradient every chunk sums its own images, unless the units
 /// are `parts` of it.
 pub struct Conv {
     pub direction: Arc<Direction>,

@@ -136,27 +136,18 @@ impl Direct {
         Some(Plan { window, passes, depth: g.o, wide: g.c, pixels: g.input[0] * g.input[1], gaps })
     }
 
-    /// `x [input, c]`, packed kernel → `y [out, o]`, one image.
+    /// `x [input, c]`, packed kernel → `y [out, o]`, one image; `back`: `dy [out, o]`, packed kernel → `dx [input, c]`. Zeros around the
+    /// cotangent may meet the kernel, so one that is not finite makes NaN of pixels at the border.
     ///
     /// # Safety
-    /// The pointers hold what they name, `scratch` `scratch()` numbers; `y` and `scratch` are used by nobody else.
-    pub unsafe fn forward(&self, x: *const f32, packed: *const f32, y: *mut f32, scratch: *mut f32) {
-        // SAFETY: the caller's.
-        unsafe { self.run(&self.ahead, x, packed, y, scratch) }
-    }
-
-    /// `dy [out, o]`, kernel packed by `pack_back` → `dx [input, c]`, one image. Zeros around the cotangent may meet the kernel,
-    /// so one that is not finite makes NaN of pixels at the border.
-    ///
-    /// # Safety
-    /// As for `forward`.
-    pub unsafe fn input_grad(&self, dy: *const f32, packed: *const f32, dx: *mut f32, scratch: *mut f32) {
+    /// The pointers hold what they name, `scratch` `scratch()` numbers; the result and `scratch` are used by nobody else.
+    pub unsafe fn image(&self, back: bool, from: *const f32, packed: *const f32, to: *mut f32, scratch: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
-            if self.spread {
-                self.spread(dy, packed, dx, scratch)
+            if back && self.spread {
+                self.spread(from, packed, to, scratch)
             } else {
-                self.run(&self.back, dy, packed, dx, scratch)
+                self.run(if back { &self.back } else { &self.ahead }, from, packed, to, scratch)
             }
         }
     }

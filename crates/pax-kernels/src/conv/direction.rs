@@ -15,6 +15,11 @@ pub enum Which {
     Kernel,
 }
 
+/// Numbers of sums of some images that take longer than to read every image several times.
+const LARGE: usize = 1 << 20;
+/// Parts of a kernel that few threads share.
+const FEW: usize = 4;
+
 enum Means {
     Depthwise(Depthwise),
     Direct(Box<Direct>),
@@ -86,8 +91,7 @@ impl Direction {
     pub fn packed(&self) -> Option<usize> {
         match (&self.means, self.which) {
             (Means::Depthwise(_), _) | (_, Which::Kernel) => None,
-            (Means::Direct(d), Which::Input) => Some(d.packed_back()),
-            (Means::Direct(d), Which::Out) => Some(d.packed()),
+            (Means::Direct(d), which) => Some(d.packed(which == Which::Input)),
             (Means::Winograd(w), _) => Some(w.packed()),
         }
     }
@@ -96,8 +100,7 @@ impl Direction {
     pub fn packs(&self) -> usize {
         match (&self.means, self.which) {
             (Means::Depthwise(_), _) | (_, Which::Kernel) => 0,
-            (Means::Direct(d), Which::Input) => d.packs_back(),
-            (Means::Direct(d), Which::Out) => d.packs(),
+            (Means::Direct(d), which) => d.packs(which == Which::Input),
             (Means::Winograd(w), _) => w.packs(),
         }
     }
@@ -105,14 +108,13 @@ impl Direction {
     /// Writes some panels of the kernel as `run` reads it.
     ///
     /// # Safety
-    /// It holds what its shape says, and `to` has room for `packed()` numbers; nobody else uses what is written.
+    /// It holds what its shape says, and `to` has room for `packed()` numbers; the panels are of `0..packs()`, and nobody else uses them.
     pub unsafe fn pack(&self, some: Range<usize>, kernel: *const f32, to: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
             match (&self.means, self.which) {
                 (Means::Depthwise(_), _) | (_, Which::Kernel) => (),
-                (Means::Direct(d), Which::Input) => d.pack_back(some, kernel, to),
-                (Means::Direct(d), Which::Out) => d.pack(some, kernel, to),
+                (Means::Direct(d), which) => d.pack(which == Which::Input, some, kernel, to),
                 (Means::Winograd(w), _) => w.pack(some, kernel, to),
             }
         }
@@ -128,8 +130,11 @@ impl Direction {
         let kernel = self.which == Which::Kernel;
         // SAFETY: the caller's.
         unsafe {
-            if kernel && images.is_empty() {
-                std::slice::from_raw_parts_mut(out, self.sizes[2]).fill(0.0);
+            if images.is_empty() {
+                if kernel {
+                    std::slice::from_raw_parts_mut(out, self.sizes[2]).fill(0.0);
+                }
+                return;
             }
             match &self.means {
                 Means::Winograd(w) if kernel => w.kernel_grad(images, a, b, out, scratch),
@@ -138,12 +143,12 @@ impl Direction {
                     for i in images.clone() {
                         let a = a.add(i * self.sizes[0]);
                         let (b, out) = if kernel { (b.add(i * self.sizes[1]), out) } else { (b, out.add(i * self.sizes[2])) };
-                        match (means, self.which) {
-                            (Means::Direct(d), Which::Out) => d.forward(a, b, out, scratch),
-                            (Means::Direct(d), Which::Input) => d.input_grad(a, b, out, scratch),
-                            (Means::Direct(d), Which::Kernel) => d.kernel_grad(a, b, out, i > images.start, scratch),
-                            (Means::Depthwise(d), which) => d.run(which, a, b, out, kernel && i > images.start),
-                            (Means::Winograd(_), _) => unreachable!("takes images together"),
+                        let add = kernel && i > images.start;
+                        match means {
+                            Means::Direct(d) if kernel => d.kernel_grad(a, b, out, add, scratch),
+                            Means::Direct(d) => d.image(self.which == Which::Input, a, b, out, scratch),
+                            Means::Depthwise(d) => d.run(self.which, a, b, out, add),
+                            Means::Winograd(_) => unreachable!("takes images together"),
                         }
                     }
                 }
@@ -151,7 +156,13 @@ impl Direction {
         }
     }
 
-    /// The parts of the kernel's cotangent that can be made apart from each other, of all images; one if that takes more work.
+    /// True if parts of the kernel's cotangent are better made of all images than sums of some images each, `sums` of them, which would be
+    /// written and read for longer.
+    pub fn in_parts(&self, sums: usize) -> bool {
+        sums * self.sizes[2] >= LARGE && self.parts() >= FEW
+    }
+
+    /// The parts of the kernel's cotangent that can be made apart from each other, of all images.
     pub fn parts(&self) -> usize {
         match &self.means {
             Means::Depthwise(_) => 1,

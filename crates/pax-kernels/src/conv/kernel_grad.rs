@@ -13,7 +13,7 @@ impl Direct {
     /// `x [input, c]`, `dy [out, o]` → `dk [kernel, c, o]`, one image, added to what `dk` holds if `add`.
     ///
     /// # Safety
-    /// As for `forward`; nobody else uses `dk`.
+    /// As for `image`; nobody else uses `dk`.
     pub unsafe fn kernel_grad(&self, x: *const f32, dy: *const f32, dk: *mut f32, add: bool, scratch: *mut f32) {
         // SAFETY: the caller's.
         unsafe { self.kernel_rows(0, self.taps() * self.ahead.depth, x, dy, dk, add, scratch) }

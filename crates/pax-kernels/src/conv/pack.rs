@@ -9,13 +9,10 @@ impl Direct {
     pub(super) fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]
     }
-    /// Numbers of the kernel in the panels of `forward`.
-    pub fn packed(&self) -> usize {
-        self.taps() * self.ahead.depth * self.ahead.wide.next_multiple_of(self.tiles.lanes)
-    }
-    /// Numbers of the kernel in the panels of `input_grad`.
-    pub fn packed_back(&self) -> usize {
-        self.back.depth * if self.spread { self.spread_width() } else { self.taps() * self.back.wide.next_multiple_of(self.tiles.lanes) }
+    /// Numbers of the kernel in panels, for results or (`back`) for the input's gradient.
+    pub fn packed(&self, back: bool) -> usize {
+        let plan = if back { &self.back } else { &self.ahead };
+        plan.depth * if back && self.spread { self.spread_width() } else { self.taps() * plan.wide.next_multiple_of(self.tiles.lanes) }
     }
     /// All taps and channels of a kernel, in whole vectors.
     pub(super) fn spread_width(&self) -> usize {
@@ -37,13 +34,10 @@ impl Direct {
         })
     }
 
-    /// Panels of the kernel for `forward`.
-    pub fn packs(&self) -> usize {
-        self.panels(self.ahead.wide).count()
-    }
-    /// Panels of the kernel for `input_grad`.
-    pub fn packs_back(&self) -> usize {
-        self.panels(if self.spread { self.taps() * self.back.wide } else { self.back.wide }).count()
+    /// How many these panels are.
+    pub fn packs(&self, back: bool) -> usize {
+        let columns = if back { self.back.wide * if self.spread { self.taps() } else { 1 } } else { self.ahead.wide };
+        self.panels(columns).count()
     }
 
     /// Panels `some` of `wide` columns.
@@ -51,11 +45,22 @@ impl Direct {
         self.panels(wide).skip(some.start).take(some.len())
     }
 
-    /// Writes a kernel `[kernel, c, o]` in panels `some` of `forward`.
+    /// Writes panels `some` of a kernel `[kernel, c, o]`.
     ///
     /// # Safety
-    /// `to` holds `packed()` numbers.
-    pub unsafe fn pack(&self, some: Range<usize>, kernel: *const f32, to: *mut f32) {
+    /// The kernel holds what its shape says, `to` `packed(back)` numbers; the panels are of those that there are, and nobody else uses them.
+    pub unsafe fn pack(&self, back: bool, some: Range<usize>, kernel: *const f32, to: *mut f32) {
+        // SAFETY: the caller's.
+        unsafe {
+            if back {
+                self.pack_back(some, kernel, to)
+            } else {
+                self.pack_ahead(some, kernel, to)
+            }
+        }
+    }
+
+    unsafe fn pack_ahead(&self, some: Range<usize>, kernel: *const f32, to: *mut f32) {
         let (depth, o) = (self.taps() * self.ahead.depth, self.ahead.wide);
         for (column, width, vectors) in self.some_panels(o, some) {
             let all = vectors * self.tiles.lanes;
@@ -70,7 +75,7 @@ impl Direct {
         }
     }
 
-    /// Where the rows of a tap begin in the panel of `all` columns from `column` on of `input_grad`, unless that is spread.
+    /// Where the rows of a tap begin in the panel of `all` columns from `column` on for the input's gradient, unless that is spread.
     pub(super) fn tap_back(&self, tap: [usize; 2], column: usize, all: usize) -> usize {
         let (o, wide, [down, across]) = (self.back.depth, self.back.wide.next_multiple_of(self.tiles.lanes), self.stride);
         let taps = |phase: [usize; 2]| [0, 1].map(|d| (self.kernel[d] + self.stride[d] - 1 - phase[d]) / self.stride[d]);
@@ -80,12 +85,8 @@ impl Direct {
         o * (before + m0 * m1 * column + ((m0 - 1 - tap[0] / down) * m1 + m1 - 1 - tap[1] / across) * all)
     }
 
-    /// Writes a kernel `[kernel, c, o]` in panels `some` of `input_grad`, results' channels in rows: by phase, its taps from the
-    /// last; taps in columns too where the gradient is spread.
-    ///
-    /// # Safety
-    /// `to` holds `packed_back()` numbers.
-    pub unsafe fn pack_back(&self, some: Range<usize>, kernel: *const f32, to: *mut f32) {
+    /// Results' channels in rows: by phase, its taps from the last; taps in columns too where the gradient is spread.
+    unsafe fn pack_back(&self, some: Range<usize>, kernel: *const f32, to: *mut f32) {
         let (o, c) = (self.back.depth, self.back.wide);
         // `width` rows of `o` numbers as columns, some at a time so that these stay in the first cache.
         let turn = |from: *const f32, width: usize, all: usize, to: *mut f32| {

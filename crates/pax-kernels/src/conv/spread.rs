@@ -6,7 +6,7 @@ use super::tile::{Out, Sum, ROWS};
 
 impl Direct {
     /// # Safety
-    /// As for `input_grad`.
+    /// As for `image`.
     pub(super) unsafe fn spread(&self, dy: *const f32, packed: *const f32, dx: *mut f32, scratch: *mut f32) {
         let (window, c, o, lanes, tall) = (&self.ahead.window, self.back.wide, self.back.depth, self.tiles.lanes, self.tiles.rows);
         let (stretch, pitch, pixels, all) = (self.kernel[1] * c, window.size[1] * c, self.ahead.pixels, self.spread_width());

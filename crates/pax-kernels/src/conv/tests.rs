@@ -101,11 +101,11 @@ struct Case {
 impl Case {
     fn new(simd: Simd, g: &Geometry, k: &[f32]) -> Case {
         let d = Direct::new(simd, g).unwrap();
-        let (mut packed, mut back) = (Room::new(d.packed()), Room::new(d.packed_back()));
+        let (mut packed, mut back) = (Room::new(d.packed(false)), Room::new(d.packed(true)));
         // SAFETY: the sizes are those that it names.
         unsafe {
-            d.pack(0..d.packs(), k.as_ptr(), packed.at());
-            d.pack_back(0..d.packs_back(), k.as_ptr(), back.at());
+            d.pack(false, 0..d.packs(false), k.as_ptr(), packed.at());
+            d.pack(true, 0..d.packs(true), k.as_ptr(), back.at());
         }
         assert!(packed.get().iter().chain(&back.get()).all(|v| v.is_finite()), "panels have gaps");
         Case { scratch: Room::new(d.scratch()), d, packed, back }
@@ -113,14 +113,14 @@ impl Case {
     fn forward(&mut self, g: &Geometry, x: &[f32]) -> Vec<f32> {
         let mut y = Room::new(g.pixels() * g.o);
         // SAFETY: as above.
-        unsafe { self.d.forward(x.as_ptr(), self.packed.at(), y.at(), self.scratch.at()) };
+        unsafe { self.d.image(false, x.as_ptr(), self.packed.at(), y.at(), self.scratch.at()) };
         self.scratch.get();
         y.get()
     }
     fn input_grad(&mut self, g: &Geometry, dy: &[f32]) -> Vec<f32> {
         let mut dx = Room::new(g.input[0] * g.input[1] * g.c);
         // SAFETY: as above.
-        unsafe { self.d.input_grad(dy.as_ptr(), self.back.at(), dx.at(), self.scratch.at()) };
+        unsafe { self.d.image(true, dy.as_ptr(), self.back.at(), dx.at(), self.scratch.at()) };
         self.scratch.get();
         dx.get()
     }
@@ -205,7 +205,13 @@ fn every_direction_of_several_images_is_the_definition() {
         {
             all.push(geometry(input, [3, 3], [1, 1], low, high, c, o));
         }
-        for (input, low, high) in [([16, 24], [0, 0], [1, 1]), ([15, 16], [1, 1], [1, 1]), ([17, 25], [-1, 2], [3, -2])] {
+        for (input, low, high) in [
+            ([16, 24], [0, 0], [1, 1]),
+            ([15, 16], [1, 1], [1, 1]),
+            ([17, 25], [-1, 3], [3, -2]),
+            ([20, 17], [-2, 4], [1, 1]),
+            ([17, 25], [1, 2], [1, 1]),
+        ] {
             all.push(geometry(input, [3, 3], [2, 2], low, high, c, o));
         }
     }
@@ -366,34 +372,76 @@ fn what_is_not_finite_goes_where_it_should() {
 
 #[test]
 fn what_is_not_finite_goes_where_it_should_with_fewer_products() {
-    let g = Geometry { n: 3, ..geometry([7, 6], [3, 3], [1, 1], [1, 1], [1, 1], 48, 40) };
-    let (x, k, dy) = (numbers(3 * 42 * 48, 1), vec![1.0; 9 * 48 * 40], vec![1.0; 3 * 42 * 40]);
-    for simd in levels() {
-        for v in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
-            for (which, a, b) in [(Which::Out, &x, &k), (Which::Input, &dy, &k), (Which::Kernel, &x, &dy)] {
-                let d = Direction::new(simd, &g, which).unwrap();
-                assert_eq!(d.means(), "winograd");
-                for place in [0, 500, a.len() - 1] {
-                    let (mut bad, mut hit) = (a.clone(), vec![false; result(&d, &g, a, b, false).len()]);
-                    bad[place] = v;
-                    products_of_all(&g, |i, j, l| match which {
-                        Which::Out => hit[l] |= i == place,
-                        Which::Input => hit[i] |= l == place,
-                        Which::Kernel => hit[j] |= i == place,
-                    });
-                    for parts in [false].into_iter().chain((which == Which::Kernel).then_some(true)) {
-                        for (got, &hit) in result(&d, &g, &bad, b, parts).into_iter().zip(&hit) {
-                            let right = match v {
-                                _ if !hit => got.abs() < 1e5,
-                                v if v.is_nan() => got.is_nan(),
-                                v => got == v,
-                            };
-                            assert!(right, "{simd:?} {which:?} {v} gives {got}, {hit}");
+    // Several images a block without stride, a block of one with stride 2.
+    for g in [geometry([7, 6], [3, 3], [1, 1], [1, 1], [1, 1], 96, 40), geometry([24, 16], [3, 3], [2, 2], [0, 0], [1, 1], 96, 48)] {
+        let g = Geometry { n: 4, ..g };
+        let (input, result_size) = (g.input[0] * g.input[1] * g.c, g.pixels() * g.o);
+        let (x, k, dy) = (numbers(4 * input, 1), vec![1.0; 9 * g.c * g.o], vec![1.0; 4 * result_size]);
+        for simd in levels() {
+            for v in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
+                for (which, a, b) in [(Which::Out, &x, &k), (Which::Input, &dy, &k), (Which::Kernel, &x, &dy)] {
+                    let d = Direction::new(simd, &g, which).unwrap();
+                    assert_eq!(d.means(), "winograd", "{simd:?} {which:?} {g:?}");
+                    let good = result(&d, &g, a, b, false);
+                    let image = d.sizes()[2];
+                    for place in [500, a.len() - 1] {
+                        let (mut bad, mut hit) = (a.clone(), vec![false; good.len()]);
+                        bad[place] = v;
+                        products_of_all(&g, |i, j, l| match which {
+                            Which::Out => hit[l] |= i == place,
+                            Which::Input => hit[i] |= l == place,
+                            Which::Kernel => hit[j] |= i == place,
+                        });
+                        for parts in [false].into_iter().chain((which == Which::Kernel).then_some(true)) {
+                            for (i, (got, &hit)) in result(&d, &g, &bad, b, parts).into_iter().zip(&hit).enumerate() {
+                                // Other images are as they were.
+                                let apart = which != Which::Kernel && i / image != place / d.sizes()[0];
+                                let right = match v {
+                                    _ if apart => got.to_bits() == good[i].to_bits(),
+                                    _ if !hit => got.abs() < 1e5,
+                                    v if v.is_nan() => got.is_nan(),
+                                    v => got == v,
+                                };
+                                assert!(right, "{simd:?} {which:?} {v} gives {got}, {hit}");
+                            }
                         }
                     }
                 }
             }
+            // A tap of a result's channel: all that it meets but zeros around.
+            let mut bad = k.clone();
+            bad[4 * g.c * g.o + 7] = f32::INFINITY;
+            let y = result(&Direction::new(simd, &g, Which::Out).unwrap(), &g, &x, &bad, false);
+            assert!(y.iter().enumerate().all(|(i, v)| v.is_finite() == (i % g.o != 7)));
         }
+    }
+}
+
+#[test]
+fn the_sum_of_no_images_is_zero() {
+    for g in [geometry([7, 6], [3, 3], [1, 1], [1, 1], [1, 1], 48, 40), geometry([7, 6], [5, 5], [1, 1], [1, 1], [1, 1], 4, 4)] {
+        for simd in levels() {
+            let d = Direction::new(simd, &Geometry { n: 3, ..g.clone() }, Which::Kernel).unwrap();
+            let (mut out, mut scratch) = (Room::new(d.sizes()[2]), Room::new(d.scratch()));
+            // SAFETY: nothing is read.
+            unsafe { d.run(2..2, [].as_ptr(), [].as_ptr(), out.at(), scratch.at()) };
+            assert!(out.get().iter().all(|&v| v == 0.0));
+        }
+    }
+}
+
+#[test]
+fn fewer_products_are_chosen_where_they_pay() {
+    let means = |n, input, c, o, stride| {
+        let g = Geometry { n, ..geometry(input, [3, 3], stride, [1, 1], [1, 1], c, o) };
+        [Which::Out, Which::Input, Which::Kernel].map(|which| Direction::new(Simd::detect(), &g, which).unwrap().means())
+    };
+    if levels().contains(&Simd::detect()) {
+        assert_eq!(means(256, [32, 32], 256, 256, [1, 1]), ["winograd"; 3]);
+        assert_eq!(means(128, [32, 32], 128, 128, [2, 2]), ["winograd"; 3]);
+        assert_eq!(means(1, [2, 2], 512, 512, [1, 1]), ["direct"; 3]); // the kernel is transformed for one square
+        assert_eq!(means(32, [28, 28], 3, 8, [1, 1])[0], "direct");
+        assert_eq!(means(128, [32, 32], 128, 128, [1, 2]), ["direct"; 3]);
     }
 }
 

@@ -153,12 +153,7 @@ pub mod avx512 {
     }
     #[inline]
     #[target_feature(enable = "avx512f")]
-    unsafe fn load_whole(p: *const f32, _n: usize) -> __m512 {
-        unsafe { load(p) }
-    }
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    unsafe fn store_whole(p: *mut f32, x: __m512, _n: usize) {
+    unsafe fn store(p: *mut f32, x: __m512) {
         unsafe { _mm512_storeu_ps(p, x) }
     }
     transforms!("avx512f");
@@ -239,12 +234,7 @@ pub mod avx2 {
     }
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn load_whole(p: *const f32, _n: usize) -> __m256 {
-        unsafe { load(p) }
-    }
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn store_whole(p: *mut f32, x: __m256, _n: usize) {
+    unsafe fn store(p: *mut f32, x: __m256) {
         unsafe { _mm256_storeu_ps(p, x) }
     }
     transforms!("avx2,fma");
@@ -295,14 +285,6 @@ pub mod simd128 {
     #[inline(always)]
     fn any_nan(x: v128) -> bool {
         v128_any_true(f32x4_ne(x, x))
-    }
-    #[inline(always)]
-    unsafe fn load_whole(p: *const f32, _n: usize) -> v128 {
-        unsafe { load(p) }
-    }
-    #[inline(always)]
-    unsafe fn store_whole(p: *mut f32, x: v128, _n: usize) {
-        unsafe { store(p, x) }
     }
     transforms!("simd128");
     tiles!("simd128", 4, [1 2 3 4 4 4 4 4 4 4 4 4 4 4]);

@@ -162,7 +162,7 @@ fn eval(which: Which, exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
             exec.array(y, &out)
         }};
     }
-    // Direct kernels have no other element.
+    // Kernels that suit the sizes have no other element.
     let float = |a: &[f32], b: &[f32]| match which {
         Which::Out => eager::forward(exec, &s, a, b),
         Which::Input => eager::input_grad(exec, &s, a, b),

@@ -48,10 +48,8 @@ const PIECES: usize = 12;
 const COLUMNS: usize = 256;
 /// Columns that are folded whole, a chunk its own rows of them.
 const COLUMNS_FOLDED: usize = 4096;
-/// Numbers of a kernel's gradient from which on chunks make parts of it of all images, if there are so many parts: sums of some images
-/// each would be written and read for longer.
-const KERNEL: usize = 1 << 16;
-const KERNEL_PARTS: usize = 4;
+/// About how many sums of images chunks would make of a kernel's gradient.
+const SUMS: usize = 16;
 /// Units of phases whose kernels divide them as they like.
 pub(super) const MANY: usize = 64;
 
@@ -373,7 +371,7 @@ impl Builder<'_> {
         self.add(e, then, &[(partial, 1)], |out| Body::Across { partial: Reduce { out, ..sums }, phase });
     }
 
-    /// Convolution and its gradients, images a unit, where kernels apply.
+    /// Convolution and its gradients, an image or a part of the kernel's gradient a unit, where kernels apply.
     fn conv(&mut self, e: &Equation, which: Which) -> Result<bool> {
         let (left, right) = (&self.aval(e.inputs[0]).shape, &self.aval(e.inputs[1]).shape);
         let (geometry, _) = crate::ops::conv::plan(which, left, right, &e.params)?;
@@ -384,11 +382,10 @@ impl Builder<'_> {
             * MULTIPLY_ADD
             * direction.cost();
         let images = |b: &Self, v: &View| b.units_of(v, v.shape.len() - 1);
-        let size = direction.sizes()[2];
         let conv = Conv { direction: direction.clone(), n, parts: false, a: (a.slot, a.offset), b: (b.slot, b.offset), out: 0 };
         if which == Which::Kernel {
             let reads = [images(self, &a), images(self, &b)];
-            if size >= KERNEL && direction.parts() >= KERNEL_PARTS {
+            if direction.in_parts(SUMS) {
                 let phase = self.phase(Kind::Alone, direction.parts(), work);
                 self.add(e, phase, &reads, |out| Body::kernel(Kernel::Conv(Conv { parts: true, out, ..conv })));
                 return Ok(true);
@@ -402,10 +399,12 @@ impl Builder<'_> {
             Some(packed) => {
                 let pack = ConvPack { direction, kernel: conv.b, out: 0 };
                 let work = packed as f64 * 0.3;
-                let phase = if self.early(b.slot) { PACKS } else { self.choose(&[(b.slot, 1)], 1, work) };
-                if phase == PACKS {
-                    self.phases[phase].work += work;
-                }
+                let phase = if self.early(b.slot) {
+                    self.phases[PACKS].work += work;
+                    PACKS
+                } else {
+                    self.choose(&[(b.slot, 1)], pack.direction.packs(), work)
+                };
                 (
                     self.draft(
                         phase,

@@ -6,7 +6,7 @@ use super::run::pixels;
 use super::Winograd;
 
 /// Channels of a block of the gradient, of both sides: its sums are a quarter of a second cache.
-pub(super) const SIDE: usize = 64;
+pub(super) const CHANNELS: usize = 64;
 /// Squares that are summed before the next.
 pub(super) const SQUARES: usize = 48;
 /// Parts that a gradient should have.
@@ -18,18 +18,18 @@ impl Winograd {
     /// # Safety
     /// As for `run`; nobody else uses `dk`.
     pub unsafe fn kernel_grad(&self, images: Range<usize>, x: *const f32, dy: *const f32, dk: *mut f32, scratch: *mut f32) {
-        for c in (0..self.depth).step_by(SIDE) {
+        for c in (0..self.depth).step_by(CHANNELS) {
             // SAFETY: the caller's.
-            unsafe { self.channels(c..self.depth.min(c + SIDE), images.clone(), x, dy, dk, scratch) }
+            unsafe { self.channels(c..self.depth.min(c + CHANNELS), images.clone(), x, dy, dk, scratch) }
         }
     }
 
     /// Input's channels of a part of the kernel's gradient.
     fn part_channels(&self) -> usize {
-        if self.depth >= PARTS * SIDE {
-            SIDE
+        if self.depth >= PARTS * CHANNELS {
+            CHANNELS
         } else {
-            SIDE / 2
+            CHANNELS / 2
         }
     }
     /// Parts of the kernel's gradient that are made apart from each other.
@@ -50,13 +50,13 @@ impl Winograd {
     /// The kernel's gradient for some of the input's channels.
     unsafe fn channels(&self, c: Range<usize>, images: Range<usize>, x: *const f32, dy: *const f32, dk: *mut f32, scratch: *mut f32) {
         let (size, result) = (self.image[0] * self.image[1] * self.depth, self.out[0] * self.out[1] * self.wide);
-        let (first, squares) = (images.start, images.len() * self.squares());
+        let (first, squares) = (images.start, images.len() * self.count());
         let mut finite = true;
         // SAFETY: the caller's.
         unsafe {
-            for o in (0..self.wide).step_by(SIDE) {
-                let o = o..self.wide.min(o + SIDE);
-                finite &= self.side(squares, x.add(first * size), dy.add(first * result), c.clone(), o, dk, scratch);
+            for o in (0..self.wide).step_by(CHANNELS) {
+                let o = o..self.wide.min(o + CHANNELS);
+                finite &= self.block_grad(squares, x.add(first * size), dy.add(first * result), c.clone(), o, dk, scratch);
             }
             for i in if finite { 0..0 } else { images } {
                 for tap in 0..9 {
@@ -69,7 +69,7 @@ impl Winograd {
 
     /// The kernel's gradient for some channels of both sides; false if a number of it is not finite.
     #[allow(clippy::too_many_arguments)]
-    unsafe fn side(
+    unsafe fn block_grad(
         &self,
         squares: usize,
         x: *const f32,
@@ -79,24 +79,24 @@ impl Winograd {
         dk: *mut f32,
         scratch: *mut f32,
     ) -> bool {
-        let (lanes, parts) = (self.direct.tiles.lanes, self.products());
+        let (lanes, products) = (self.direct.tiles.lanes, self.products());
         let (deep, wide) = (self.whole(c.len()), self.whole(o.len()));
         let (left, right, sums) = (self.apart(SQUARES, deep), self.apart(SQUARES, wide), self.apart(c.len(), wide));
         let mut finite = true;
         // SAFETY: the caller's; blocks of the scratch lie one behind the other.
         unsafe {
-            let (b, sum_of) = (scratch.add(parts * left), scratch.add(parts * (left + right)));
-            let border = sum_of.add(parts * sums);
+            let (b, sum_of) = (scratch.add(products * left), scratch.add(products * (left + right)));
+            let border = sum_of.add(products * sums);
             for begin in (0..squares).step_by(SQUARES) {
                 let some = begin..squares.min(begin + SQUARES);
                 self.left(some.clone(), x, c.clone(), scratch, (left, deep), border);
                 for (i, square) in some.clone().enumerate() {
-                    let (image, [_, at]) = self.square(square);
+                    let (image, _, at) = self.square(square);
                     let dy = dy.add(image * self.out[0] * self.out[1] * self.wide);
-                    let (from, steps) = pixels(self.scheme.sides[2], dy, self.out, self.wide, at, &o, border);
+                    let (from, steps) = pixels(self.scheme.sides[2], dy, self.out, self.wide, at.map(|at| at as i64), &o, border);
                     (self.scheme.right)(o.len(), from, steps, b.add(i * wide), self.steps(right));
                 }
-                for p in 0..parts {
+                for p in 0..products {
                     for (column, _, vectors) in self.direct.panels(o.len()) {
                         let sum = Sum { runs: 1, len: some.len(), a: [deep, 0], b: [wide, 0] };
                         let (a, b) = (scratch.add(p * left), b.add(p * right + column));

@@ -1,7 +1,8 @@
 //! Convolution of 3×3 taps by Winograd's method: a square of 2×2 results takes 16 products a channel instead of 36, or 25 with
 //! stride 2. Squares of an image, the kernel and the result are transformed, each by additions (`transform`); in between stand as many
-//! products of matrices. Sums are of numbers up to four times as large, and rounded as such. Where a result is not finite, the direct
-//! kernels make it again, since infinities that are added and taken away are NaN.
+//! products of matrices. A result's error is relative to the largest pixel and tap that it reads, about one and a half times that of
+//! the plain sum. An image whose result is not finite is made again by the direct kernels, since infinities that are added and taken
+//! away are NaN.
 mod kernel_grad;
 mod run;
 #[cfg_attr(not(any(target_arch = "x86_64", target_feature = "simd128")), allow(dead_code))] // as the tiles
@@ -12,11 +13,14 @@ use std::ops::Range;
 use super::direct::Direct;
 use super::direction::Which;
 use super::Geometry;
-use kernel_grad::{SIDE, SQUARES};
+use kernel_grad::{CHANNELS, SQUARES};
 use transform::Scheme;
 
-/// Numbers of one part of transformed squares and of their products that are used together: all parts are a quarter of a second cache.
+/// Numbers of one transformed pixel of all squares that are used together, and of their products: all are a quarter of a second cache.
 const BLOCK: usize = 1 << 12;
+
+/// What it may cost of the direct kernels' time, from which on it is not worth its memory.
+const WORTH: f64 = 0.9;
 
 /// One direction of a convolution.
 pub struct Winograd {
@@ -30,8 +34,7 @@ pub struct Winograd {
     /// Those of the result, or of the right operand that is not the kernel.
     out: [usize; 2],
     wide: usize,
-    to: [i64; 2],
-    /// Squares of an image.
+    /// Squares of an image, down and across.
     squares: [usize; 2],
     cost: f64,
 }
@@ -48,45 +51,45 @@ impl Winograd {
             return Err(direct);
         }
         let transforms = direct.tiles.transforms;
-        let (scheme, back) = match which {
-            Which::Out => (&transforms.ahead[strided], false),
-            Which::Input => (&transforms.back[strided], true),
-            Which::Kernel => (&transforms.kernel[strided], false),
+        let (scheme, from) = match (which, strided) {
+            (Which::Out, _) => (&transforms.ahead[strided], g.low.map(|low| -low)),
+            (Which::Kernel, _) => (&transforms.kernel[strided], g.low.map(|low| -low)),
+            (Which::Input, 0) => (&transforms.back[0], g.low.map(|low| low - 2)),
+            // Input pixel `2q - low` is read at tap 0 by result pixel `q` and at tap 2 by the one before, the next at tap 1 by `q`.
+            (Which::Input, _) => match g.low.map(|low| low.rem_euclid(2)) {
+                [0, 0] => (&transforms.back[1], g.low.map(|low| low / 2 - 1)),
+                [1, 1] => (&transforms.back[2], g.low.map(|low| low.div_euclid(2))),
+                _ => return Err(direct),
+            },
         };
+        let back = which == Which::Input;
         let (image, depth, out, wide) = if back { (g.out, g.o, g.input, g.c) } else { (g.input, g.c, g.out, g.o) };
-        let (from, to) = match (back, strided) {
-            (false, _) => (g.low.map(|low| -low), [0; 2]),
-            (true, 0) => (g.low.map(|low| low - 2), [0; 2]),
-            // Input pixel `2q - low` is read at tap 0 by result pixel `q`, which is the second of its square.
-            (true, _) => (g.low.map(|low| low.div_euclid(2) - 1), g.low.map(|low| -low.rem_euclid(2))),
-        };
-        let squares = [0, 1].map(|d| (out[d] as i64 - to[d]) as usize).map(|n| n.div_ceil(scheme.steps[1]));
-        // Vector instructions of all images: products, and what transforms take, which are made again for each block of a gradient's channels.
-        let (vectors, blocks) = (|n: usize| n.div_ceil(direct.tiles.lanes), |n: usize| n.div_ceil(SIDE));
-        let (deep, whole) = (vectors(depth), vectors(wide));
-        let (products, [left, parts, others]) = (depth * whole, scheme.sides.map(|side| side * side));
-        let left = (left + 5 * parts) * deep;
+        let squares = out.map(|n| n.div_ceil(scheme.steps[1]));
+        // Vector instructions of an image: products, and what transforms take, which are made again for each block of a gradient's channels.
+        let (vectors, blocks) = (|n: usize| n.div_ceil(direct.tiles.lanes) as f64, |n: usize| n.div_ceil(CHANNELS) as f64);
+        let (deep, whole, [left, products, others]) = (vectors(depth), vectors(wide), scheme.sides.map(|side| (side * side) as f64));
+        let (sums, left) = (depth as f64 * whole, (left + 5.0 * products) * deep);
         let (transforms, once) = match which {
-            Which::Kernel => (left * blocks(wide) + (others + 4 * parts) * whole * blocks(depth), 5 * parts * products),
-            _ => (left + (2 * parts + 4 * others) * whole, (9 + 3 * parts) * products),
+            Which::Kernel => (left * blocks(wide) + (others + 4.0 * products) * whole * blocks(depth), 5.0 * products * sums),
+            _ => (left + (2.0 * products + 4.0 * others) * whole, (9.0 + 3.0 * products) * sums),
         };
-        let needs = g.n * squares[0] * squares[1] * (parts * products + transforms) + once;
-        let cost = needs as f64 / (g.n * g.pixels() * 9 * products) as f64;
-        if cost >= 0.9 {
+        let needs = squares.map(|n| n as f64).iter().product::<f64>() * (products * sums + transforms) + once / g.n as f64;
+        let cost = needs / (g.pixels() as f64 * 9.0 * sums);
+        if cost >= WORTH {
             return Err(direct);
         }
-        Ok(Winograd { direct, scheme, back, image, depth, from, out, wide, to, squares, cost })
+        Ok(Winograd { direct, scheme, back, image, depth, from, out, wide, squares, cost })
     }
 
     /// Time a product of the definition, in products of the direct kernels.
     pub fn cost(&self) -> f64 {
         self.cost
     }
-    /// Squares of an image.
-    fn squares(&self) -> usize {
+    /// How many squares an image has.
+    fn count(&self) -> usize {
         self.squares[0] * self.squares[1]
     }
-    /// Products of a square, each a part of its transformed pixels.
+    /// Products of a square, one a transformed pixel.
     fn products(&self) -> usize {
         self.scheme.sides[1] * self.scheme.sides[1]
     }
@@ -97,7 +100,7 @@ impl Winograd {
     fn whole(&self, n: usize) -> usize {
         n.next_multiple_of(self.direct.tiles.lanes)
     }
-    /// Numbers from part to part, not a multiple of a page: they would share places in the cache.
+    /// Numbers from product to product, not a multiple of a page: they would share places in the cache.
     fn apart(&self, squares: usize, channels: usize) -> usize {
         squares * channels + self.direct.tiles.lanes
     }
@@ -112,21 +115,14 @@ impl Winograd {
     }
     /// Numbers of the kernel: for the direct kernels, and behind it transformed.
     pub fn packed(&self) -> usize {
-        self.packed_direct() + self.products() * self.depth * self.whole(self.wide)
-    }
-    fn packed_direct(&self) -> usize {
-        if self.back {
-            self.direct.packed_back()
-        } else {
-            self.direct.packed()
-        }
+        self.direct.packed(self.back) + self.products() * self.depth * self.whole(self.wide)
     }
     /// Numbers that a thread needs.
     pub fn scratch(&self) -> usize {
-        let (side, block) = (self.whole(SIDE), self.block());
+        let block = self.block();
         let run = self.apart(block, self.whole(self.depth)) + self.apart(block, self.panel());
-        let gradient = 2 * self.apart(SQUARES, side) + self.apart(SIDE, side);
-        let border = self.whole(self.depth.max(side));
+        let gradient = 2 * self.apart(SQUARES, CHANNELS) + self.apart(CHANNELS, CHANNELS);
+        let border = self.whole(self.depth.max(CHANNELS));
         (self.products() * (run.max(gradient) + border)).max(self.direct.scratch())
     }
 
@@ -138,40 +134,35 @@ impl Winograd {
     /// Writes panels `some` of a kernel `[3, 3, c, o]` as `run` reads it.
     ///
     /// # Safety
-    /// `to` holds `packed()` numbers.
+    /// As `Direction::pack`.
     pub unsafe fn pack(&self, some: Range<usize>, kernel: *const f32, to: *mut f32) {
-        // SAFETY: the caller's; panels lie one behind the other, nine taps each and then all parts.
+        // SAFETY: the caller's; panels lie one behind the other, nine taps each and then all products.
         unsafe {
-            if self.back {
-                self.direct.pack_back(some.clone(), kernel, to)
-            } else {
-                self.direct.pack(some.clone(), kernel, to)
-            }
-            let transformed = to.add(self.packed_direct());
+            self.direct.pack(self.back, some.clone(), kernel, to);
+            let transformed = to.add(self.direct.packed(self.back));
             for (column, _, vectors) in self.direct.some_panels(self.wide, some) {
                 let all = vectors * self.direct.tiles.lanes;
                 let n = self.depth * all;
-                let parts = transformed.add(self.products() * self.depth * column);
+                let products = transformed.add(self.products() * self.depth * column);
                 let mut from = to.add(9 * self.depth * column).cast_const();
-                if self.back && self.scheme.steps[1] > 2 {
-                    // The taps of phases, from the last, where the last parts will be: these are written when all are read.
-                    let last = parts.add((self.products() - 9) * n);
+                if self.back && self.direct.stride != [1; 2] {
+                    // The taps of phases, from the last, where the last products will be: these are written when all are read.
+                    let last = products.add((self.products() - 9) * n);
                     for t in 0..9 {
                         let tap = to.add(self.direct.tap_back([2 - t / 3, 2 - t % 3], column, all));
                         std::ptr::copy_nonoverlapping(tap, last.add(t * n), n);
                     }
                     from = last;
                 }
-                (self.scheme.right)(n, from, [3 * n, n], parts, self.steps(n));
+                (self.scheme.right)(n, from, [3 * n, n], products, self.steps(n));
             }
         }
     }
 
     /// The image of the `i`-th square of all, and its first pixels in the left operand and in the others.
-    fn square(&self, i: usize) -> (usize, [[i64; 2]; 2]) {
-        let (of, row) = (self.squares(), self.squares[1]);
+    fn square(&self, i: usize) -> (usize, [i64; 2], [usize; 2]) {
+        let (of, row, [left, others]) = (self.count(), self.squares[1], self.scheme.steps);
         let at = [i % of / row, i % of % row];
-        let pixels = |k: usize, first: [i64; 2]| [0, 1].map(|d| (at[d] * self.scheme.steps[k]) as i64 + first[d]);
-        (i / of, [pixels(0, self.from), pixels(1, self.to)])
+        (i / of, [0, 1].map(|d| (at[d] * left) as i64 + self.from[d]), at.map(|at| at * others))
     }
 }

@@ -11,9 +11,10 @@ impl Winograd {
     /// # Safety
     /// The pointers hold what they name, `scratch` `scratch()` numbers; the results and `scratch` are used by nobody else.
     pub unsafe fn run(&self, images: Range<usize>, a: *const f32, packed: *const f32, out: *mut f32, scratch: *mut f32) {
-        let (block, of) = (self.block(), self.squares());
+        let (block, of) = (self.block(), self.count());
         let (size, result) = (self.image[0] * self.image[1] * self.depth, self.out[0] * self.out[1] * self.wide);
-        let together = (block / of).max(1);
+        // At most as many as a word has bits.
+        let together = (block / of).clamp(1, u128::BITS as usize);
         for first in images.clone().step_by(together) {
             let last = images.end.min(first + together);
             let squares = (last - first) * of;
@@ -21,83 +22,69 @@ impl Winograd {
             // SAFETY: the caller's.
             unsafe {
                 let (a, out) = (a.add(first * size), out.add(first * result));
-                let mut finite = true;
+                let mut bad = 0;
                 for begin in (0..squares).step_by(each) {
-                    finite &= self.some(begin..squares.min(begin + each), a, packed.add(self.packed_direct()), out, scratch);
+                    bad |= self.some(begin..squares.min(begin + each), a, packed.add(self.direct.packed(self.back)), out, scratch);
                 }
-                for i in 0..if finite { 0 } else { last - first } {
-                    let (a, out) = (a.add(i * size), out.add(i * result));
-                    if self.back {
-                        self.direct.input_grad(a, packed, out, scratch)
-                    } else {
-                        self.direct.forward(a, packed, out, scratch)
-                    }
+                for i in (0..last - first).filter(|i| bad & 1 << i != 0) {
+                    self.direct.image(self.back, a.add(i * size), packed, out.add(i * result), scratch);
                 }
             }
         }
     }
 
-    /// Some squares of images; false if a result is not finite.
-    unsafe fn some(&self, squares: Range<usize>, a: *const f32, kernel: *const f32, out: *mut f32, scratch: *mut f32) -> bool {
-        let (tiles, n, pitch, parts) = (self.direct.tiles, squares.len(), self.whole(self.depth), self.products());
+    /// Some squares of images; a bit for each image that has a result that is not finite.
+    unsafe fn some(&self, squares: Range<usize>, a: *const f32, kernel: *const f32, out: *mut f32, scratch: *mut f32) -> u128 {
+        let (tiles, n, pitch, products) = (self.direct.tiles, squares.len(), self.whole(self.depth), self.products());
         let (from, to) = (self.apart(n, pitch), self.apart(n, self.panel()));
-        let mut finite = true;
+        let mut bad = 0;
         // SAFETY: the caller's; blocks of the scratch lie one behind the other.
         unsafe {
-            let (products, border) = (scratch.add(parts * from), scratch.add(parts * (from + to)));
+            let (sums, border) = (scratch.add(products * from), scratch.add(products * (from + to)));
             self.left(squares.clone(), a, 0..self.depth, scratch, (from, pitch), border);
             for (column, columns, vectors) in self.direct.panels(self.wide) {
                 let all = vectors * tiles.lanes;
-                for p in 0..parts {
-                    let kernel = kernel.add(self.depth * (parts * column + p * all));
+                for p in 0..products {
+                    let kernel = kernel.add(self.depth * (products * column + p * all));
                     let sum = Sum { runs: 1, len: self.depth, a: [1, 0], b: [all, 0] };
-                    self.rows(n, [pitch, all], &sum, scratch.add(p * from), kernel, products.add(p * to), all, false);
+                    self.rows(n, [pitch, all], &sum, scratch.add(p * from), kernel, sums.add(p * to), all, false);
                     // Where results go is fetched meanwhile.
-                    for i in n * p / parts..n * (p + 1) / parts {
-                        let (image, [_, at]) = self.square(squares.start + i);
-                        let side = self.scheme.sides[2] as i64;
+                    for i in n * p / products..n * (p + 1) / products {
+                        let ((image, _, at), side) = (self.square(squares.start + i), self.scheme.sides[2]);
                         for (y, x) in (0..side).flat_map(|y| (0..side).map(move |x| (at[0] + y, at[1] + x))) {
-                            ask::<true>(out.wrapping_offset(self.place(image, [y, x]) + column as isize), columns);
+                            ask::<true>(out.wrapping_add(self.place(image, [y, x]) + column), columns);
                         }
                     }
                 }
                 for (i, square) in squares.clone().enumerate() {
-                    let (image, [_, at]) = self.square(square);
-                    let from = products.add(i * all);
-                    finite &= self.result(
-                        from,
-                        self.steps(to),
-                        at,
-                        out.wrapping_offset(self.place(image, at) + column as isize),
-                        columns,
-                        border,
-                    );
+                    let (image, _, at) = self.square(square);
+                    let out = out.add(self.place(image, at) + column);
+                    let finite = self.result(sums.add(i * all), self.steps(to), at, out, columns, border);
+                    bad |= u128::from(!finite) << image;
                 }
             }
         }
-        finite
+        bad
     }
 
-    /// Where a pixel of the result lies, or would if it had one there.
-    fn place(&self, image: usize, at: [i64; 2]) -> isize {
-        let [height, width] = self.out.map(|n| n as isize);
-        ((image as isize * height + at[0] as isize) * width + at[1] as isize) * self.wide as isize
+    /// Where a pixel of the result lies, or would.
+    fn place(&self, image: usize, [y, x]: [usize; 2]) -> usize {
+        ((image * self.out[0] + y) * self.out[1] + x) * self.wide
     }
 
-    /// The part of a square that the result has, from its products; `out` is where its first pixel at `at` would be.
-    unsafe fn result(&self, from: *const f32, steps: [usize; 2], at: [i64; 2], out: *mut f32, n: usize, border: *mut f32) -> bool {
+    /// The part of a square that the result has, from its products; `out` is its first pixel at `at`.
+    unsafe fn result(&self, from: *const f32, steps: [usize; 2], at: [usize; 2], out: *mut f32, n: usize, border: *mut f32) -> bool {
         let (side, out_steps) = (self.scheme.sides[2], [self.out[1] * self.wide, self.wide]);
-        let inside = |d: usize, i: usize| (0..self.out[d] as i64).contains(&(at[d] + i as i64));
+        let has = [0, 1].map(|d| side.min(self.out[d] - at[d]));
         // SAFETY: the caller's; pixels are written that the result has.
         unsafe {
-            if (0..2).all(|d| inside(d, 0) && inside(d, side - 1)) {
+            if has == [side; 2] {
                 return (self.scheme.out)(n, from, steps, out, out_steps);
             }
             let finite = (self.scheme.out)(n, from, steps, border, [side * n, n]);
-            for i in (0..side).filter(|&i| inside(0, i)) {
-                for j in (0..side).filter(|&j| inside(1, j)) {
-                    let to = out.wrapping_add(i * out_steps[0] + j * out_steps[1]);
-                    std::ptr::copy_nonoverlapping(border.add((i * side + j) * n), to, n);
+            for i in 0..has[0] {
+                for j in 0..has[1] {
+                    std::ptr::copy_nonoverlapping(border.add((i * side + j) * n), out.add(i * out_steps[0] + j * out_steps[1]), n);
                 }
             }
             finite
@@ -128,12 +115,12 @@ impl Winograd {
             // SAFETY: the caller's.
             unsafe {
                 let out = Out { data: data.add(i * steps[1]), rows: &to, width, add };
-                tiles.tiles[width.div_ceil(tiles.lanes) - 1][few - 1](sum, a.add(i * steps[0]), &rows, b, out);
+                tiles.tiles[width / tiles.lanes - 1][few - 1](sum, a.add(i * steps[0]), &rows, b, out);
             }
         }
     }
 
-    /// Transforms squares of the left operand, some channels of them; `steps`: from part to part, and from square to square.
+    /// Transforms squares of the left operand, some channels of them; `steps`: from pixel to pixel of a square, and from square to square.
     pub(super) unsafe fn left(
         &self,
         squares: Range<usize>,
@@ -145,7 +132,7 @@ impl Winograd {
     ) {
         let (side, step) = (self.scheme.sides[0], self.scheme.steps[0]);
         for (i, square) in squares.enumerate() {
-            let (image, [at, _]) = self.square(square);
+            let (image, at, _) = self.square(square);
             // SAFETY: the caller's.
             unsafe {
                 let a = a.add(image * self.image[0] * self.image[1] * self.depth);

@@ -5,6 +5,8 @@
 /// From a square of pixels of `n` channels to another; steps are from row to row and from column to column, in numbers. What is
 /// transformed has whole vectors of channels. False if a number it wrote is not finite, where it says so.
 ///
+/// Each vector is read whole before it is written, so `from` may lie in what is written, a multiple of `n` from `to`.
+///
 /// # Safety
 /// The machine has the instructions; all pixels can be read and written, `to` by nobody else.
 pub type Transform = unsafe fn(n: usize, from: *const f32, steps: [usize; 2], to: *mut f32, to_steps: [usize; 2]) -> bool;
@@ -21,10 +23,11 @@ pub struct Scheme {
     pub steps: [usize; 2],
 }
 
-/// Those of an instruction set, without stride and with stride 2: to the result, to the input's gradient, to the kernel's.
+/// Those of an instruction set, without stride and with stride 2: to the result, to the input's gradient (which begins with a pixel that
+/// two taps reach, or with one that tap 1 does), to the kernel's.
 pub struct Transforms {
     pub ahead: [Scheme; 2],
-    pub back: [Scheme; 2],
+    pub back: [Scheme; 3],
     pub kernel: [Scheme; 2],
 }
 
@@ -48,8 +51,10 @@ macro_rules! transforms {
         transforms!($feature strided_result 5 to 2, whole to part, |x| [add(add(x[0], x[1]), x[3]), add(add(x[1], x[2]), x[4])]);
         transforms!($feature strided_cotangent 2 to 5, part to whole, |x| [x[0], add(x[0], x[1]), x[1], x[0], x[1]]);
         transforms!($feature strided_taps 5 to 3, whole to part, |x| [add(x[0], x[1]), add(x[3], x[4]), add(x[1], x[2])]);
-        transforms!($feature back_cotangent 3 to 5, part to whole, |x| [sub(x[0], x[1]), x[1], sub(x[2], x[1]), x[1], x[2]]);
-        transforms!($feature back_image 5 to 4, whole to part, |x| [add(x[0], x[1]), x[3], add(x[1], x[2]), x[4]]);
+        transforms!($feature even_cotangent 3 to 5, part to whole, |x| [sub(x[0], x[1]), x[1], sub(x[2], x[1]), x[1], x[2]]);
+        transforms!($feature even_image 5 to 4, whole to part, |x| [add(x[0], x[1]), x[3], add(x[1], x[2]), x[4]]);
+        transforms!($feature odd_cotangent 3 to 5, part to whole, |x| [sub(x[0], x[1]), x[1], sub(x[2], x[1]), x[0], x[1]]);
+        transforms!($feature odd_image 5 to 4, whole to part, |x| [x[3], add(x[0], x[1]), x[4], add(x[1], x[2])]);
         const PLAIN: Scheme = Scheme { left: image, right: kernel, out: result, sides: [4, 4, 2], steps: [2, 2] };
         pub static TRANSFORMS: Transforms = Transforms {
             ahead: [
@@ -58,7 +63,8 @@ macro_rules! transforms {
             ],
             back: [
                 PLAIN,
-                Scheme { left: back_cotangent, right: strided_kernel, out: back_image, sides: [3, 5, 4], steps: [2, 4] },
+                Scheme { left: even_cotangent, right: strided_kernel, out: even_image, sides: [3, 5, 4], steps: [2, 4] },
+                Scheme { left: odd_cotangent, right: strided_kernel, out: odd_image, sides: [3, 5, 4], steps: [2, 4] },
             ],
             kernel: [
                 Scheme { left: image, right: cotangent, out: taps, sides: [4, 4, 2], steps: [2, 2] },
@@ -71,13 +77,13 @@ macro_rules! transforms {
         unsafe fn $name(n: usize, from: *const f32, steps: [usize; 2], to: *mut f32, to_steps: [usize; 2]) -> bool {
             const CHECKED: bool = transforms!(@results $to);
             let mut finite = zero();
-            macro_rules! vector { ($at:expr, $load:ident, $store:ident) => {
+            macro_rules! vector { ($at:expr, $loads:ident, $stores:ident) => {
                 let (from, to) = (from.add($at), to.add($at));
                 let mut lines = [[zero(); $i]; $o];
                 for j in 0..$i {
                     let mut $x = [zero(); $i];
                     for i in 0..$i {
-                        $x[i] = $load(from.add(i * steps[0] + j * steps[1]), n - $at);
+                        $x[i] = transforms!(@load $loads from.add(i * steps[0] + j * steps[1]), n - $at);
                     }
                     let line = $line;
                     for k in 0..$o {
@@ -91,7 +97,7 @@ macro_rules! transforms {
                         if CHECKED {
                             finite = fma(line[l], zero(), finite);
                         }
-                        $store(to.add(k * to_steps[0] + l * to_steps[1]), line[l], n - $at);
+                        transforms!(@store $stores to.add(k * to_steps[0] + l * to_steps[1]), line[l], n - $at);
                     }
                 }
             } }
@@ -99,10 +105,10 @@ macro_rules! transforms {
             // SAFETY: the caller's.
             unsafe {
                 for at in (0..vectors).step_by(LANES) {
-                    vector!(at, load_whole, store_whole);
+                    vector!(at, whole, whole);
                 }
                 if vectors < n {
-                    transforms!(@rest $from $to vector vectors);
+                    vector!(vectors, $from, $to);
                 }
             }
             !any_nan(finite)
@@ -110,9 +116,10 @@ macro_rules! transforms {
     };
     (@results part) => { true };
     (@results whole) => { false };
-    (@rest part whole $vector:ident $at:ident) => { $vector!($at, load_part, store_whole); };
-    (@rest whole part $vector:ident $at:ident) => { $vector!($at, load_whole, store_part); };
-    (@rest whole whole $vector:ident $at:ident) => { $vector!($at, load_whole, store_whole); };
+    (@load whole $p:expr, $n:expr) => { load($p) };
+    (@load part $p:expr, $n:expr) => { load_part($p, $n) };
+    (@store whole $p:expr, $x:expr, $n:expr) => { store($p, $x) };
+    (@store part $p:expr, $x:expr, $n:expr) => { store_part($p, $x, $n) };
 }
 #[cfg(any(target_arch = "x86_64", target_feature = "simd128"))]
 pub(in crate::conv) use transforms;

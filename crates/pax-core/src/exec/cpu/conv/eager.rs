@@ -4,9 +4,6 @@ use crate::exec::cpu::tile::Simd;
 use crate::exec::{Exec, Shared};
 use crate::Result;
 
-/// Numbers of partial sums that cost more than to read every image several times.
-const LARGE: usize = 1 << 20;
-
 /// Pixels that pay for a partial sum.
 const PIXELS: usize = 384;
 
@@ -48,7 +45,7 @@ fn direction(exec: &Exec, s: &Geometry, which: Which, a: &[f32], b: &[f32]) -> O
     let per = per_chunk(s).max(s.n.div_ceil((s.n * s.pixels() / PIXELS).max(4)));
     let sums = s.n.div_ceil(per);
     let mut out: Vec<f32> = exec.vec(size);
-    if sums * size >= LARGE && d.parts() > 1 {
+    if d.in_parts(sums) {
         let shared = Shared::new(&mut out);
         // SAFETY: the lengths above; a part belongs to its chunk.
         exec.chunks(d.parts(), 1, &|from, to| unsafe {

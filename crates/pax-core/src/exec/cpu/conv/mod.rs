@@ -1,5 +1,5 @@
 //! Convolution and its two gradients, channels last. Here for every dtype, dilation and number of groups: a patch matrix per image
-//! and group, then a product in panels; integers by a plain loop. f32 goes by direct kernels where they apply (`direct`, `eager`).
+//! and group, then a product in panels; integers by a plain loop. f32 goes by kernels that suit its sizes where there are (`eager`).
 pub mod eager;
 
 use std::sync::atomic::{AtomicBool, Ordering};
