@@ -180,7 +180,7 @@ impl Direction {
         unsafe {
             match &self.means {
                 Means::Depthwise(_) => self.run(0..n, x, dy, dk, scratch),
-                Means::Winograd(w) => w.part(part, n, x, dy, dk, scratch),
+                Means::Winograd(w) => w.part(part, 0..n, x, dy, dk, scratch),
                 Means::Direct(d) => {
                     for i in 0..n {
                         d.part(part, x.add(i * self.sizes[0]), dy.add(i * self.sizes[1]), dk, i > 0, scratch);

@@ -1,4 +1,6 @@
 //! The kernel's gradient: rows of a tile are taps, the sum runs over pixels.
+use std::ops::Range;
+
 use super::direct::Direct;
 use super::passes::{parts, Walk};
 use super::tile::{Out, Sum, ROWS};
@@ -16,7 +18,7 @@ impl Direct {
     /// As for `image`; nobody else uses `dk`.
     pub unsafe fn kernel_grad(&self, x: *const f32, dy: *const f32, dk: *mut f32, add: bool, scratch: *mut f32) {
         // SAFETY: the caller's.
-        unsafe { self.kernel_rows(0, self.taps() * self.ahead.depth, x, dy, dk, add, scratch) }
+        unsafe { self.kernel_block(0..self.taps() * self.ahead.depth, 0..self.ahead.wide, x, dy, dk, add, scratch) }
     }
 
     /// Parts of a kernel's gradient that are made apart from each other: ranges of its rows.
@@ -31,15 +33,24 @@ impl Direct {
     pub unsafe fn part(&self, part: usize, x: *const f32, dy: *const f32, dk: *mut f32, add: bool, scratch: *mut f32) {
         let (rows, parts) = (self.taps() * self.ahead.depth, self.parts());
         // SAFETY: the caller's.
-        unsafe { self.kernel_rows(part * rows / parts, (part + 1) * rows / parts, x, dy, dk, add, scratch) }
+        unsafe { self.kernel_block(part * rows / parts..(part + 1) * rows / parts, 0..self.ahead.wide, x, dy, dk, add, scratch) }
     }
 
-    /// Rows `begin..end` of `dk [kernel c, o]`.
+    /// Some rows of `dk [kernel c, o]`, and of these the panels that begin in some columns.
     ///
     /// # Safety
     /// As for `kernel_grad`.
     #[allow(clippy::too_many_arguments)]
-    pub unsafe fn kernel_rows(&self, begin: usize, end: usize, x: *const f32, dy: *const f32, dk: *mut f32, add: bool, scratch: *mut f32) {
+    pub unsafe fn kernel_block(
+        &self,
+        Range { start: begin, end }: Range<usize>,
+        columns: Range<usize>,
+        x: *const f32,
+        dy: *const f32,
+        dk: *mut f32,
+        add: bool,
+        scratch: *mut f32,
+    ) {
         let (c, o, out, pitch) = (self.ahead.depth, self.ahead.wide, self.out, self.ahead.window.pitch());
         let (depth, stretch) = (end - begin, self.kernel[1] * c);
         let (lanes, tall) = (self.tiles.lanes, self.tiles.rows);
@@ -50,7 +61,7 @@ impl Direct {
             let x = self.ahead.window.of(x, scratch);
             let block = scratch.add(self.ahead.window.copied());
             for (run, runs, l, len) in parts(out[0], out[1], BLOCK) {
-                for (column, width, vectors) in self.panels(o) {
+                for (column, width, vectors) in self.panels(o).filter(|p| columns.contains(&p.0)) {
                     let all = vectors * lanes;
                     let mut b = dy.add((run * out[1] + l) * o + column);
                     let mut sum = Sum { runs, len, a: [step[1], step[0]], b: [o, out[1] * o] };

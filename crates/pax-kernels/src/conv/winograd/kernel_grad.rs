@@ -9,8 +9,6 @@ use super::Winograd;
 pub(super) const CHANNELS: usize = 64;
 /// Squares that are summed before the next.
 pub(super) const SQUARES: usize = 48;
-/// Parts that a gradient should have.
-const PARTS: usize = 8;
 
 impl Winograd {
     /// `x`, result's cotangent → `dk [3, 3, c, o]`, the sum of `images`.
@@ -18,50 +16,36 @@ impl Winograd {
     /// # Safety
     /// As for `run`; nobody else uses `dk`.
     pub unsafe fn kernel_grad(&self, images: Range<usize>, x: *const f32, dy: *const f32, dk: *mut f32, scratch: *mut f32) {
-        for c in (0..self.depth).step_by(CHANNELS) {
+        for i in 0..self.parts() {
             // SAFETY: the caller's.
-            unsafe { self.channels(c..self.depth.min(c + CHANNELS), images.clone(), x, dy, dk, scratch) }
+            unsafe { self.part(i, images.clone(), x, dy, dk, scratch) }
         }
     }
 
-    /// Input's channels of a part of the kernel's gradient.
-    fn part_channels(&self) -> usize {
-        if self.depth >= PARTS * CHANNELS {
-            CHANNELS
-        } else {
-            CHANNELS / 2
-        }
-    }
-    /// Parts of the kernel's gradient that are made apart from each other.
+    /// Parts of the kernel's gradient that are made apart from each other: blocks of channels of both sides.
     pub fn parts(&self) -> usize {
-        self.depth.div_ceil(self.part_channels())
+        self.depth.div_ceil(CHANNELS) * self.wide.div_ceil(CHANNELS)
     }
 
-    /// A part of the kernel's gradient, of `n` images.
+    /// A part of the kernel's gradient.
     ///
     /// # Safety
     /// As for `kernel_grad`.
-    pub unsafe fn part(&self, part: usize, n: usize, x: *const f32, dy: *const f32, dk: *mut f32, scratch: *mut f32) {
-        let each = self.part_channels();
-        // SAFETY: the caller's.
-        unsafe { self.channels(part * each..self.depth.min((part + 1) * each), 0..n, x, dy, dk, scratch) }
-    }
-
-    /// The kernel's gradient for some of the input's channels.
-    unsafe fn channels(&self, c: Range<usize>, images: Range<usize>, x: *const f32, dy: *const f32, dk: *mut f32, scratch: *mut f32) {
+    pub unsafe fn part(&self, part: usize, images: Range<usize>, x: *const f32, dy: *const f32, dk: *mut f32, scratch: *mut f32) {
         let (size, result) = (self.image[0] * self.image[1] * self.depth, self.out[0] * self.out[1] * self.wide);
-        let (first, squares) = (images.start, images.len() * self.count());
-        let mut finite = true;
+        let (first, across) = (images.start, self.wide.div_ceil(CHANNELS));
+        let block = |i: usize, n: usize| i * CHANNELS..n.min((i + 1) * CHANNELS);
+        let (c, o) = (block(part / across, self.depth), block(part % across, self.wide));
         // SAFETY: the caller's.
         unsafe {
-            for o in (0..self.wide).step_by(CHANNELS) {
-                let o = o..self.wide.min(o + CHANNELS);
-                finite &= self.block_grad(squares, x.add(first * size), dy.add(first * result), c.clone(), o, dk, scratch);
+            let (from, cotangent) = (x.add(first * size), dy.add(first * result));
+            if self.block_grad(images.len() * self.count(), from, cotangent, c.clone(), o.clone(), dk, scratch) {
+                return;
             }
-            for i in if finite { 0..0 } else { images } {
+            for i in images {
                 for tap in 0..9 {
-                    let (begin, end) = (tap * self.depth + c.start, tap * self.depth + c.end);
-                    self.direct.kernel_rows(begin, end, x.add(i * size), dy.add(i * result), dk, i > first, scratch);
+                    let rows = tap * self.depth + c.start..tap * self.depth + c.end;
+                    self.direct.kernel_block(rows, o.clone(), x.add(i * size), dy.add(i * result), dk, i > first, scratch);
                 }
             }
         }

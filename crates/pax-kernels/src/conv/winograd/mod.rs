@@ -47,7 +47,10 @@ impl Winograd {
             [2, 2] => 1,
             _ => return Err(direct),
         };
-        if g.kernel != [3; 2] || (which == Which::Input && direct.spread) {
+        // What a tap reads only zeros for is zero, which sums of sums are not.
+        let reads = |d: usize, tap: usize| (0..g.out[d]).any(|j| g.source(d, j, tap).is_some());
+        let all = || (0..2).all(|d| (0..3).all(|tap| reads(d, tap)));
+        if g.kernel != [3; 2] || (which == Which::Input && direct.spread) || (which == Which::Kernel && !all()) {
             return Err(direct);
         }
         let transforms = direct.tiles.transforms;
@@ -71,7 +74,7 @@ impl Winograd {
         let (sums, left) = (depth as f64 * whole, (left + 5.0 * products) * deep);
         let (transforms, once) = match which {
             Which::Kernel => (left * blocks(wide) + (others + 4.0 * products) * whole * blocks(depth), 5.0 * products * sums),
-            _ => (left + (2.0 * products + 4.0 * others) * whole, (9.0 + 3.0 * products) * sums),
+            _ => (left + (2.0 * products + 4.0 * others) * whole, (18.0 + 6.0 * products) * sums),
         };
         let needs = squares.map(|n| n as f64).iter().product::<f64>() * (products * sums + transforms) + once / g.n as f64;
         let cost = needs / (g.pixels() as f64 * 9.0 * sums);
