@@ -136,8 +136,7 @@ impl Direct {
         Some(Plan { window, passes, depth: g.o, wide: g.c, pixels: g.input[0] * g.input[1], gaps })
     }
 
-    /// `x [input, c]`, packed kernel → `y [out, o]`, one image; `back`: `dy [out, o]`, packed kernel → `dx [input, c]`. Zeros around the
-    /// cotangent may meet the kernel, so one that is not finite makes NaN of pixels at the border.
+    /// `x [input, c]`, packed kernel → `y [out, o]`, one image; `back`: `dy [out, o]`, packed kernel → `dx [input, c]`.
     ///
     /// # Safety
     /// The pointers hold what they name, `scratch` `scratch()` numbers; the result and `scratch` are used by nobody else.
@@ -146,8 +145,37 @@ impl Direct {
         unsafe {
             if back && self.spread {
                 self.spread(from, packed, to, scratch)
+            } else if back && !self.finite(packed) {
+                self.scatter(from, packed, to)
             } else {
                 self.run(if back { &self.back } else { &self.ahead }, from, packed, to, scratch)
+            }
+        }
+    }
+
+    /// The input's gradient, product by product, of a kernel that is not finite: it must not meet zeros around the cotangent.
+    unsafe fn scatter(&self, dy: *const f32, packed: *const f32, dx: *mut f32) {
+        let (window, c, o) = (&self.ahead.window, self.back.wide, self.back.depth);
+        let pixel = |d: usize, j: usize, t: usize| {
+            usize::try_from((j * self.stride[d] + t) as i64 + window.origin[d]).ok().filter(|&i| i < window.image[d])
+        };
+        // SAFETY: the caller's.
+        unsafe {
+            dx.write_bytes(0, self.back.pixels * c);
+            for (y, x) in (0..self.out[0]).flat_map(|y| (0..self.out[1]).map(move |x| (y, x))) {
+                let dy = dy.add((y * self.out[1] + x) * o);
+                for (t0, t1) in (0..self.kernel[0]).flat_map(|t0| (0..self.kernel[1]).map(move |t1| (t0, t1))) {
+                    let Some((i, j)) = pixel(0, y, t0).zip(pixel(1, x, t1)) else { continue };
+                    for (column, width, vectors) in self.panels(c) {
+                        let all = vectors * self.tiles.lanes;
+                        let rows = packed.add(self.tap_back([t0, t1], column, all));
+                        let to = std::slice::from_raw_parts_mut(dx.add((i * window.image[1] + j) * c + column), width);
+                        for l in 0..o {
+                            let row = std::slice::from_raw_parts(rows.add(l * all), width);
+                            to.iter_mut().zip(row).for_each(|(to, k)| *to += *dy.add(l) * k);
+                        }
+                    }
+                }
             }
         }
     }

@@ -120,8 +120,8 @@ impl Direction {
         }
     }
 
-    /// The results of `images`, or the sum of what they give the kernel's cotangent. Zeros around an image may meet a kernel that is
-    /// not finite, and are NaN then.
+    /// The results of `images`, or the sum of what they give the kernel's cotangent. Zeros around an image meet the
+    /// kernel, and are NaN if that is not finite; zeros around a cotangent do not.
     ///
     /// # Safety
     /// The first image of `a`, of `b` unless it is the kernel, which is packed, and of `out` unless it is the kernel's cotangent; all

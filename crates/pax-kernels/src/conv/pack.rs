@@ -11,8 +11,25 @@ impl Direct {
     }
     /// Numbers of the kernel in panels, for results or (`back`) for the input's gradient.
     pub fn packed(&self, back: bool) -> usize {
-        let plan = if back { &self.back } else { &self.ahead };
-        plan.depth * if back && self.spread { self.spread_width() } else { self.taps() * plan.wide.next_multiple_of(self.tiles.lanes) }
+        if back && self.spread {
+            self.back.depth * self.spread_width()
+        } else if back {
+            self.flags() + self.packs(true).next_multiple_of(self.tiles.lanes)
+        } else {
+            self.taps() * self.ahead.depth * self.ahead.wide.next_multiple_of(self.tiles.lanes)
+        }
+    }
+    /// Where, behind the panels for the input's gradient unless that is spread, each has a number: 0 if it is finite.
+    fn flags(&self) -> usize {
+        self.taps() * self.back.depth * self.back.wide.next_multiple_of(self.tiles.lanes)
+    }
+    /// True if a kernel, packed for the input's gradient, is finite.
+    ///
+    /// # Safety
+    /// As for `image`.
+    pub(super) unsafe fn finite(&self, packed: *const f32) -> bool {
+        // SAFETY: the caller's.
+        (0..self.packs(true)).all(|i| unsafe { *packed.add(self.flags() + i) == 0.0 })
     }
     /// All taps and channels of a kernel, in whole vectors.
     pub(super) fn spread_width(&self) -> usize {
@@ -109,11 +126,18 @@ impl Direct {
                 }
                 return;
             }
-            for (column, width, vectors) in self.some_panels(c, some) {
-                let all = vectors * self.tiles.lanes;
+            for (i, (column, width, vectors)) in some.clone().zip(self.some_panels(c, some)) {
+                let (all, mut most) = (vectors * self.tiles.lanes, 0);
                 for t in 0..self.taps() {
-                    let place = self.tap_back([t / self.kernel[1], t % self.kernel[1]], column, all);
-                    turn(kernel.add((t * c + column) * o), width, all, to.add(place));
+                    let tap = to.add(self.tap_back([t / self.kernel[1], t % self.kernel[1]], column, all));
+                    turn(kernel.add((t * c + column) * o), width, all, tap);
+                    let bits = std::slice::from_raw_parts(tap.cast::<u32>(), o * all).iter().map(|v| v & !(1 << 31));
+                    most = bits.fold(most, u32::max);
+                }
+                // The last panel's number is repeated to the end of its vector.
+                let end = if i + 1 == self.packs(true) { self.packed(true) } else { self.flags() + i + 1 };
+                for flag in self.flags() + i..end {
+                    *to.add(flag) = f32::from(most >= f32::INFINITY.to_bits());
                 }
             }
         }

@@ -418,6 +418,32 @@ fn what_is_not_finite_goes_where_it_should_with_fewer_products() {
 }
 
 #[test]
+fn an_infinite_tap_does_not_meet_zeros_around_the_cotangent() {
+    let sizes = [
+        ([5, 6], [3, 3], [1, 1], 48),
+        ([24, 16], [3, 3], [2, 2], 96),
+        ([9, 8], [5, 4], [1, 1], 40),
+        ([9, 8], [5, 4], [3, 2], 40),
+        ([9, 8], [3, 3], [1, 1], 3),
+    ];
+    for (input, kernel, stride, c) in sizes {
+        let g = Geometry { n: 2, ..geometry(input, kernel, stride, [1, 1], [1, 2], c, 48) };
+        let (mut k, dy) = (vec![1.0; g.taps() * c * 48], vec![1.0; 2 * g.pixels() * 48]);
+        let place = (g.taps() - 1) * c * 48 + 48 + 5;
+        k[place] = f32::INFINITY;
+        let mut hit = vec![false; 2 * g.input[0] * g.input[1] * c];
+        products_of_all(&g, |i, j, _| hit[i] |= j == place);
+        for simd in levels() {
+            let d = Direction::new(simd, &g, Which::Input).unwrap();
+            for (got, &hit) in result(&d, &g, &dy, &k, false).into_iter().zip(&hit) {
+                assert_eq!(got == f32::INFINITY, hit, "{simd:?} {got} by {}: {g:?}", d.means());
+                assert!(!got.is_nan());
+            }
+        }
+    }
+}
+
+#[test]
 fn the_sum_of_no_images_is_zero() {
     for g in [geometry([7, 6], [3, 3], [1, 1], [1, 1], [1, 1], 48, 40), geometry([7, 6], [5, 5], [1, 1], [1, 1], [1, 1], 4, 4)] {
         for simd in levels() {
