@@ -131,7 +131,7 @@ impl Winograd {
 
     /// Panels of the kernel.
     pub fn packs(&self) -> usize {
-        self.direct.panels(self.wide).count()
+        self.direct.packs(self.back)
     }
 
     /// Writes panels `some` of a kernel `[3, 3, c, o]` as `run` reads it.
