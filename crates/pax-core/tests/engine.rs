@@ -368,26 +368,21 @@ fn large(cx: &Cx) -> Vec<(&'static str, Vec<Value>, Vec<Tensor>)> {
         out.push(("reduce_sum", vec![axes(&[0])], vec![make(d, &[700, 300])]));
         out.push(("reduce_sum", vec![axes(&[1])], vec![make(d, &[700, 300])]));
         out.push(("mul", vec![], vec![make(d, &[700, 300]), make(d, &[700, 300])]));
-        let conv = |sizes: &[i64]| {
-            let mut p = vec![axes(&[1, 2]), axes(&[1, 1]), axes(&[1, 0]), axes(&[1, 1]), axes(&[1, 1]), Value::Int(1)];
-            if !sizes.is_empty() {
-                p.push(axes(sizes));
-            }
+        let conv = |stride: [i64; 2], high: [i64; 2], sizes: &[i64]| {
+            let mut p = vec![axes(&stride), axes(&[1, 1]), axes(&high), axes(&[1, 1]), axes(&[1, 1]), Value::Int(1)];
+            p.extend((!sizes.is_empty()).then(|| axes(sizes)));
             p
         };
-        out.push(("conv", conv(&[]), vec![make(d, &[6, 17, 19, 8]), make(d, &[3, 2, 8, 12])]));
-        out.push(("conv_input_grad", conv(&[17, 19]), vec![make(d, &[6, 17, 10, 12]), make(d, &[3, 2, 8, 12])]));
-        out.push(("conv_kernel_grad", conv(&[3, 2]), vec![make(d, &[6, 17, 19, 8]), make(d, &[6, 17, 10, 12])]));
+        let odd = |sizes: &[i64]| conv([1, 2], [1, 0], sizes);
+        out.push(("conv", odd(&[]), vec![make(d, &[6, 17, 19, 8]), make(d, &[3, 2, 8, 12])]));
+        out.push(("conv_input_grad", odd(&[17, 19]), vec![make(d, &[6, 17, 10, 12]), make(d, &[3, 2, 8, 12])]));
+        out.push(("conv_kernel_grad", odd(&[3, 2]), vec![make(d, &[6, 17, 19, 8]), make(d, &[6, 17, 10, 12])]));
         // Of 3×3 taps, without stride and with: float32 has kernels of fewer products, and large kernels' gradients are made in parts.
         for (stride, side) in [(1, 9), (2, 5)].into_iter().filter(|_| d != DType::F64) {
-            let conv = |sizes: &[i64]| {
-                let mut p = vec![axes(&[stride, stride]), axes(&[1, 1]), axes(&[1, 1]), axes(&[1, 1]), axes(&[1, 1]), Value::Int(1)];
-                p.extend((!sizes.is_empty()).then(|| axes(sizes)));
-                p
-            };
-            out.push(("conv", conv(&[]), vec![make(d, &[20, 9, 9, 128]), make(d, &[3, 3, 128, 80])]));
-            out.push(("conv_input_grad", conv(&[9, 9]), vec![make(d, &[20, side, side, 80]), make(d, &[3, 3, 128, 80])]));
-            out.push(("conv_kernel_grad", conv(&[3, 3]), vec![make(d, &[20, 9, 9, 128]), make(d, &[20, side, side, 80])]));
+            let square = |sizes: &[i64]| conv([stride; 2], [1, 1], sizes);
+            out.push(("conv", square(&[]), vec![make(d, &[20, 9, 9, 128]), make(d, &[3, 3, 128, 80])]));
+            out.push(("conv_input_grad", square(&[9, 9]), vec![make(d, &[20, side, side, 80]), make(d, &[3, 3, 128, 80])]));
+            out.push(("conv_kernel_grad", square(&[3, 3]), vec![make(d, &[20, 9, 9, 128]), make(d, &[20, side, side, 80])]));
         }
         out.push((
             "window_max",

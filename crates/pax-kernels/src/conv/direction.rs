@@ -136,20 +136,29 @@ impl Direction {
                 }
                 return;
             }
+            let image = |i: usize| {
+                let a = a.add(i * self.sizes[0]);
+                if kernel {
+                    (a, b.add(i * self.sizes[1]), out, i > images.start)
+                } else {
+                    (a, b, out.add(i * self.sizes[2]), false)
+                }
+            };
             match &self.means {
                 Means::Winograd(w) if kernel => w.kernel_grad(images, a, b, out, scratch),
                 Means::Winograd(w) => w.run(images, a, b, out, scratch),
-                means => {
-                    for i in images.clone() {
-                        let a = a.add(i * self.sizes[0]);
-                        let (b, out) = if kernel { (b.add(i * self.sizes[1]), out) } else { (b, out.add(i * self.sizes[2])) };
-                        let add = kernel && i > images.start;
-                        match means {
-                            Means::Direct(d) if kernel => d.kernel_grad(a, b, out, add, scratch),
-                            Means::Direct(d) => d.image(self.which == Which::Input, a, b, out, scratch),
-                            Means::Depthwise(d) => d.run(self.which, a, b, out, add),
-                            Means::Winograd(_) => unreachable!("takes images together"),
+                Means::Direct(d) => {
+                    for (a, b, out, add) in images.clone().map(image) {
+                        if kernel {
+                            d.kernel_grad(a, b, out, add, scratch)
+                        } else {
+                            d.image(self.which == Which::Input, a, b, out, scratch)
                         }
+                    }
+                }
+                Means::Depthwise(d) => {
+                    for (a, b, out, add) in images.clone().map(image) {
+                        d.run(self.which, a, b, out, add)
                     }
                 }
             }

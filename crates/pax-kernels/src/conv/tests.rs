@@ -68,6 +68,26 @@ fn products(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
     }
 }
 
+/// `f(x, kernel, y)` for the products of several images.
+fn products_of_all(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
+    for n in 0..g.n {
+        products(g, |i, j, l| f(n * g.input[0] * g.input[1] * g.c + i, j, n * g.pixels() * g.o + l));
+    }
+}
+
+/// Inputs, kernel and cotangents of all images, and what the definition makes of them in float64: result, both cotangents.
+fn definition(g: &Geometry) -> ([Vec<f32>; 3], [Vec<f64>; 3]) {
+    let given = [numbers(g.n * g.input[0] * g.input[1] * g.c, 1), numbers(g.taps() * g.c * g.o, 2), numbers(g.n * g.pixels() * g.o, 3)];
+    let [x, k, dy] = &given;
+    let (mut y, mut dx, mut dk) = (vec![0f64; dy.len()], vec![0f64; x.len()], vec![0f64; k.len()]);
+    products_of_all(g, |i, j, l| {
+        y[l] += x[i] as f64 * k[j] as f64;
+        dx[i] += dy[l] as f64 * k[j] as f64;
+        dk[j] += x[i] as f64 * dy[l] as f64;
+    });
+    (given, [y, dx, dk])
+}
+
 fn levels() -> Vec<Simd> {
     [Simd::Avx2, Simd::Avx512].into_iter().filter(|&s| s <= Simd::detect()).collect()
 }
@@ -139,13 +159,7 @@ impl Case {
 #[test]
 fn direct_is_the_definition() {
     for g in table() {
-        let (x, k, dy) = (numbers(g.input[0] * g.input[1] * g.c, 1), numbers(g.taps() * g.c * g.o, 2), numbers(g.pixels() * g.o, 3));
-        let (mut y, mut dx, mut dk) = (vec![0f64; dy.len()], vec![0f64; x.len()], vec![0f64; k.len()]);
-        products(&g, |i, j, l| {
-            y[l] += x[i] as f64 * k[j] as f64;
-            dx[i] += dy[l] as f64 * k[j] as f64;
-            dk[j] += x[i] as f64 * dy[l] as f64;
-        });
+        let ([x, k, dy], [y, dx, dk]) = definition(&g);
         for simd in levels() {
             let near = |what: &str, got: &[f32], want: &[f64], terms: usize| {
                 for (i, (&a, &b)) in got.iter().zip(want).enumerate() {
@@ -163,13 +177,6 @@ fn direct_is_the_definition() {
             let twice: Vec<f64> = dk.iter().map(|v| 2.0 * v).collect();
             near("2 dk", &case.kernel_grad(&g, &x, &dy, Some(&once)), &twice, 2 * g.pixels());
         }
-    }
-}
-
-/// `f(x, kernel, y)` for the products of several images.
-fn products_of_all(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
-    for n in 0..g.n {
-        products(g, |i, j, l| f(n * g.input[0] * g.input[1] * g.c + i, j, n * g.pixels() * g.o + l));
     }
 }
 
@@ -217,14 +224,7 @@ fn every_direction_of_several_images_is_the_definition() {
     }
     let mut chosen = [[0; 3]; 2];
     for g in all.iter().map(|g| Geometry { n: 3, ..g.clone() }) {
-        let (x, k, dy) =
-            (numbers(3 * g.input[0] * g.input[1] * g.c, 1), numbers(g.taps() * g.c * g.o, 2), numbers(3 * g.pixels() * g.o, 3));
-        let (mut y, mut dx, mut dk) = (vec![0f64; dy.len()], vec![0f64; x.len()], vec![0f64; k.len()]);
-        products_of_all(&g, |i, j, l| {
-            y[l] += x[i] as f64 * k[j] as f64;
-            dx[i] += dy[l] as f64 * k[j] as f64;
-            dk[j] += x[i] as f64 * dy[l] as f64;
-        });
+        let ([x, k, dy], [y, dx, dk]) = definition(&g);
         for simd in levels() {
             for (i, (which, a, b, want, terms)) in [
                 (Which::Out, &x, &k, &y, g.taps() * g.c),
@@ -255,13 +255,7 @@ fn every_direction_of_several_images_is_the_definition() {
 #[test]
 fn fewer_products_are_no_less_exact() {
     let g = Geometry { n: 2, ..geometry([14, 14], [3, 3], [1, 1], [1, 1], [1, 1], 64, 64) };
-    let (x, k, dy) = (numbers(2 * 196 * 64, 1), numbers(9 * 64 * 64, 2), numbers(2 * 196 * 64, 3));
-    let mut exact = [vec![0f64; dy.len()], vec![0f64; x.len()], vec![0f64; k.len()]];
-    products_of_all(&g, |i, j, l| {
-        exact[0][l] += x[i] as f64 * k[j] as f64;
-        exact[1][i] += dy[l] as f64 * k[j] as f64;
-        exact[2][j] += x[i] as f64 * dy[l] as f64;
-    });
+    let ([x, k, dy], exact) = definition(&g);
     for simd in levels() {
         for (which, a, b, exact) in
             [(Which::Out, &x, &k, &exact[0]), (Which::Input, &dy, &k, &exact[1]), (Which::Kernel, &x, &dy, &exact[2])]

@@ -87,31 +87,38 @@ unsafe fn rows_of(rows: &[usize; ROWS], i: usize) -> &usize {
     unsafe { rows.get_unchecked(i) }
 }
 
+/// The operations on whole vectors of x86-64, by their intrinsics.
+#[cfg(target_arch = "x86_64")]
+macro_rules! operations {
+    ($feature:literal, $v:ty: $zero:ident $set:ident $load:ident $store:ident $fma:ident $add:ident $sub:ident $mul:ident) => {
+        operations!(@safe $feature, $v: zero() $zero(), set(x: f32) $set(x), fma(x: $v, y: $v, z: $v) $fma(x, y, z),
+            add(x: $v, y: $v) $add(x, y), sub(x: $v, y: $v) $sub(x, y), half(x: $v) $mul(x, set(0.5)));
+        #[inline]
+        #[target_feature(enable = $feature)]
+        unsafe fn load(p: *const f32) -> $v {
+            unsafe { $load(p) }
+        }
+        #[inline]
+        #[target_feature(enable = $feature)]
+        unsafe fn store(p: *mut f32, x: $v) {
+            unsafe { $store(p, x) }
+        }
+    };
+    (@safe $feature:literal, $v:ty: $($name:ident($($x:ident: $t:ty),*) $f:ident($($y:expr),*)),*) => { $(
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn $name($($x: $t),*) -> $v {
+            $f($($y),*)
+        }
+    )* };
+}
+
 #[cfg(target_arch = "x86_64")]
 pub mod avx512 {
     use super::*;
     use std::arch::x86_64::*;
     const LANES: usize = 16;
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn zero() -> __m512 {
-        _mm512_setzero_ps()
-    }
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn set(x: f32) -> __m512 {
-        _mm512_set1_ps(x)
-    }
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn fma(x: __m512, y: __m512, z: __m512) -> __m512 {
-        _mm512_fmadd_ps(x, y, z)
-    }
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    unsafe fn load(p: *const f32) -> __m512 {
-        unsafe { _mm512_loadu_ps(p) }
-    }
+    operations!("avx512f", __m512: _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_fmadd_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps);
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn mask(n: usize) -> __mmask16 {
@@ -133,28 +140,8 @@ pub mod avx512 {
     }
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn add(x: __m512, y: __m512) -> __m512 {
-        _mm512_add_ps(x, y)
-    }
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn sub(x: __m512, y: __m512) -> __m512 {
-        _mm512_sub_ps(x, y)
-    }
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn half(x: __m512) -> __m512 {
-        _mm512_mul_ps(x, set(0.5))
-    }
-    #[inline]
-    #[target_feature(enable = "avx512f")]
     fn any_nan(x: __m512) -> bool {
         _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x) != 0
-    }
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    unsafe fn store(p: *mut f32, x: __m512) {
-        unsafe { _mm512_storeu_ps(p, x) }
     }
     transforms!("avx512f");
     tiles!("avx512f", 14, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]);
@@ -165,26 +152,7 @@ pub mod avx2 {
     use super::*;
     use std::arch::x86_64::*;
     const LANES: usize = 8;
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn zero() -> __m256 {
-        _mm256_setzero_ps()
-    }
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn set(x: f32) -> __m256 {
-        _mm256_set1_ps(x)
-    }
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn fma(x: __m256, y: __m256, z: __m256) -> __m256 {
-        _mm256_fmadd_ps(x, y, z)
-    }
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn load(p: *const f32) -> __m256 {
-        unsafe { _mm256_loadu_ps(p) }
-    }
+    operations!("avx2,fma", __m256: _mm256_setzero_ps _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_fmadd_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps);
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     fn mask(n: usize) -> __m256i {
@@ -206,7 +174,7 @@ pub mod avx2 {
     unsafe fn store_part(p: *mut f32, x: __m256, n: usize) {
         unsafe {
             if n >= LANES {
-                _mm256_storeu_ps(p, x)
+                store(p, x)
             } else {
                 _mm256_maskstore_ps(p, mask(n), x)
             }
@@ -214,28 +182,8 @@ pub mod avx2 {
     }
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn add(x: __m256, y: __m256) -> __m256 {
-        _mm256_add_ps(x, y)
-    }
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn sub(x: __m256, y: __m256) -> __m256 {
-        _mm256_sub_ps(x, y)
-    }
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn half(x: __m256) -> __m256 {
-        _mm256_mul_ps(x, set(0.5))
-    }
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
     fn any_nan(x: __m256) -> bool {
         _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(x, x)) != 0
-    }
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn store(p: *mut f32, x: __m256) {
-        unsafe { _mm256_storeu_ps(p, x) }
     }
     transforms!("avx2,fma");
     tiles!("avx2,fma", 6, [1 2 3 4 5 6 6 6 6 6 6 6 6 6]);
