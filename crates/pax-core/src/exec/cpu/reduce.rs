@@ -1,5 +1,9 @@
 //! Reductions over axes, in an order fixed by the shape.
+use std::ops::{Div, Mul, Sub};
+
 use crate::array::{runs, Run, Runs};
+use crate::dtype::Element;
+use crate::exec::cpu::map::{map1, map2};
 use crate::exec::cpu::math::{cast, halves};
 use crate::exec::cpu::rows::{fold_in_pairs, Float, Norm, BLOCK};
 use crate::exec::{Exec, Shared};
@@ -154,6 +158,27 @@ fn fold_each<T: Accumulate>(exec: &Exec, x: &Array, f: Fold, acc: &mut [T], star
         }
     });
     Ok(())
+}
+
+/// The mean over some axes of the squared distance from the mean: floats of any layout, halves through float32.
+pub fn variance(exec: &Exec, x: &Array, axes: &[usize]) -> Result<Array> {
+    match x.dtype {
+        DType::F64 => spread::<f64>(exec, x, axes),
+        _ => halves(exec, &[x], &|xs| spread::<f32>(exec, xs[0], axes)),
+    }
+}
+
+fn spread<T: Element + Sub<Output = T> + Mul<Output = T> + Div<Output = T>>(exec: &Exec, x: &Array, axes: &[usize]) -> Result<Array> {
+    let n = T::from_f64(axes.iter().map(|&d| x.shape[d]).product::<usize>() as f64);
+    let average = |x: &Array| map1(exec, x.dtype, &fold(exec, x, axes, Fold::Sum)?, |s: T| s / n);
+    let mean = average(x)?;
+    let mut kept = mean.strides.iter();
+    let strides: Vec<isize> = (0..x.ndim()).map(|d| if axes.contains(&d) { 0 } else { kept.next().map_or(0, |&s| s) }).collect();
+    let squares = map2(exec, x.dtype, x, &mean.view(&x.shape, &strides, mean.offset), |x: T, mean: T| {
+        let d = x - mean;
+        d * d
+    })?;
+    average(&squares)
 }
 
 /// Normalised over some axes: floats of any layout, halves through float32.

@@ -1,10 +1,10 @@
 //! Mean, variance and normalisation over axes.
 use super::{floats, narrow, of_one, wide};
-use crate::exec::cpu::reduce::normalise;
+use crate::exec::cpu::reduce::{normalise, variance};
 use crate::exec::cpu::rows::Norm;
-use crate::ops::reduce::sum::{reduce_samples, reduced};
+use crate::ops::reduce::sum::{batch_axes, reduce_samples, reduced};
 use crate::ops::samples::Domain;
-use crate::ops::{Avals, Lift, Row};
+use crate::ops::{Avals, Batch, Jvp, Lift, Row, Saves, Vjp};
 use crate::params::{p, Kind};
 use crate::{Aval, Cx, Params, Result, Tensor, Value};
 use smallvec::smallvec;
@@ -20,17 +20,24 @@ fn float_over(xs: &[&Aval], p: &Params) -> Result<Avals> {
     Ok(smallvec![xs[0].clone()])
 }
 
-fn average(cx: &Cx, x: &Tensor, axes: &[usize]) -> Result<Tensor> {
-    let n: usize = axes.iter().map(|&a| x.shape()[a]).product();
-    let sum = cx.reduce_sum(x, axes)?;
-    cx.div(&sum, &cx.like(&sum, n as f64)?)
+fn count(x: &Tensor, axes: &[usize]) -> f64 {
+    axes.iter().map(|&a| x.shape()[a]).product::<usize>() as f64
 }
 
-/// `x` less its mean, and the mean of that squared.
-fn centred(cx: &Cx, x: &Tensor, axes: &[usize]) -> Result<(Tensor, Tensor)> {
-    let d = cx.sub(x, &cx.unreduce(&average(cx, x, axes)?, x.shape(), axes)?)?;
-    let variance = average(cx, &cx.mul(&d, &d)?, axes)?;
-    Ok((d, variance))
+fn average(cx: &Cx, x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+    let sum = cx.reduce_sum(x, axes)?;
+    cx.div(&sum, &cx.like(&sum, count(x, axes))?)
+}
+
+/// `x` less its mean.
+fn centred(cx: &Cx, x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+    cx.sub(x, &cx.unreduce(&average(cx, x, axes)?, x.shape(), axes)?)
+}
+
+/// One over the root of the variance of what was centred, repeated.
+fn scale(cx: &Cx, d: &Tensor, axes: &[usize], eps: f64) -> Result<Tensor> {
+    let variance = average(cx, &cx.mul(d, d)?, axes)?;
+    cx.unreduce(&cx.rsqrt(&cx.shift(&variance, eps)?)?, d.shape(), axes)
 }
 
 pub static MEAN: Row = Row {
@@ -46,19 +53,34 @@ pub static MEAN: Row = Row {
     )
 };
 
+/// Differentiated as a whole: its dependence on `x` by way of the mean cancels, but for rounding, and would be a sum over all of it.
 pub static VARIANCE: Row = Row {
     samples: || reduce_samples(Domain::Range(-2.0, 2.0)),
+    saves: Saves::INPUTS,
+    vjp: Vjp::Rule(|p| {
+        let (g, x, axes) = (wide(p.cx, p.g()?)?, wide(p.cx, p.x(0)?)?, p.params.dims("axes")?);
+        let share = p.cx.scale(&g, 2.0 / count(&x, &axes))?;
+        let dx = p.cx.mul(&p.cx.unreduce(&share, x.shape(), &axes)?, &centred(p.cx, &x, &axes)?)?;
+        Ok(narrow(p.cx, &dx, p.x_avals[0].dtype)?.into_iter().map(Some).collect())
+    }),
+    jvp: Jvp::Derived,
+    batch: Batch::Rule(batch_axes),
     ..of_one(
         "variance",
         "Mean over `axes` of the squared distance from the mean (biased, in two passes).",
         &[p("axes", Kind::Ints)],
         Lift::Float,
         float_reduced,
-        |cx, p, xs| narrow(cx, &centred(cx, &wide(cx, &xs[0])?, &p.dims("axes")?)?.1, xs[0].dtype()),
-        None,
+        |cx, p, xs| {
+            let axes = p.dims("axes")?;
+            let d = centred(cx, &wide(cx, &xs[0])?, &axes)?;
+            narrow(cx, &average(cx, &cx.mul(&d, &d)?, &axes)?, xs[0].dtype())
+        },
+        Some(|exec, p, xs| Ok(smallvec![variance(exec, &xs[0], &p.dims("axes")?)?])),
     )
 };
 
+/// Differentiated as a whole, like `variance`.
 pub static LAYER_NORM: Row = Row {
     samples: || {
         reduce_samples(Domain::Range(-2.0, 2.0))
@@ -77,6 +99,18 @@ pub static LAYER_NORM: Row = Row {
             })
             .collect()
     },
+    saves: Saves::BOTH,
+    vjp: Vjp::Rule(|p| {
+        let (g, x, y) = (wide(p.cx, p.g()?)?, wide(p.cx, p.x(0)?)?, wide(p.cx, p.y(0)?)?);
+        let axes = p.params.dims("axes")?;
+        let mean = |t: &Tensor| p.cx.unreduce(&average(p.cx, t, &axes)?, x.shape(), &axes);
+        let along = p.cx.mul(&y, &mean(&p.cx.mul(&g, &y)?)?)?;
+        let scale = scale(p.cx, &centred(p.cx, &x, &axes)?, &axes, p.params.float("eps")?)?;
+        let dx = p.cx.mul(&scale, &p.cx.sub(&p.cx.sub(&g, &mean(&g)?)?, &along)?)?;
+        Ok(narrow(p.cx, &dx, p.x_avals[0].dtype)?.into_iter().map(Some).collect())
+    }),
+    jvp: Jvp::Derived,
+    batch: Batch::Rule(|b| b.bind([b.shift("axes")?.as_slice().into(), b.params.float("eps")?.into()], b.xs)),
     ..of_one(
         "layer_norm",
         "`(x - mean) / sqrt(variance + eps)` over `axes` (Ba et al. 2016), without scale and offset.",
@@ -85,9 +119,8 @@ pub static LAYER_NORM: Row = Row {
         float_over,
         |cx, p, xs| {
             let (x, axes) = (wide(cx, &xs[0])?, p.dims("axes")?);
-            let (d, variance) = centred(cx, &x, &axes)?;
-            let scale = cx.rsqrt(&cx.shift(&variance, p.float("eps")?)?)?;
-            narrow(cx, &cx.mul(&d, &cx.unreduce(&scale, x.shape(), &axes)?)?, xs[0].dtype())
+            let d = centred(cx, &x, &axes)?;
+            narrow(cx, &cx.mul(&d, &scale(cx, &d, &axes, p.float("eps")?)?)?, xs[0].dtype())
         },
         Some(|exec, p, xs| Ok(smallvec![normalise(exec, &xs[0], &p.dims("axes")?, Norm::LayerNorm { eps: p.float("eps")? })?])),
     )
