@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use super::super::tile::Sum;
 use super::run::pixels;
-use super::Winograd;
+use super::{Squares, Winograd};
 
 /// Channels of a block of the gradient, of both sides: its sums are a quarter of a second cache.
 pub(super) const CHANNELS: usize = 64;
@@ -39,7 +39,7 @@ impl Winograd {
         // SAFETY: the caller's.
         unsafe {
             let (from, cotangent) = (x.add(first * size), dy.add(first * result));
-            if self.block_grad(images.len() * self.count(), from, cotangent, c.clone(), o.clone(), dk, scratch) {
+            if self.block_grad(images.len(), from, cotangent, c.clone(), o.clone(), dk, scratch) {
                 return;
             }
             for i in images {
@@ -55,7 +55,7 @@ impl Winograd {
     #[allow(clippy::too_many_arguments)]
     unsafe fn block_grad(
         &self,
-        squares: usize,
+        images: usize,
         x: *const f32,
         dy: *const f32,
         c: Range<usize>,
@@ -66,24 +66,25 @@ impl Winograd {
         let (lanes, products) = (self.direct.tiles.lanes, self.products());
         let (deep, wide) = (self.whole(c.len()), self.whole(o.len()));
         let (left, right, sums) = (self.apart(SQUARES, deep), self.apart(SQUARES, wide), self.apart(c.len(), wide));
-        let mut finite = true;
+        let (mut finite, squares) = (true, images * self.count());
         // SAFETY: the caller's; blocks of the scratch lie one behind the other.
         unsafe {
             let (b, sum_of) = (scratch.add(products * left), scratch.add(products * (left + right)));
             let border = sum_of.add(products * sums);
             for begin in (0..squares).step_by(SQUARES) {
-                let some = begin..squares.min(begin + SQUARES);
-                self.left(some.clone(), x, c.clone(), scratch, (left, deep), border);
-                for (i, square) in some.clone().enumerate() {
-                    let (image, _, at) = self.square(square);
+                let block = Squares { some: begin..squares.min(begin + SQUARES), images };
+                self.left(&block, x, c.clone(), scratch, (left, deep), border);
+                for (i, square) in block.some.clone().enumerate() {
+                    let (image, _, at) = self.square(square, images);
                     let dy = dy.add(image * self.out[0] * self.out[1] * self.wide);
                     let (from, steps) = pixels(self.scheme.sides[2], dy, self.out, self.wide, at.map(|at| at as i64), &o, border);
                     (self.scheme.right)(o.len(), from, steps, b.add(i * wide), self.steps(right));
                 }
                 for p in 0..products {
+                    let needing = self.needing(p, &block);
                     for (column, _, vectors) in self.direct.panels(o.len()) {
-                        let sum = Sum { runs: 1, len: some.len(), a: [deep, 0], b: [wide, 0] };
-                        let (a, b) = (scratch.add(p * left), b.add(p * right + column));
+                        let sum = Sum { runs: 1, len: needing.len(), a: [deep, 0], b: [wide, 0] };
+                        let (a, b) = (scratch.add(p * left + needing.start * deep), b.add(p * right + needing.start * wide + column));
                         self.rows(c.len(), [1, wide], &sum, a, b, sum_of.add(p * sums + column), vectors * lanes, begin > 0);
                     }
                 }

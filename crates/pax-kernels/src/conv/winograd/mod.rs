@@ -22,6 +22,12 @@ const BLOCK: usize = 1 << 12;
 /// What it may cost of the direct kernels' time, from which on it is not worth its memory.
 const WORTH: f64 = 0.9;
 
+/// Some squares of the first `images` images, in the order of `Winograd::kinds`.
+struct Squares {
+    some: Range<usize>,
+    images: usize,
+}
+
 /// One direction of a convolution.
 pub struct Winograd {
     direct: Box<Direct>,
@@ -34,8 +40,11 @@ pub struct Winograd {
     /// Those of the result, or of the right operand that is not the kernel.
     out: [usize; 2],
     wide: usize,
-    /// Squares of an image, down and across.
+    /// Squares of an image, down and across; those that the result, or the right operand, has all of; and the products of an axis, a
+    /// bit each, that the last ones need.
     squares: [usize; 2],
+    full: [usize; 2],
+    last: [u8; 2],
     cost: f64,
 }
 
@@ -67,7 +76,8 @@ impl Winograd {
         };
         let back = which == Which::Input;
         let (image, depth, out, wide) = if back { (g.out, g.o, g.input, g.c) } else { (g.input, g.c, g.out, g.o) };
-        let squares = out.map(|n| n.div_ceil(scheme.steps[1]));
+        let [squares, full] = [out.map(|n| n.div_ceil(scheme.steps[1])), out.map(|n| n / scheme.steps[1])];
+        let last = out.map(|n| scheme.needs[(n - 1) % scheme.steps[1]]);
         // Vector instructions of an image: products, and what transforms take, which are made again for each block of a gradient's channels.
         let (vectors, blocks) = (|n: usize| n.div_ceil(direct.tiles.lanes) as f64, |n: usize| n.div_ceil(CHANNELS) as f64);
         let (deep, whole, [left, products, others]) = (vectors(depth), vectors(wide), scheme.sides.map(|side| (side * side) as f64));
@@ -76,12 +86,13 @@ impl Winograd {
             Which::Kernel => (left * blocks(wide) + (others + 4.0 * products) * whole * blocks(depth), 5.0 * products * sums),
             _ => (left + (2.0 * products + 4.0 * others) * whole, (18.0 + 6.0 * products) * sums),
         };
-        let needs = squares.map(|n| n as f64).iter().product::<f64>() * (products * sums + transforms) + once / g.n as f64;
+        let made = |d: usize| (full[d] * scheme.sides[1] + (squares[d] - full[d]) * last[d].count_ones() as usize) as f64;
+        let needs = made(0) * made(1) * sums + squares.map(|n| n as f64).iter().product::<f64>() * transforms + once / g.n as f64;
         let cost = needs / (g.pixels() as f64 * 9.0 * sums);
         if cost >= WORTH {
             return Err(direct);
         }
-        Ok(Winograd { direct, scheme, back, image, depth, from, out, wide, squares, cost })
+        Ok(Winograd { direct, scheme, back, image, depth, from, out, wide, squares, full, last, cost })
     }
 
     /// Time a product of the definition, in products of the direct kernels.
@@ -162,10 +173,44 @@ impl Winograd {
         }
     }
 
-    /// The image of the `i`-th square of all, and its first pixels in the left operand and in the others.
-    fn square(&self, i: usize) -> (usize, [i64; 2], [usize; 2]) {
-        let (of, row, [left, others]) = (self.count(), self.squares[1], self.scheme.steps);
-        let at = [i % of / row, i % of % row];
-        (i / of, [0, 1].map(|d| (at[d] * left) as i64 + self.from[d]), at.map(|at| at * others))
+    /// Squares of an image by what the result has of them: those cut off to the right, all whole ones, those cut off below, and at both.
+    /// In this order, first those of all images of a kind, squares that need a product are neighbours.
+    fn kinds(&self) -> [[Range<usize>; 2]; 4] {
+        let ([full, end], [wide, edge]) = ([self.full[0], self.squares[0]], [self.full[1], self.squares[1]]);
+        [[0..full, wide..edge], [0..full, 0..wide], [full..end, 0..wide], [full..end, wide..edge]]
+    }
+
+    /// Those of some squares that need product `p`, counted from the first of them.
+    fn needing(&self, p: usize, squares: &Squares) -> Range<usize> {
+        let side = self.scheme.sides[1];
+        let [down, across] = [(0, p / side), (1, p % side)].map(|(d, p)| self.last[d] >> p & 1 != 0);
+        let n = self.kinds().map(|[rows, columns]| squares.images * rows.len() * columns.len());
+        let (first, whole, last) = (n[0], n[1], n[2..].iter().sum::<usize>());
+        let start = if across { 0 } else { first };
+        let end = first
+            + whole
+            + if down && across {
+                last
+            } else if down {
+                n[2]
+            } else {
+                0
+            };
+        let some = &squares.some;
+        start.clamp(some.start, some.end) - some.start..end.clamp(some.start, some.end) - some.start
+    }
+
+    /// The image of the `i`-th square of `images` images, and its first pixels in the left operand and in the others.
+    fn square(&self, mut i: usize, images: usize) -> (usize, [i64; 2], [usize; 2]) {
+        for [rows, columns] in self.kinds() {
+            let n = rows.len() * columns.len();
+            if i < n * images {
+                let [left, others] = self.scheme.steps;
+                let at = [rows.start + i % n / columns.len(), columns.start + i % columns.len()];
+                return (i / n, [0, 1].map(|d| (at[d] * left) as i64 + self.from[d]), at.map(|at| at * others));
+            }
+            i -= n * images;
+        }
+        unreachable!("a square that {images} images do not have")
     }
 }

@@ -2,7 +2,7 @@
 use std::ops::Range;
 
 use super::super::tile::{Out, Sum, ROWS};
-use super::Winograd;
+use super::{Squares, Winograd};
 use crate::ask;
 
 impl Winograd {
@@ -24,7 +24,8 @@ impl Winograd {
                 let (a, out) = (a.add(first * size), out.add(first * result));
                 let mut bad = 0;
                 for begin in (0..squares).step_by(each) {
-                    bad |= self.some(begin..squares.min(begin + each), a, packed.add(self.direct.packed(self.back)), out, scratch);
+                    let some = Squares { some: begin..squares.min(begin + each), images: last - first };
+                    bad |= self.some(&some, a, packed.add(self.direct.packed(self.back)), out, scratch);
                 }
                 for i in (0..last - first).filter(|i| bad & 1 << i != 0) {
                     self.direct.image(self.back, a.add(i * size), packed, out.add(i * result), scratch);
@@ -33,31 +34,35 @@ impl Winograd {
         }
     }
 
-    /// Some squares of images; a bit for each image that has a result that is not finite.
-    unsafe fn some(&self, squares: Range<usize>, a: *const f32, kernel: *const f32, out: *mut f32, scratch: *mut f32) -> u128 {
-        let (tiles, n, pitch, products) = (self.direct.tiles, squares.len(), self.whole(self.depth), self.products());
+    /// Some squares; a bit for each image that has a result that is not finite.
+    unsafe fn some(&self, squares: &Squares, a: *const f32, kernel: *const f32, out: *mut f32, scratch: *mut f32) -> u128 {
+        let (tiles, n, pitch, products) = (self.direct.tiles, squares.some.len(), self.whole(self.depth), self.products());
         let (from, to) = (self.apart(n, pitch), self.apart(n, self.panel()));
         let mut bad = 0;
         // SAFETY: the caller's; blocks of the scratch lie one behind the other.
         unsafe {
             let (sums, border) = (scratch.add(products * from), scratch.add(products * (from + to)));
-            self.left(squares.clone(), a, 0..self.depth, scratch, (from, pitch), border);
+            self.left(squares, a, 0..self.depth, scratch, (from, pitch), border);
             for (column, columns, vectors) in self.direct.panels(self.wide) {
                 let all = vectors * tiles.lanes;
                 for p in 0..products {
-                    let kernel = kernel.add(self.depth * (products * column + p * all));
+                    let (kernel, sums) = (kernel.add(self.depth * (products * column + p * all)), sums.add(p * to));
                     let sum = Sum { runs: 1, len: self.depth, a: [1, 0], b: [all, 0] };
-                    self.rows(n, [pitch, all], &sum, scratch.add(p * from), kernel, sums.add(p * to), all, false);
+                    let some = self.needing(p, squares);
+                    sums.write_bytes(0, some.start * all);
+                    sums.add(some.end * all).write_bytes(0, (n - some.end) * all);
+                    let (a, to) = (scratch.add(p * from + some.start * pitch), sums.add(some.start * all));
+                    self.rows(some.len(), [pitch, all], &sum, a, kernel, to, all, false);
                     // Where results go is fetched meanwhile.
                     for i in n * p / products..n * (p + 1) / products {
-                        let ((image, _, at), side) = (self.square(squares.start + i), self.scheme.sides[2]);
+                        let ((image, _, at), side) = (self.square(squares.some.start + i, squares.images), self.scheme.sides[2]);
                         for (y, x) in (0..side).flat_map(|y| (0..side).map(move |x| (at[0] + y, at[1] + x))) {
                             ask::<true>(out.wrapping_add(self.place(image, [y, x]) + column), columns);
                         }
                     }
                 }
-                for (i, square) in squares.clone().enumerate() {
-                    let (image, _, at) = self.square(square);
+                for (i, square) in squares.some.clone().enumerate() {
+                    let (image, _, at) = self.square(square, squares.images);
                     let out = out.add(self.place(image, at) + column);
                     let finite = self.result(sums.add(i * all), self.steps(to), at, out, columns, border);
                     bad |= u128::from(!finite) << image;
@@ -105,6 +110,9 @@ impl Winograd {
         add: bool,
     ) {
         let tiles = self.direct.tiles;
+        if n == 0 {
+            return;
+        }
         let tall = n.div_ceil(n.div_ceil(tiles.rows));
         let (mut rows, mut to) = ([0; ROWS], [0; ROWS]);
         for (r, (row, to)) in rows[..tall].iter_mut().zip(&mut to).enumerate() {
@@ -123,7 +131,7 @@ impl Winograd {
     /// Transforms squares of the left operand, some channels of them; `steps`: from pixel to pixel of a square, and from square to square.
     pub(super) unsafe fn left(
         &self,
-        squares: Range<usize>,
+        squares: &Squares,
         a: *const f32,
         channels: Range<usize>,
         to: *mut f32,
@@ -131,8 +139,8 @@ impl Winograd {
         border: *mut f32,
     ) {
         let (side, step) = (self.scheme.sides[0], self.scheme.steps[0]);
-        for (i, square) in squares.enumerate() {
-            let (image, at, _) = self.square(square);
+        for (i, square) in squares.some.clone().enumerate() {
+            let (image, at, _) = self.square(square, squares.images);
             // SAFETY: the caller's.
             unsafe {
                 let a = a.add(image * self.image[0] * self.image[1] * self.depth);

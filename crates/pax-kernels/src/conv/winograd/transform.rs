@@ -21,6 +21,8 @@ pub struct Scheme {
     pub sides: [usize; 3],
     /// Pixels from square to square: of the left operand, of the others.
     pub steps: [usize; 2],
+    /// The products of an axis, a bit each, that the first of a square's others need, by their number: the rest is zero, or not read.
+    pub needs: &'static [u8],
 }
 
 /// Those of an instruction set, without stride and with stride 2: to the result, to the input's gradient (which begins with a pixel that
@@ -55,20 +57,24 @@ macro_rules! transforms {
         transforms!($feature even_image 5 to 4, whole to part, |x| [add(x[0], x[1]), x[3], add(x[1], x[2]), x[4]]);
         transforms!($feature odd_cotangent 3 to 5, part to whole, |x| [sub(x[0], x[1]), x[1], sub(x[2], x[1]), x[0], x[1]]);
         transforms!($feature odd_image 5 to 4, whole to part, |x| [x[3], add(x[0], x[1]), x[4], add(x[1], x[2])]);
-        const PLAIN: Scheme = Scheme { left: image, right: kernel, out: result, sides: [4, 4, 2], steps: [2, 2] };
+        const EACH: &[u8] = &[0b0111, 0b1111];
+        const STRIDED: &[u8] = &[0b01011, 0b11111];
+        const EVEN: &[u8] = &[0b00011, 0b01011, 0b01111, 0b11111];
+        const ODD: &[u8] = &[0b01000, 0b01011, 0b11011, 0b11111];
+        const PLAIN: Scheme = Scheme { left: image, right: kernel, out: result, sides: [4, 4, 2], steps: [2, 2], needs: EACH };
         pub static TRANSFORMS: Transforms = Transforms {
             ahead: [
                 PLAIN,
-                Scheme { left: strided_image, right: strided_kernel, out: strided_result, sides: [5, 5, 2], steps: [4, 2] },
+                Scheme { left: strided_image, right: strided_kernel, out: strided_result, sides: [5, 5, 2], steps: [4, 2], needs: STRIDED },
             ],
             back: [
                 PLAIN,
-                Scheme { left: even_cotangent, right: strided_kernel, out: even_image, sides: [3, 5, 4], steps: [2, 4] },
-                Scheme { left: odd_cotangent, right: strided_kernel, out: odd_image, sides: [3, 5, 4], steps: [2, 4] },
+                Scheme { left: even_cotangent, right: strided_kernel, out: even_image, sides: [3, 5, 4], steps: [2, 4], needs: EVEN },
+                Scheme { left: odd_cotangent, right: strided_kernel, out: odd_image, sides: [3, 5, 4], steps: [2, 4], needs: ODD },
             ],
             kernel: [
-                Scheme { left: image, right: cotangent, out: taps, sides: [4, 4, 2], steps: [2, 2] },
-                Scheme { left: strided_image, right: strided_cotangent, out: strided_taps, sides: [5, 5, 2], steps: [4, 2] },
+                Scheme { left: image, right: cotangent, out: taps, sides: [4, 4, 2], steps: [2, 2], needs: EACH },
+                Scheme { left: strided_image, right: strided_cotangent, out: strided_taps, sides: [5, 5, 2], steps: [4, 2], needs: STRIDED },
             ],
         };
     };
