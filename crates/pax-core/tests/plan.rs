@@ -234,23 +234,36 @@ fn numbers_without_a_reciprocal() -> Result<()> {
 }
 
 /// Products that are cut into panels, with what a loop may read and make behind them: the product itself, rows and columns of
-/// numbers, bools, sums, and a result that is given back.
+/// numbers, bools, sums, and a result that is given back. Long sums of few columns or rows, with the left operand turned, are deep.
 #[test]
 fn products_with_loops_behind() -> Result<()> {
     let mut rng = Rng(9);
-    for (seed, dtype, error) in (0..60).flat_map(|s| [(s, DType::F32, 1e-4), (s, DType::F64, 1e-12)]) {
-        let cx = Cx::default();
-        let [m, k, mut n] = [rng.int(20, 140), rng.int(40, 90), rng.int(17, 100)].map(|n| n as usize);
+    for (seed, dtype, error) in (0..84).flat_map(|s| [(s, DType::F32, 1e-4), (s, DType::F64, 1e-12)]) {
+        let (cx, deep) = (Cx::default(), seed >= 60);
+        let ranges = match (deep, seed % 2) {
+            (false, _) => [(20, 140), (40, 90), (17, 100)],
+            (true, 0) => [(20, 400), (1030, 1600), (17, 257)],
+            (true, _) => [(20, 129), (1030, 1600), (257, 500)],
+        };
+        let [m, k, mut n] = ranges.map(|(low, high)| rng.int(low, high) as usize);
         // So that the loop may read the left operand, too.
-        if seed % 3 == 0 {
+        if seed % 3 == 0 && !deep {
             n = k;
         }
-        let xs =
-            [[m, k].as_slice(), &[k, n], &[n], &[m], &[m, n], &[n, m]].map(|s| cx.from_f64(dtype, &rng.normals(s.iter().product()), s));
+        let turned = deep && seed % 4 > 1;
+        let contract = [usize::from(!deep), usize::from(turned)];
+        let (left, right) = (if deep { [k, m] } else { [m, k] }, if turned { [n, k] } else { [k, n] });
+        let mut xs =
+            [left.as_slice(), &right, &[n], &[m], &[m, n], &[n, m]].map(|s| cx.from_f64(dtype, &rng.normals(s.iter().product()), s));
+        // Results of about the same size, whatever is summed.
+        if deep {
+            xs[0] = cx.scale(&xs[0], 0.2)?;
+        }
         let choices: Vec<i64> = (0..8).map(|_| rng.int(0, 7)).collect();
         let f = |t: &[Tensor]| -> Result<Vec<Tensor>> {
-            let product = cx.scale(&cx.dot(&t[0], &t[1], [&[], &[]], [&[1], &[0]])?, 1.0)?;
-            let plain = cx.dot(&t[0], &t[1], [&[], &[]], [&[1], &[0]])?;
+            let dot = || cx.dot(&t[0], &t[1], [&[], &[]], [&contract[..1], &contract[1..]]);
+            let product = cx.scale(&dot()?, 1.0)?;
+            let plain = dot()?;
             let (row_, column) = (cx.broadcast(&t[2], &[m, n], &[1])?, cx.broadcast(&t[3], &[m, n], &[0])?);
             let mut pool = vec![plain, product];
             let small = |t: &Tensor| cx.one(row("tanh").unwrap(), [], &[t]);
@@ -280,9 +293,16 @@ fn products_with_loops_behind() -> Result<()> {
         };
         let want = f(&xs)?;
         let program = Rc::new(record(&cx, &avals(&xs), f)?);
+        assert_eq!(pax_core::plan::text(&cx, &program).contains("deep product"), deep, "{m}×{k}×{n}");
         for (i, (got, want)) in cx.call(&program, &xs)?.iter().zip(&want).enumerate() {
-            near(&format!("seed {seed}, {m}×{k}×{n}, {choices:?}, result {i}"), &values(&cx, got)?, &values(&cx, want)?, error, error)
-                .unwrap();
+            near(
+                &format!("seed {seed}, {dtype:?}, {m}×{k}×{n}, {choices:?}, result {i}"),
+                &values(&cx, got)?,
+                &values(&cx, want)?,
+                error,
+                error,
+            )
+            .unwrap();
         }
         let copies = xs.iter().map(|t| Ok(cx.from_f64(dtype, &values(&cx, t)?, t.shape()))).collect::<Result<Vec<_>>>()?;
         for (i, (got, want)) in cx.call_giving(&program, &copies, &[true; 6])?.iter().zip(&want).enumerate() {

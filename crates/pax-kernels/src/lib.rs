@@ -30,6 +30,19 @@ pub fn gcd(a: usize, b: usize) -> usize {
     }
 }
 
+/// Asks for `n` floats to come into the second cache, as `ask`.
+#[inline(always)]
+pub(crate) fn ask_later(p: *const f32, n: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for i in (0..n).step_by(16) {
+        use std::arch::x86_64::*;
+        // SAFETY: as `ask`.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.wrapping_add(i) as *const i8) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (p, n);
+}
+
 /// Asks for `n` floats that will soon be read, or written: their lines are on their way while something else is done. Any address will do.
 #[inline(always)]
 pub(crate) fn ask<const WRITE: bool>(p: *const f32, n: usize) {

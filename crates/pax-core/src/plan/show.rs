@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use super::kernels::dot::{Cut, Dot};
 use super::kernels::Kernel;
 use super::{Home, Plan, Step};
 
@@ -21,7 +22,7 @@ pub(super) fn label(k: &Kernel) -> String {
     match k {
         Kernel::Loop(l) => format!("loop of {}", l.size / l.cells),
         Kernel::Dot(d) => format!("{:?} products {}×{}×{}{}", d.batch.as_slice(), d.m, d.k, d.n, if d.across { ", a chunk" } else { "" }),
-        Kernel::Product(p) => format!("product {}×{}×{}", p.dot.m, p.dot.k, p.dot.n),
+        Kernel::Product(p) => product(&p.dot, p.cut),
         Kernel::Pack(p) => format!("pack {}×{}", p.k, p.n),
         Kernel::PackLeft(p) => format!("pack {}×{}", p.m, p.k),
         Kernel::Reduce(r) => {
@@ -38,6 +39,10 @@ pub(super) fn label(k: &Kernel) -> String {
         Kernel::Concat(c) => format!("{} parts in {} rows", c.parts.len(), c.rows),
         Kernel::Scatter(s) => format!("scatter {} of {}", s.lay.places, s.lay.inner),
     }
+}
+
+pub(super) fn product(dot: &Dot, cut: Cut) -> String {
+    format!("{}product {}×{}×{}", if cut.deep { "deep " } else { "" }, dot.m, dot.k, dot.n)
 }
 
 impl fmt::Display for Plan {

@@ -45,14 +45,14 @@ macro_rules! operations {
 }
 
 pub mod single {
-    use super::super::{blocks, kernel, Matrix, Micro, Piece, DEPTH, FEW, PACKED, PAGE, ROWS, TILED, WAYS};
+    use super::super::{blocks, kernel, Ahead, Matrix, Micro, Piece, DEPTH, FEW, PACKED, PAGE, ROWS, TILED, WAYS};
     operations!(f32, 4);
     kernel!(f32, strips 1, rows 4: 1 2 3);
     blocks!(f32);
 }
 
 pub mod double {
-    use super::super::{blocks, kernel, Matrix, Micro, Piece, DEPTH, FEW, PACKED, PAGE, ROWS, TILED, WAYS};
+    use super::super::{blocks, kernel, Ahead, Matrix, Micro, Piece, DEPTH, FEW, PACKED, PAGE, ROWS, TILED, WAYS};
     operations!(f64, 2);
     kernel!(f64, strips 1, rows 4: 1 2 3);
     blocks!(f64);

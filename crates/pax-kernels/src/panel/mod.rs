@@ -47,6 +47,56 @@ pub struct Piece {
     pub depth: usize,
 }
 
+/// Lines that come into the second cache while tiles multiply: a tile asks for one with each term of its sums, and those are a column.
+pub struct Ahead<T = f32> {
+    parts: [Columns<T>; 2],
+}
+
+#[derive(Clone, Copy)]
+struct Columns<T> {
+    first: *const T,
+    count: usize,
+    /// Elements from column to column, and from line to line of one.
+    across: isize,
+    along: isize,
+}
+
+impl<T> Default for Ahead<T> {
+    fn default() -> Self {
+        let none = || Columns { first: std::ptr::null(), count: 0, across: 0, along: 0 };
+        Ahead { parts: [none(), none()] }
+    }
+}
+
+impl<T> Ahead<T> {
+    const LINE: usize = LINE / size_of::<T>();
+
+    /// Two operands, of each rows of so many elements, and the elements from row to row.
+    pub fn rows(operands: [(*const T, usize, isize); 2]) -> Ahead<T> {
+        let parts = operands.map(|(first, n, along)| Columns { first, count: n.div_ceil(Self::LINE), across: Self::LINE as isize, along });
+        Ahead { parts }
+    }
+
+    /// Elements that lie together, for sums of `depth` terms.
+    pub fn all(first: *const T, elements: usize, depth: usize) -> Ahead<T> {
+        let [mut all, none] = Self::default().parts;
+        let column = (depth * Self::LINE).max(1);
+        (all.first, all.count, all.across, all.along) = (first, elements.div_ceil(column), column as isize, Self::LINE as isize);
+        Ahead { parts: [all, none] }
+    }
+
+    /// The next column: its first line, and the elements from line to line.
+    fn next(&mut self) -> Option<(*const T, isize)> {
+        let part = self.parts.iter_mut().find(|p| p.count > 0)?;
+        let column = part.first;
+        (part.first, part.count) = (column.wrapping_offset(part.across), part.count - 1);
+        Some((column, part.along))
+    }
+}
+
+/// Bytes of a line of the caches.
+const LINE: usize = 64;
+
 /// Longer sums are made in parts, so that a part of a panel stays in the second cache.
 pub const DEPTH: usize = 512;
 /// Fewer rows have no more sums than multiply-adds are under way at once, so that each waits for its own.
@@ -63,12 +113,14 @@ pub const PACKED: usize = usize::MAX;
 /// The same of a packed left operand: `[depth, rows]` for each tile's rows, whose elements are then read one after the other.
 pub const TILED: isize = isize::MAX;
 
+type Run<T> = unsafe fn(Piece, Matrix<T>, *const T, usize, *mut T, usize, bool, &mut Ahead<T>);
+
 /// A micro-kernel: tiles of `rows` rows whose sums are in registers, over panels of `width` columns.
 #[derive(Clone, Copy)]
 pub struct Micro<T = f32> {
     pub rows: usize,
     pub width: usize,
-    run: unsafe fn(Piece, Matrix<T>, *const T, usize, *mut T, usize, bool),
+    run: Run<T>,
     pack: unsafe fn(Matrix<T>, usize, usize, *mut T),
 }
 
@@ -195,7 +247,27 @@ impl<T: Copy> Micro<T> {
     #[allow(clippy::too_many_arguments)]
     pub unsafe fn run(&self, p: Piece, a: Matrix<T>, panel: *const T, ldb: usize, out: *mut T, stride: usize, add: bool) {
         // SAFETY: the caller's.
-        unsafe { (self.run)(p, a, panel, ldb, out, stride, add) }
+        unsafe { (self.run)(p, a, panel, ldb, out, stride, add, &mut Ahead::default()) }
+    }
+
+    /// The same, while memory that is read next is on its way.
+    ///
+    /// # Safety
+    /// As `run`.
+    #[allow(clippy::too_many_arguments)]
+    pub unsafe fn run_ahead(
+        &self,
+        p: Piece,
+        a: Matrix<T>,
+        panel: *const T,
+        ldb: usize,
+        out: *mut T,
+        stride: usize,
+        add: bool,
+        ahead: &mut Ahead<T>,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { (self.run)(p, a, panel, ldb, out, stride, add, ahead) }
     }
 }
 
@@ -282,7 +354,8 @@ macro_rules! kernel {
         }
 
         $(#[$attribute])?
-        unsafe fn run(p: Piece, a: Matrix<$t>, panel: *const $t, ldb: usize, out: *mut $t, stride: usize, add: bool) {
+        #[allow(clippy::too_many_arguments)]
+        unsafe fn run(p: Piece, a: Matrix<$t>, panel: *const $t, ldb: usize, out: *mut $t, stride: usize, add: bool, ahead: &mut Ahead<$t>) {
             // SAFETY: the caller's.
             unsafe {
                 let (packed, out) = (ldb == PACKED, out.wrapping_add(p.column));
@@ -310,9 +383,10 @@ macro_rules! kernel {
                                 let n = if rest > most && rest < most + FEW && !tiled { rest.div_ceil(2) } else { most.min(rest) };
                                 let left = if tiled { a.data.wrapping_add(i * p.depth + l * $last) } else { a.at(i, l) };
                                 let to = out.wrapping_add(i * stride);
+                                let ahead = ahead.next().unwrap_or((panel, 0));
                                 macro_rules! by_rows { ($nv:literal, $part:literal) => { match n {
-                                    $($r => tile::<$r, $nv, $part>(depth, left, rows, cols, panel, ldb, to, stride, width, add),)*
-                                    _ => tile::<$last, $nv, $part>(depth, left, rows, cols, panel, ldb, to, stride, width, add),
+                                    $($r => tile::<$r, $nv, $part>(depth, left, rows, cols, panel, ldb, to, stride, width, add, ahead),)*
+                                    _ => tile::<$last, $nv, $part>(depth, left, rows, cols, panel, ldb, to, stride, width, add, ahead),
                                 } } }
                                 // Packed panels have zeros beyond their columns; rows where they lie may end there.
                                 match (width > LANES, width % LANES != 0 && !packed) {
@@ -336,7 +410,7 @@ macro_rules! kernel {
         #[inline(never)]
         #[allow(clippy::too_many_arguments)]
         $(#[$attribute])?
-        unsafe fn tile<const R: usize, const NV: usize, const PART: bool>(depth: usize, a: *const $t, rows: isize, cols: isize, b: *const $t, ldb: usize, out: *mut $t, stride: usize, width: usize, add: bool) {
+        unsafe fn tile<const R: usize, const NV: usize, const PART: bool>(depth: usize, a: *const $t, rows: isize, cols: isize, b: *const $t, ldb: usize, out: *mut $t, stride: usize, width: usize, add: bool, (mut ahead, step): (*const $t, isize)) {
             // SAFETY: the caller's.
             unsafe {
                 let last = width - (NV - 1) * LANES;
@@ -357,6 +431,8 @@ macro_rules! kernel {
                     rows!(6 q2 0); rows!(7 q2 1); rows!(8 q2 2); rows!(9 q3 0); rows!(10 q3 1); rows!(11 q3 2);
                     (q0, q1, q2, q3) = (q0.wrapping_offset(cols), q1.wrapping_offset(cols), q2.wrapping_offset(cols), q3.wrapping_offset(cols));
                     panel = panel.wrapping_add(ldb);
+                    crate::ask_later(ahead.cast(), 1);
+                    ahead = ahead.wrapping_offset(step);
                 }
                 for (i, s) in sums.iter().enumerate() {
                     for j in 0..NV {

@@ -40,7 +40,7 @@ macro_rules! operations {
 }
 
 pub mod single {
-    use super::super::{kernel, Matrix, Micro, Piece, DEPTH, FEW, PACKED, PAGE, ROWS, TILED, WAYS};
+    use super::super::{kernel, Ahead, Matrix, Micro, Piece, DEPTH, FEW, PACKED, PAGE, ROWS, TILED, WAYS};
     use std::arch::wasm32::*;
 
     operations!(f32, 4, f32x4_splat f32x4_relaxed_madd f32x4_mul f32x4_add);
@@ -90,7 +90,7 @@ pub mod single {
 }
 
 pub mod double {
-    use super::super::{blocks, kernel, Matrix, Micro, Piece, DEPTH, FEW, PACKED, PAGE, ROWS, TILED, WAYS};
+    use super::super::{blocks, kernel, Ahead, Matrix, Micro, Piece, DEPTH, FEW, PACKED, PAGE, ROWS, TILED, WAYS};
     use std::arch::wasm32::*;
 
     operations!(f64, 2, f64x2_splat f64x2_relaxed_madd f64x2_mul f64x2_add);

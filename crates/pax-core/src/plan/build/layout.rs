@@ -320,7 +320,7 @@ pub(super) fn finish(b: Builder, inputs: Vec<Slot>, outputs: Vec<Place>) -> Plan
                     let columns = Some(dot.n);
                     kernels.push(Kernel::Product(Product {
                         dot,
-                        strips: dot_draft.strips,
+                        cut: dot_draft.cut,
                         behind: only.is_none().then(|| finish::finish(g, simd, &laid_over, columns)),
                     }));
                 }

@@ -64,7 +64,7 @@ impl Body {
     fn label(&self) -> String {
         match self {
             Body::Loop(g) => format!("{:?} {}", g.shape.as_slice(), g.names()),
-            Body::Product(d, g) => format!("product {}×{}×{} {}", d.dot.m, d.dot.k, d.dot.n, g.names()),
+            Body::Product(d, g) => format!("{} {}", super::show::product(&d.dot, d.cut), g.names()),
             Body::Kernel(k) => super::show::label(k),
             Body::Across { .. } => "sum of chunks".into(),
             Body::Row(c) => c.row.name.into(),

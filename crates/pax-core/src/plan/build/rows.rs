@@ -12,7 +12,7 @@ use crate::exec::cpu::panel::{Micro, Micros};
 use crate::exec::cpu::reduce::Fold;
 use crate::ops::index::gather::{lay, Place as At, CLAMP};
 use crate::plan::kernels::conv::{Conv, ConvPack};
-use crate::plan::kernels::dot::{Dot, Operand, Pack, PackLeft, Packed};
+use crate::plan::kernels::dot::{Cut, Dot, Operand, Pack, PackLeft, Packed};
 use crate::plan::kernels::index::{Concat, Gather, Lay, Scatter, Update};
 use crate::plan::kernels::random::Bits;
 use crate::plan::kernels::reduce::Reduce;
@@ -25,7 +25,7 @@ use crate::{Aval, DType, Dims, Result, Var};
 /// A product that a loop may follow.
 pub(super) struct DotDraft {
     pub dot: Dot,
-    pub strips: usize,
+    pub cut: Cut,
 }
 
 /// Nanoseconds of a multiply-add, about.
@@ -228,18 +228,20 @@ impl Builder<'_> {
         if self.packable(b.slot, false) {
             dot.right = Packed::In(self.packed(&dot, PACKS));
         }
-        if dot.packs_left() {
+        let pieces = ((work / PIECE) as usize).clamp(1, PIECES);
+        let deep = dot.deep();
+        if deep.is_none() && dot.packs_left() {
             dot.left = Packed::In(self.packed_left(&dot));
         }
-        let pieces = ((work / PIECE) as usize).clamp(1, PIECES);
         let strips = pieces.div_ceil(dot.panels()).min(m.div_ceil(4 * micro.rows()));
-        let phase = self.phase(Kind::Alone, dot.panels() * strips, work);
+        let cut = deep.unwrap_or(Cut { strips, panels: 1, deep: false });
+        let phase = self.phase(Kind::Alone, dot.pieces(cut), work);
         let shape = self.aval(e.outputs[0]).shape.clone();
         let group = Group::behind(&shape, self.simd, dtype);
         let packed = [dot.left, dot.right].into_iter().filter_map(|p| if let Packed::In(slot) = p { Some(slot) } else { None });
         self.draft(
             phase,
-            |_| Body::Product(Box::new(DotDraft { dot, strips }), group),
+            |_| Body::Product(Box::new(DotDraft { dot, cut }), group),
             reads.iter().map(|r| r.0).chain(packed.collect::<SmallVec<[Slot; 2]>>()),
             &[],
         );
