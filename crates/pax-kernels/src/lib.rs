@@ -30,17 +30,16 @@ pub fn gcd(a: usize, b: usize) -> usize {
     }
 }
 
-/// Asks for `n` floats to come into the second cache, as `ask`.
+/// Asks for a line to come into the second cache. Any address will do.
 #[inline(always)]
-pub(crate) fn ask_later(p: *const f32, n: usize) {
+pub(crate) fn ask_later<T>(p: *const T) {
     #[cfg(target_arch = "x86_64")]
-    for i in (0..n).step_by(16) {
-        use std::arch::x86_64::*;
-        // SAFETY: as `ask`.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.wrapping_add(i) as *const i8) }
+    // SAFETY: it only moves a line between caches.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(p.cast())
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (p, n);
+    let _ = p;
 }
 
 /// Asks for `n` floats that will soon be read, or written: their lines are on their way while something else is done. Any address will do.

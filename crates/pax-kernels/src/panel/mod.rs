@@ -431,7 +431,7 @@ macro_rules! kernel {
                     rows!(6 q2 0); rows!(7 q2 1); rows!(8 q2 2); rows!(9 q3 0); rows!(10 q3 1); rows!(11 q3 2);
                     (q0, q1, q2, q3) = (q0.wrapping_offset(cols), q1.wrapping_offset(cols), q2.wrapping_offset(cols), q3.wrapping_offset(cols));
                     panel = panel.wrapping_add(ldb);
-                    crate::ask_later(ahead.cast(), 1);
+                    crate::ask_later(ahead);
                     ahead = ahead.wrapping_offset(step);
                 }
                 for (i, s) in sums.iter().enumerate() {
