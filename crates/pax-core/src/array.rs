@@ -93,6 +93,15 @@ impl Array {
         Rc::ptr_eq(&self.buffer, &other.buffer)
     }
 
+    /// Repeated to `shape`: its axis `i` becomes axis `axes[i]`, of the same size.
+    pub fn broadcast(&self, shape: &[usize], axes: &[usize]) -> Array {
+        let mut strides = vec![0isize; shape.len()];
+        for (&a, &s) in axes.iter().zip(&self.strides) {
+            strides[a] = s;
+        }
+        self.view(shape, &strides, self.offset)
+    }
+
     /// The same buffer under another layout.
     pub fn view(&self, shape: &[usize], strides: &[isize], offset: usize) -> Array {
         Array { dtype: self.dtype, shape: shape.into(), strides: strides.into(), offset, buffer: self.buffer.clone() }

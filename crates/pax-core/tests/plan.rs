@@ -294,27 +294,16 @@ fn products_with_loops_behind() -> Result<()> {
         let want = f(&xs)?;
         let program = Rc::new(record(&cx, &avals(&xs), f)?);
         assert_eq!(pax_core::plan::text(&cx, &program).contains("deep product"), deep, "{m}×{k}×{n}");
-        for (i, (got, want)) in cx.call(&program, &xs)?.iter().zip(&want).enumerate() {
-            near(
-                &format!("seed {seed}, {dtype:?}, {m}×{k}×{n}, {choices:?}, result {i}"),
-                &values(&cx, got)?,
-                &values(&cx, want)?,
-                error,
-                error,
-            )
-            .unwrap();
-        }
+        let check = |how: &str, got: &[Tensor]| -> Result<()> {
+            for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+                let what = format!("seed {seed}, {dtype:?}, {m}×{k}×{n}, {choices:?}, {how}, result {i}");
+                near(&what, &values(&cx, got)?, &values(&cx, want)?, error, error).unwrap();
+            }
+            Ok(())
+        };
+        check("kept", &cx.call(&program, &xs)?)?;
         let copies = xs.iter().map(|t| Ok(cx.from_f64(dtype, &values(&cx, t)?, t.shape()))).collect::<Result<Vec<_>>>()?;
-        for (i, (got, want)) in cx.call_giving(&program, &copies, &[true; 6])?.iter().zip(&want).enumerate() {
-            near(
-                &format!("seed {seed}, {m}×{k}×{n}, {choices:?}, given away, result {i}"),
-                &values(&cx, got)?,
-                &values(&cx, want)?,
-                error,
-                error,
-            )
-            .unwrap();
-        }
+        check("given away", &cx.call_giving(&program, &copies, &[true; 6])?)?;
     }
     Ok(())
 }

@@ -330,10 +330,11 @@ impl Product {
                     micro.pack(b.from(l, 0), depth, columns.len(), 0, panels.len(), packed);
                 }
                 // The next parts are on their way meanwhile.
-                let mut ahead = match b.cols {
-                    _ if next >= d.k => Ahead::default(),
-                    1 => Ahead::rows([(a.at(0, next), rows, a.cols), (b.at(next, 0), columns.len(), b.rows)]),
-                    _ => Ahead::rows([(a.at(0, next), rows, a.cols), (b.at(next, 0), 0, 0)]),
+                let lines = if b.cols == 1 { columns.len() } else { 0 };
+                let mut ahead = if next < d.k {
+                    Ahead::rows([(a.at(0, next), rows, a.cols), (b.at(next, 0), lines, b.rows)])
+                } else {
+                    Ahead::default()
                 };
                 for column in columns.clone().step_by(width) {
                     let at = column - columns.start;

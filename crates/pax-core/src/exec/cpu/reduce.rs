@@ -171,10 +171,8 @@ pub fn variance(exec: &Exec, x: &Array, axes: &[usize]) -> Result<Array> {
 fn spread<T: Element + Sub<Output = T> + Mul<Output = T> + Div<Output = T>>(exec: &Exec, x: &Array, axes: &[usize]) -> Result<Array> {
     let n = T::from_f64(axes.iter().map(|&d| x.shape[d]).product::<usize>() as f64);
     let average = |x: &Array| map1(exec, x.dtype, &fold(exec, x, axes, Fold::Sum)?, |s: T| s / n);
-    let mean = average(x)?;
-    let mut kept = mean.strides.iter();
-    let strides: Vec<isize> = (0..x.ndim()).map(|d| if axes.contains(&d) { 0 } else { kept.next().map_or(0, |&s| s) }).collect();
-    let squares = map2(exec, x.dtype, x, &mean.view(&x.shape, &strides, mean.offset), |x: T, mean: T| {
+    let kept: Vec<usize> = (0..x.ndim()).filter(|d| !axes.contains(d)).collect();
+    let squares = map2(exec, x.dtype, x, &average(x)?.broadcast(&x.shape, &kept), |x: T, mean: T| {
         let d = x - mean;
         d * d
     })?;

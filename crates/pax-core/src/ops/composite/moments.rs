@@ -34,10 +34,14 @@ fn centred(cx: &Cx, x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     cx.sub(x, &cx.unreduce(&average(cx, x, axes)?, x.shape(), axes)?)
 }
 
-/// One over the root of the variance of what was centred, repeated.
+/// The variance of what was centred.
+fn spread(cx: &Cx, d: &Tensor, axes: &[usize]) -> Result<Tensor> {
+    average(cx, &cx.mul(d, d)?, axes)
+}
+
+/// One over its root, repeated.
 fn scale(cx: &Cx, d: &Tensor, axes: &[usize], eps: f64) -> Result<Tensor> {
-    let variance = average(cx, &cx.mul(d, d)?, axes)?;
-    cx.unreduce(&cx.rsqrt(&cx.shift(&variance, eps)?)?, d.shape(), axes)
+    cx.unreduce(&cx.rsqrt(&cx.shift(&spread(cx, d, axes)?, eps)?)?, d.shape(), axes)
 }
 
 pub static MEAN: Row = Row {
@@ -74,7 +78,7 @@ pub static VARIANCE: Row = Row {
         |cx, p, xs| {
             let axes = p.dims("axes")?;
             let d = centred(cx, &wide(cx, &xs[0])?, &axes)?;
-            narrow(cx, &average(cx, &cx.mul(&d, &d)?, &axes)?, xs[0].dtype())
+            narrow(cx, &spread(cx, &d, &axes)?, xs[0].dtype())
         },
         Some(|exec, p, xs| Ok(smallvec![variance(exec, &xs[0], &p.dims("axes")?)?])),
     )

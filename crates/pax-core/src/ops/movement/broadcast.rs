@@ -23,12 +23,7 @@ fn shape(xs: &[&Aval], p: &Params) -> Result<Avals> {
 }
 
 fn eval(_: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
-    let (x, shape) = (&xs[0], p.dims("shape")?);
-    let mut strides = vec![0isize; shape.len()];
-    for (&a, &s) in p.dims("axes")?.iter().zip(&x.strides) {
-        strides[a] = s;
-    }
-    Ok(smallvec![x.view(&shape, &strides, x.offset)])
+    Ok(smallvec![xs[0].broadcast(&p.dims("shape")?, &p.dims("axes")?)])
 }
 
 fn batch(b: &Batching) -> Result<crate::bind::Tensors> {
