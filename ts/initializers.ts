@@ -3,7 +3,7 @@ import { eye } from "./ops/diagonal.js";
 import { broadcastTo } from "./ops/shape.js";
 import * as rows from "./ops/generated/rows.js";
 import * as random from "./random.js";
-import type { DType, Shape, Tensor } from "./tensor.js";
+import { sizeOf, type DType, type Shape, type Tensor } from "./tensor.js";
 
 /** Without a key, `nextRngKey()` gives one. */
 export type Initializer = (shape: Shape, dtype?: DType, key?: Tensor) => Tensor;
@@ -32,7 +32,7 @@ export const randomUniform = (minval = 0, maxval = 1): Initializer => (shape, dt
 /** Inputs and outputs of a weight `[...window, in, out]`. */
 function fans(shape: Shape): readonly [number, number] {
   if (shape.length < 2) return [shape[0] ?? 1, shape[0] ?? 1];
-  const window = shape.slice(0, -2).reduce((a, b) => a * b, 1);
+  const window = sizeOf(shape.slice(0, -2));
   return [shape.at(-2)! * window, shape.at(-1)! * window];
 }
 

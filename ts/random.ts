@@ -7,7 +7,7 @@ import { asFloat, floatFormat, inDType } from "./ops/dtypes.js";
 import * as rows from "./ops/generated/rows.js";
 import { part } from "./ops/join.js";
 import { searchsorted } from "./ops/order.js";
-import { array, asTensor, Tensor, tensorFromBytes, type DType, type Shape, type TensorLike } from "./tensor.js";
+import { array, asTensor, sizeOf, Tensor, tensorFromBytes, type DType, type Shape, type TensorLike } from "./tensor.js";
 
 type Options = { readonly dtype?: DType };
 const rotations = [[13, 15, 26, 6], [17, 29, 16, 24]] as const;
@@ -60,7 +60,7 @@ export function split(key: Tensor, num?: number): Tensor[];
 export function split(key: Tensor, shape: Shape): Tensor;
 export function split(key: Tensor, num: number | Shape = 2): Tensor[] | Tensor {
   const shape = shapeOf(num, "split");
-  const count = shape.reduce((a, b) => a * b, 1);
+  const count = sizeOf(shape);
   const all = rows.randomSplit(key, count);
   if (typeof num !== "number") return rows.reshape(all, [...shape, 2]);
   return Array.from({ length: count }, (_, i) => rows.reshape(part(all, 0, i, i + 1), [2]));
@@ -146,7 +146,7 @@ export function choice(key: Tensor, x: number | Tensor, shape: number | Shape = 
   const at = typeof x === "number" ? 0 : axisOf(axis, x.ndim, "choice");
   const size = typeof x === "number" ? staticInt(x, "x", "choice") : x.shape[at]!;
   const sizes = shapeOf(shape, "choice");
-  const count = sizes.reduce((a, b) => a * b, 1);
+  const count = sizeOf(sizes);
   if (count > 0 && size < 1) throw opError("value", "choice", "there is nothing to choose from");
   if (!replace && count > size) throw opError("value", "choice", `${count} of ${size} without one twice`);
   if (p !== undefined && p.shape.join() !== String(size)) throw opError("shape", "choice", `p has shape ${shown(p.shape)} for ${size} slices`);

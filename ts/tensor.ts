@@ -19,6 +19,9 @@ export type Index = number | Tensor | readonly number[];
 export type ReduceOptions = { readonly axis?: Axis; readonly keepdims?: boolean };
 export type Nested<T> = T | readonly Nested<T>[];
 
+/** How many elements a shape has. */
+export const sizeOf = (shape: Shape): number => shape.reduce((a, b) => a * b, 1);
+
 /** Where tensors are computed. */
 export class Device {
   constructor(readonly kind: string, readonly id: number) {}
@@ -58,7 +61,7 @@ export class Tensor extends TensorBase {
   }
 
   get ndim(): number { return this.shape.length; }
-  get size(): number { return this.shape.reduce((a, b) => a * b, 1); }
+  get size(): number { return sizeOf(this.shape); }
   /** Bytes of its elements. */
   get nbytes(): number { return this.size * SIZES[this.dtype]; }
   get device(): Device { return cpu; }

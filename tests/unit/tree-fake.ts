@@ -7,6 +7,7 @@ import type { Tensor } from "../../ts/tensor.js";
 export class Fake extends TensorBase {
   readonly dtype = "float32";
   constructor(readonly value: number, readonly shape: readonly number[] = []) { super(); }
+  get size(): number { return this.shape.reduce((a, b) => a * b, 1); }
 }
 setLeafHooks({
   fromScalar: (value) => new Fake(Number(value)),

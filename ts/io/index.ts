@@ -1,6 +1,6 @@
 import { SIZES, theHost } from "../engine.js";
 import { PaxError, shown } from "../errors.js";
-import { array, Tensor, tensorFromBytes, type ArrayData, type DType, type Shape, type TypedArray } from "../tensor.js";
+import { array, sizeOf, Tensor, tensorFromBytes, type ArrayData, type DType, type Shape, type TypedArray } from "../tensor.js";
 import { flatten, paths, unflatten, type LeafOf } from "../tree/index.js";
 
 /** The format's word for a dtype: F32, BF16, I64, U8, BOOL. */
@@ -90,7 +90,7 @@ function readEntry(name: string, value: unknown): Entry {
   if (!Array.isArray(shape) || !shape.every(isCount)) throw bad(`${where} has the shape ${JSON.stringify(shape)}`);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) throw bad(`${where} has the offsets ${JSON.stringify(offsets)}`);
   const [start, end] = offsets as [number, number];
-  const need = shape.reduce((a: number, b: number) => a * b, SIZES[dtype]);
+  const need = sizeOf(shape) * SIZES[dtype];
   if (end - start !== need) throw bad(`${where} of ${show(dtype, shape)} needs ${need} bytes, its offsets [${start}, ${end}] give ${end - start}`);
   return { name, dtype, shape, start, end };
 }

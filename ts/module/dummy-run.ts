@@ -1,4 +1,4 @@
-import { buildNode, flattenModule, pathsOf, trainableMask } from "../tree/flatten.js";
+import { buildNode, flattenNode, pathsOf, trainableMask } from "../tree/flatten.js";
 
 let running = false;
 /** True while `hkInit` runs a module on dummy data. */
@@ -14,7 +14,7 @@ export function dummyRun<M extends object>(original: M, copy: M, body: () => voi
     running = outer;
   }
   const [before, after]: [unknown[], unknown[]] = [[], []];
-  const [old, node] = [flattenModule(original, before), flattenModule(copy, after)];
+  const [old, node] = [flattenNode(original, before), flattenNode(copy, after)];
   const states = new Map<string, unknown>();
   const [oldMask, mask] = [trainableMask(old), trainableMask(node)];
   pathsOf(old).forEach((path, i) => { if (!oldMask[i]) states.set(path, before[i]); });

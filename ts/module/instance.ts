@@ -1,4 +1,5 @@
 import { PaxError } from "../errors.js";
+import { buildNode, type Node } from "../tree/flatten.js";
 import { isTensor } from "../tree/leaf.js";
 import { formatPath, type Step } from "../tree/path.js";
 import { identityId, isPlainObject, MAX_DEPTH, tooDeep } from "../tree/statics.js";
@@ -45,6 +46,18 @@ type Instance = Record<PropertyKey, unknown> & { [SLOT]: Slot };
 
 export const isModule = (value: unknown): value is { readonly [SLOT]: Slot } => typeof value === "object" && value !== null && Object.hasOwn(value, SLOT);
 export const slotOf = (module: object): Slot => (module as Instance)[SLOT];
+
+/** An attribute's tree that is made when someone reads it: almost every compiled step gets the modules of the step before as it gave them. */
+export class Later {
+  constructor(readonly node: Node, readonly leaves: readonly unknown[]) {}
+}
+
+/** A registered attribute's value. */
+export function valueOf(slot: Slot, name: string): unknown {
+  let value = slot.values.get(name);
+  if (value instanceof Later) slot.values.set(name, (value = buildNode(value.node, { leaves: value.leaves, next: 0, born: slot.birth })));
+  return value;
+}
 
 /** The name for messages; minifiers change `constructor.name`, so nothing else may use it. */
 export function className(module: object): string {
@@ -98,7 +111,7 @@ function accessor(name: string): PropertyDescriptor {
       configurable: true,
       get(this: object): unknown {
         const slot = slotOf(this);
-        const value = slot.values.get(name);
+        const value = valueOf(slot, name);
         const frame = currentFrame();
         if (frame !== null && frame.reads !== null && slot.birth <= frame.start && isTensor(value)) frame.reads.set(value, `${name} of ${className(this)}`);
         return value;
@@ -302,9 +315,9 @@ export function claimMarks(): void {
 }
 
 /** A new instance without the constructor; `values` follow `layout.names`, `statics` follow `layout.statics`. */
-export function build(layout: Layout, training: boolean, values: readonly unknown[], statics: readonly unknown[]): object {
+export function build(layout: Layout, training: boolean, values: readonly unknown[], statics: readonly unknown[], born: number): object {
   const module = Object.create(layout.prototype) as Instance;
-  const slot: Slot = { entries: layout.entries, values: new Map(), training, birth: birth(), layout, verified: true, distinct: true, copied: true, visit: 0 };
+  const slot: Slot = { entries: layout.entries, values: new Map(), training, birth: born, layout, verified: true, distinct: true, copied: true, visit: 0 };
   for (let i = 0; i < values.length; i++) slot.values.set(layout.names[i]!, values[i]);
   let next = 0;
   for (const { key, accessor, assign } of layout.parts) {

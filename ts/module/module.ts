@@ -1,5 +1,5 @@
 import { opError, PaxError } from "../errors.js";
-import { assemble, buildNode, flattenModule, isParameter, mapModules, stepOf, trainableMask, type Cursor, type ModuleNode, type Node } from "../tree/flatten.js";
+import { assemble, buildNode, flattenNode, isParameter, mapModules, stepOf, trainableMask, type Cursor, type ModuleNode, type Node } from "../tree/flatten.js";
 import { isLeaf, scalarToTensor } from "../tree/leaf.js";
 import type { Step } from "../tree/path.js";
 import { differenceError, differenceHere } from "../tree/structure.js";
@@ -11,7 +11,7 @@ import { summarise } from "./summary.js";
 /** A copy of a module with every module in it changed. */
 function rebuild<M extends Module>(module: M, change: (node: ModuleNode) => ModuleNode): M {
   const leaves: unknown[] = [];
-  const node = flattenModule(module, leaves);
+  const node = flattenNode(module, leaves);
   return buildNode(mapModules(node, change), { leaves, next: 0 }) as M;
 }
 
@@ -87,7 +87,7 @@ export abstract class Module {
   /** A module of this class with the trainable leaves; every other leaf is `null`. */
   parameters(): this {
     const leaves: unknown[] = [];
-    const node = flattenModule(this, leaves);
+    const node = flattenNode(this, leaves);
     const mask = trainableMask(node);
     return buildNode(node, { leaves: leaves.map((leaf, i) => (mask[i] ? leaf : null)), next: 0 }) as this;
   }
@@ -97,7 +97,7 @@ export abstract class Module {
     const given: unknown = params;
     if (!isModule(given)) throw new PaxError("tree", `update of ${className(this)}: the argument is ${given === null ? "null" : typeof given === "object" ? "no Module" : `a ${typeof given}`}: pass what parameters() gave, or a gradient`, { op: "update" });
     const [mine, theirs]: [unknown[], unknown[]] = [[], []];
-    const [a, b] = [flattenModule(this, mine), flattenModule(given, theirs)];
+    const [a, b] = [flattenNode(this, mine), flattenNode(given, theirs)];
     return merge(a, b, { leaves: mine, next: 0 }, { leaves: theirs, next: 0 }, []) as this;
   }
 

@@ -1,9 +1,9 @@
-import { flattenModule, stepOf, trainableMask, type Node } from "../tree/flatten.js";
+import { flattenNode, stepOf, trainableMask, type Node } from "../tree/flatten.js";
 import { describeLeaf, isTensor } from "../tree/leaf.js";
 import { formatPath, type Step } from "../tree/path.js";
 import { className } from "./instance.js";
 
-const count = (leaf: unknown): number => (isTensor(leaf) ? leaf.shape.reduce((a, b) => a * b, 1) : 1);
+const count = (leaf: unknown): number => (isTensor(leaf) ? leaf.size : 1);
 const grouped = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 
 interface Line {
@@ -14,7 +14,7 @@ interface Line {
 /** A module as a tree of lines: name, dtype, shape and number of values of each leaf. */
 export function summarise(module: object): string {
   const leaves: unknown[] = [];
-  const root = flattenModule(module, leaves);
+  const root = flattenNode(module, leaves);
   const mask = trainableMask(root);
   let next = 0;
   const lineOf = (node: Node, steps: Step[]): Line | null => {

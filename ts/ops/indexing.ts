@@ -1,6 +1,6 @@
 /** What NumPy writes in brackets: `x[1:3, None, i]` is `x.get(np.slice(1, 3), null, i)`, `x.at[i].add(y)` is `x.at(i).add(y)`. */
 import { opError, PaxError, shown } from "../errors.js";
-import { asIndex, type DType, type Index, type Nested, Tensor, type TensorLike } from "../tensor.js";
+import { asIndex, sizeOf, type DType, type Index, type Nested, Tensor, type TensorLike } from "../tensor.js";
 import { commonShape, flatUnless, staticInt, stretched } from "./axes.js";
 import * as rows from "./generated/rows.js";
 
@@ -118,13 +118,13 @@ function gathered(y: Tensor, axes: readonly AxisPart[], lookups: ReadonlySet<Par
   const found = axes.filter((p) => lookups.has(p));
   const [first, ...others] = found;
   const sizes = found.map((p) => y.shape[p.axis]!);
-  const size = sizes.reduce((a, b) => a * b, 1);
+  const size = sizeOf(sizes);
   const moved = inFront ? rows.transpose(y, [...found, ...axes.filter((p) => !lookups.has(p))].map((p) => p.axis)) : y;
   const at = inFront ? 0 : first!.axis;
   if (first!.kind === "places" && others.length === 0) return rows.gather(moved, first!.index, at, 0, "clamp");
   const dtype = counting(size, ...tensorsOf(found));
   const place = found.map((p, i) => {
-    const stride = sizes.slice(i + 1).reduce((a, b) => a * b, 1);
+    const stride = sizeOf(sizes.slice(i + 1));
     if (p.kind === "places") return rows.mul(rows.minimum(rows.maximum(fromStart(rows.cast(p.index, dtype, false), sizes[i]!), 0), sizes[i]! - 1), stride);
     return rows.full([], dtype, p.kind === "int" ? p.at * stride : 0);
   }).reduce((a, b) => rows.add(a, b));
@@ -158,7 +158,7 @@ export class At {
     // Axes behind the last one that the index touches are written whole.
     const touched = 1 + Math.max(-1, ...ofAxes(parts).map((p) => (p.kind === "slice" && p.step === 1 && p.count === x.shape[p.axis] ? -1 : p.axis)));
     const rest = x.shape.slice(touched);
-    const size = x.shape.slice(0, touched).reduce((a, b) => a * b, 1);
+    const size = sizeOf(x.shape.slice(0, touched));
     const updates = stretched(inDType(values, x.dtype, op), plan.shape, op);
     const place = places(x.shape, parts, plan, touched, size);
     const y = scatter(rows.reshape(x, [size, ...rest]), place, rows.reshape(updates, [...place.shape, ...rest]));
@@ -191,7 +191,7 @@ function places(shape: readonly number[], parts: readonly Part[], { block, inFro
   const outside: Tensor[] = [];
   let slices = 0;
   for (const p of axes) {
-    const stride = shape.slice(p.axis + 1, touched).reduce((a, b) => a * b, 1);
+    const stride = sizeOf(shape.slice(p.axis + 1, touched));
     const n = shape[p.axis]!;
     if (p.kind === "int") {
       offset += p.at * stride;

@@ -182,7 +182,7 @@ function run({ program, donates }: Kept, leaves: readonly Tensor[]): unknown {
     tensor.gone = gone;
   }
   const results = program.results.map((r) => ("input" in r ? leaves[r.input]! : made[r.output]!));
-  return buildNode(program.structure.node, { leaves: results, next: 0 });
+  return buildNode(program.structure.node, { leaves: results, next: 0, lazy: true });
 }
 
 /** A recorded program for reading: as a string its equations, `plan` how it runs (fused groups, chunks, buffers and bytes). */

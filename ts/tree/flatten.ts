@@ -1,5 +1,6 @@
 import { PaxError } from "../errors.js";
-import { className, isModule, prepare, slotOf, type Kind, type Layout, build as buildModule } from "../module/instance.js";
+import { birth } from "../module/frame.js";
+import { className, isModule, Later, prepare, slotOf, valueOf, type Kind, type Layout, build as buildModule } from "../module/instance.js";
 import { describeLeaf, isLeaf, isTensor } from "./leaf.js";
 import { formatPath, MapKey, quotePath, type Step } from "./path.js";
 import { customNode, type CustomNode } from "./register.js";
@@ -115,7 +116,7 @@ class Walk {
     const begin = this.leaves.length;
     const children = layout.names.map((name) => {
       const kind = layout.entries.get(name)!.kind;
-      const child = slot.values.get(name);
+      const child = valueOf(slot, name);
       if (kind === "module" && child !== null && child !== undefined && !isModule(child)) {
         this.steps.push(name);
         throw this.fail(`of ${className(value)} is registered as a module, but is now none: set a Module or null`);
@@ -189,32 +190,45 @@ export function flattenNode(tree: unknown, leaves: unknown[]): Node {
   return node;
 }
 
-/** `flattenNode` for a module: attribute lists are prepared once for all instances of the same shape. */
-export function flattenModule(module: object, leaves: unknown[]): ModuleNode {
-  return flattenNode(module, leaves) as ModuleNode;
-}
-
 export interface Cursor {
   readonly leaves: readonly unknown[];
   next: number;
+  /** Trees in attributes of the outermost modules are made when someone reads them. */
+  readonly lazy?: boolean;
+  /** The modules' time of birth: now, if there is none. */
+  readonly born?: number;
+}
+
+const counts = new WeakMap<Node, number>();
+/** How many leaves are under a node; NaN if what it builds depends on the time: on static data that may change, on others' code. */
+function lasting(node: Node): number {
+  if (node.type === "leaf" || node.type === "null") return node.type === "leaf" ? 1 : 0;
+  let count = counts.get(node);
+  if (count === undefined) {
+    const changes = node.type === "custom" || (node.type === "module" && node.statics.some((value) => typeof value === "object" && value !== null));
+    counts.set(node, (count = node.children.reduce((n, child) => n + lasting(child), changes ? NaN : 0)));
+  }
+  return count;
 }
 
 /** The tree of a node, with the next leaves of the cursor. */
-export function buildNode(node: Node, cursor: Cursor): unknown {
-  if (node.type === "leaf") return cursor.leaves[cursor.next++];
+export function buildNode(node: Node, cursor: Cursor, attribute = false): unknown {
+  const { leaves, next, lazy, born } = cursor;
+  if (node.type === "leaf") return leaves[cursor.next++];
   if (node.type === "null") return null;
+  if (attribute && lazy && lasting(node) > 0) return new Later(node, leaves.slice(next, (cursor.next += lasting(node))));
   const children: unknown[] = [];
-  for (const child of node.children) children.push(buildNode(child, cursor));
-  return assemble(node, children);
+  for (const child of node.children) children.push(buildNode(child, cursor, node.type === "module"));
+  return assemble(node, children, born);
 }
 
 /** A node's value of its children's values; an array is `children` itself. */
-export function assemble(node: Exclude<Node, { type: "leaf" } | { type: "null" }>, children: unknown[]): unknown {
+export function assemble(node: Exclude<Node, { type: "leaf" } | { type: "null" }>, children: unknown[], born = birth()): unknown {
   switch (node.type) {
     case "array": return children;
     case "map": return new Map(node.keys.map((key, i) => [key, children[i]]));
     case "custom": return node.custom.unflatten(node.aux, children);
-    case "module": return buildModule(node.layout, node.training, children, node.statics);
+    case "module": return buildModule(node.layout, node.training, children, node.statics, born);
     case "object": {
       const object = (node.bare ? Object.create(null) : {}) as Record<string, unknown>;
       node.keys.forEach((key, i) => {

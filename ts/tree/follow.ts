@@ -1,5 +1,5 @@
 /** Flattening along a structure that is known: what almost every call of a jitted function needs, without making nodes. */
-import { isModule, settled, slotOf } from "../module/instance.js";
+import { isModule, Later, settled, slotOf, valueOf } from "../module/instance.js";
 import { peekMark } from "../module/marks.js";
 import type { ModuleNode, Node } from "./flatten.js";
 import { isLeaf } from "./leaf.js";
@@ -30,6 +30,9 @@ export function sameStatic(before: unknown, now: unknown): boolean {
   const [old, keys] = [before as Record<string, unknown>, Object.keys(now)];
   return keys.length === Object.keys(old).length && keys.every((key) => Object.hasOwn(old, key) && sameStatic(old[key], (now as Record<string, unknown>)[key]));
 }
+
+/** The node of a `Later` that had the structure of a snapshot's node. */
+const alike = new WeakMap<Node, Node>();
 
 /** Calls of `follow` so far that began outside of all modules; the modules of one outermost module bear its number. */
 let visits = 0;
@@ -96,7 +99,13 @@ function walkModule(node: ModuleNode, module: object, leaves: unknown[]): boolea
   for (let i = 0; i < statics.length; i++) {
     if (!sameStatic(node.statics[i], (module as unknown as Record<PropertyKey, unknown>)[statics[i]!])) return false;
   }
-  for (let i = 0; i < names.length; i++) if (!walk(node.children[i]!, slot.values.get(names[i]!), leaves)) return false;
+  for (let i = 0; i < names.length; i++) {
+    const [child, value] = [node.children[i]!, slot.values.get(names[i]!)];
+    const later = value instanceof Later;
+    if (later && alike.get(child) === value.node) for (const leaf of value.leaves) leaves.push(leaf);
+    else if (!walk(child, valueOf(slot, names[i]!), leaves)) return false;
+    else if (later) alike.set(child, value.node);
+  }
   if (outermost) visit = 0;
   return true;
 }

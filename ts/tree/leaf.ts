@@ -8,6 +8,7 @@ export type TypedArray = Float32Array | Float64Array | Int32Array | BigInt64Arra
 export abstract class TensorBase {
   abstract readonly shape: readonly number[];
   abstract readonly dtype: string;
+  abstract readonly size: number;
 }
 
 export interface LeafHooks {

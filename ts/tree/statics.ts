@@ -26,23 +26,7 @@ export function tooDeep(): PaxError {
   return new PaxError("tree", "static data is nested too deeply or contains itself: keep it in a class instance, which is compared by identity");
 }
 
-/** Primitives with `Object.is`, plain arrays and objects deeply, the rest by identity. */
-export function staticsEqual(a: unknown, b: unknown, depth = 0): boolean {
-  if (Object.is(a, b)) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-  if (depth > MAX_DEPTH) throw tooDeep();
-  if (Array.isArray(a)) {
-    if (!Array.isArray(b) || a.length !== b.length) return false;
-    for (let i = 0; i < a.length; i++) if (!staticsEqual(a[i], b[i], depth + 1)) return false;
-    return true;
-  }
-  if (Array.isArray(b) || !isPlainObject(a) || !isPlainObject(b)) return false;
-  const keys = Object.keys(a);
-  if (keys.length !== Object.keys(b).length) return false;
-  return keys.every((key) => Object.hasOwn(b, key) && staticsEqual(a[key], b[key], depth + 1));
-}
-
-/** A string that is equal exactly where `staticsEqual` holds. */
+/** A string that is equal for equal values: primitives with `Object.is`, plain arrays and objects deeply, the rest by identity. */
 export function staticKey(value: unknown, depth = 0): string {
   switch (typeof value) {
     case "string": return JSON.stringify(value);
@@ -66,6 +50,8 @@ export function staticKey(value: unknown, depth = 0): string {
   for (const key of Object.keys(object).sort()) text += `${JSON.stringify(key)}:${staticKey(object[key], depth + 1)},`;
   return `${text}}`;
 }
+
+export const staticsEqual = (a: unknown, b: unknown): boolean => Object.is(a, b) || staticKey(a) === staticKey(b);
 
 /** A static value in the words of an error. */
 export function showStatic(value: unknown): string {

@@ -2,7 +2,7 @@
 import { opError, shown } from "../../errors.js";
 import { axisOf } from "../../ops/axes.js";
 import * as rows from "../../ops/generated/rows.js";
-import { asTensor, type Shape, type Tensor, type TensorLike } from "../../tensor.js";
+import { asTensor, sizeOf, type Shape, type Tensor, type TensorLike } from "../../tensor.js";
 import { windowPadding, type Sizes } from "./conv.js";
 
 export type PoolOptions = { readonly channelAxis?: number | null };
@@ -36,6 +36,6 @@ export function avgPool(x: TensorLike, windowShape: Sizes, strides: Sizes, paddi
   const t = asTensor(x);
   const [window, ...rest] = windowOf("avgPool", t, windowShape, strides, padding, options);
   const total = rows.windowSum(t, window, ...rest);
-  if (padding === "VALID") return rows.div(total, window.reduce((a, b) => a * b, 1));
+  if (padding === "VALID") return rows.div(total, sizeOf(window));
   return rows.div(total, rows.windowSum(rows.full(t.shape, total.dtype, 1), window, ...rest));
 }
