@@ -33,13 +33,20 @@ impl Drop for Buffer {
 }
 
 /// A strided view of a buffer. Strides are in elements and may be 0 (broadcast) or negative (reverse).
-#[derive(Clone)]
 pub struct Array {
     pub dtype: DType,
     pub shape: Dims,
     pub strides: SmallVec<[isize; 6]>,
     pub offset: usize,
     buffer: Rc<Buffer>,
+}
+
+impl Clone for Array {
+    /// By slices: `SmallVec::clone` goes element by element.
+    fn clone(&self) -> Array {
+        let (shape, strides) = (Dims::from_slice(&self.shape), SmallVec::from_slice(&self.strides));
+        Array { shape, strides, buffer: self.buffer.clone(), ..*self }
+    }
 }
 
 /// Row-major strides of a shape.

@@ -90,12 +90,16 @@ impl Values {
         self.bases[slot] = a.address();
         self.arrays[slot] = Some(a);
     }
+    /// Puts an array that may lie in any way.
+    fn take(&mut self, exec: &Exec, slot: Slot, a: Array) {
+        self.put(slot, if a.is_contiguous() { a } else { exec.copied(&a) });
+    }
     /// Runs a row that runs by itself.
     fn run(&mut self, cx: &Cx, c: &Call) -> Result<()> {
         let exec = cx.exec();
         let args: Result<SmallVec<[Array; 3]>> = c.inputs.iter().map(|p| self.place(&exec, p)).collect();
         for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) {
-            self.put(slot, exec.contiguous(&a));
+            self.take(&exec, slot, a);
         }
         Ok(())
     }
@@ -128,7 +132,9 @@ impl Plan {
 
     /// Bases of what lies there from the start.
     fn start(&self, arena: *mut u8) -> Result<Values> {
-        let mut values = Values { arrays: vec![None; self.homes.len()], bases: vec![std::ptr::null_mut(); self.homes.len()] };
+        let n = self.homes.len();
+        // An array is large, and `vec![None; n]` would copy each of its bytes.
+        let mut values = Values { arrays: std::iter::repeat_with(|| None).take(n).collect(), bases: vec![std::ptr::null_mut(); n] };
         for (slot, home) in self.homes.iter().enumerate() {
             match home {
                 Home::Arena(at) => values.bases[slot] = arena.wrapping_add(*at),
@@ -144,7 +150,7 @@ impl Plan {
         let mut values = self.start(arena)?;
         for (a, slot) in inputs.zip(&self.inputs) {
             if let Some(s) = slot {
-                values.put(*s, exec.contiguous(&a));
+                values.take(&exec, *s, a);
             }
         }
         for (i, phase) in self.phases.iter().enumerate() {

@@ -124,19 +124,22 @@ impl Scatter {
         let updates = bases.at::<T>(self.updates.0).wrapping_offset(self.updates.1);
         let x = self.x.map(|(slot, o)| bases.at::<T>(slot).wrapping_offset(o));
         // Slices that lie together are copied as one row; where the result lies over them, nothing is.
-        let (rows, row) = if high - low == inner { (1, n * inner) } else { (n, high - low) };
+        let (rows, row) = if high - low == inner { (1, (last - first) * n * inner) } else { ((last - first) * n, high - low) };
         let rows = if x == Some(out) { 0 } else { rows };
-        for bo in first..last {
+        for r in 0..rows {
+            let begin = (first * n + r) * inner + low;
             // SAFETY: operands lie as their shapes say; the columns of these slices are this call's.
             unsafe {
-                for r in 0..rows {
-                    let begin = bo * n * inner + r * inner + low;
-                    let row = std::slice::from_raw_parts_mut(out.wrapping_add(begin), row);
-                    match x {
-                        Some(x) => row.copy_from_slice(std::slice::from_raw_parts(x.wrapping_add(begin), row.len())),
-                        None => row.fill(T::from_f64(self.fill)),
-                    }
+                let row = std::slice::from_raw_parts_mut(out.wrapping_add(begin), row);
+                match x {
+                    Some(x) => row.copy_from_slice(std::slice::from_raw_parts(x.wrapping_add(begin), row.len())),
+                    None => row.fill(T::from_f64(self.fill)),
                 }
+            }
+        }
+        for bo in first..last {
+            // SAFETY: as above.
+            unsafe {
                 for k in 0..places {
                     let place = place(i64::from(*at.wrapping_add(bo / outer * places + k)), n, self.clamp);
                     if place >= n {
