@@ -27,8 +27,11 @@ pub(super) struct Body<'a> {
     put: Vec<Option<usize>>,
     /// Who is in which register.
     held: Vec<Option<Value>>,
-    /// Registers that the present operation reads.
+    /// Registers that the present operation reads, and those of values that stay.
     busy: u32,
+    stay: u32,
+    /// How many registers it takes.
+    most: usize,
     slots: usize,
     free_slots: Vec<usize>,
     pub part: Part,
@@ -42,6 +45,17 @@ pub(super) enum Part {
     One,
 }
 
+/// The register with an entry's address.
+fn address(to: &mut Assembler, list: &List, id: Id) -> General {
+    match list.pinned.iter().position(|&p| p == id) {
+        Some(k) => ADDRESSES[k],
+        None => {
+            to.load(RAX, RDI, 8 * i32::from(id));
+            RAX
+        }
+    }
+}
+
 impl Body<'_> {
     fn slot_at(&self, slot: usize) -> Place {
         Place::At(RSP, SLOTS + slot as i32 * self.list.vectors.bytes())
@@ -49,32 +63,21 @@ impl Body<'_> {
 
     /// The register with an entry's address.
     pub fn address(&mut self, id: Id) -> General {
-        match self.list.pinned.iter().position(|&p| p == id) {
-            Some(k) => ADDRESSES[k],
-            None => {
-                self.to.load(RAX, RDI, 8 * i32::from(id));
-                RAX
-            }
-        }
+        address(self.to, self.list, id)
     }
 
     /// A value in memory that nobody has to put there.
     fn constant(&mut self, v: Value) -> Option<Place> {
-        let bytes = self.list.vectors.bytes() as usize;
         match self.list.ops[v as usize] {
             Op::Splat(id) => Some(Place::At(self.address(id), 0)),
-            op => self
-                .list
-                .vectors
-                .number(op)
-                .and_then(|bits| self.list.constants.iter().position(|&c| c == bits))
-                .map(|k| Place::Constant(k * bytes)),
+            op => self.list.constant(op),
         }
     }
 
     /// A free register.
     fn take(&mut self) -> Vector {
         if let Some(r) = (0..self.held.len()).find(|&r| self.held[r].is_none() && self.busy & 1 << r == 0) {
+            self.most = self.most.max(r + 1);
             return r as Vector;
         }
         let next = |b: &Self, r: usize| b.held[r].and_then(|v| b.uses[v as usize].last().copied()).unwrap_or(usize::MAX);
@@ -199,7 +202,7 @@ impl Body<'_> {
             while self.uses[v].last().is_some_and(|&s| s <= step) {
                 self.uses[v].pop();
             }
-            if self.uses[v].is_empty() {
+            if self.uses[v].is_empty() && !self.stays(v as Value) {
                 if let Some(r) = self.register[v].take() {
                     self.held[r as usize] = None;
                 }
@@ -208,10 +211,14 @@ impl Body<'_> {
                 }
             }
         }
-        self.busy = 0;
+        self.busy = self.stay;
+    }
+    /// It has its register in all of the loop.
+    fn stays(&self, v: Value) -> bool {
+        self.register[v as usize].is_some_and(|r| self.stay >> r & 1 == 1)
     }
     fn dies(&self, v: Value, step: usize) -> bool {
-        self.uses[v as usize].iter().all(|&s| s <= step)
+        !self.stays(v) && self.uses[v as usize].iter().all(|&s| s <= step)
     }
 
     fn operation(&mut self, step: usize, v: Value) {
@@ -375,9 +382,10 @@ pub fn code(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Vec<u8>
         to.load(ADDRESSES[k], RDI, 8 * i32::from(id));
     }
 
-    let mut slots = 0;
-    let mut body = |to: &mut Assembler, part: Part| {
+    let (mut slots, mut most) = (0, 0);
+    let mut body = |to: &mut Assembler, part: Part, staying: &[(Value, Vector)]| {
         let none = ops.len();
+        let stay = staying.iter().fold(0, |all, (_, r)| all | 1 << r);
         let mut b = Body {
             to,
             list: &list,
@@ -385,11 +393,16 @@ pub fn code(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Vec<u8>
             register: vec![None; none],
             put: vec![None; none],
             held: vec![None; vectors.values],
-            busy: 0,
+            busy: stay,
+            stay,
+            most: 0,
             slots: 0,
             free_slots: Vec::new(),
             part,
         };
+        for &(v, r) in staying {
+            b.keep(v, r);
+        }
         for (at, step) in list.steps.iter().enumerate() {
             match *step {
                 Step::Op(v) => b.operation(at, v),
@@ -397,15 +410,33 @@ pub fn code(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Vec<u8>
             }
         }
         slots = slots.max(b.slots);
+        most = most.max(b.most);
+        most
     };
+    let rest = if list.narrow && !vectors.masks { Part::One } else { Part::Masked };
+    // What is the same in all of the loop, or of a row, stays in the registers that a body leaves: a level-1 cache gives one vector a cycle.
+    body(&mut Assembler::new(vectors.masks, double), Part::Whole, &[]);
+    let taken = body(&mut Assembler::new(vectors.masks, double), rest, &[]);
+    let staying: Vec<(Value, Vector)> = list.same().into_iter().zip((taken..vectors.values).map(|r| r as Vector)).collect();
+    for &(v, r) in &staying {
+        if let Some(from) = list.constant(ops[v as usize]) {
+            to.vector(LOAD, r, 0, from, None);
+        }
+    }
     let row = to.code.len();
+    for &(v, r) in &staying {
+        if let Op::Splat(id) | Op::Repeat(id) = ops[v as usize] {
+            let from = Place::At(address(&mut to, &list, id), 0);
+            to.vector(if matches!(ops[v as usize], Op::Splat(_)) { LOAD } else { REPEAT }, r, 0, from, None);
+        }
+    }
     to.clear(RCX);
     // Whole vectors while there are as many elements.
     to.offset(RAX, RCX, lanes);
     to.compare(RAX, RSI);
     let none = to.jump_if_above();
     let first = to.code.len();
-    body(&mut to, Part::Whole);
+    body(&mut to, Part::Whole, &staying);
     to.offset(RCX, RCX, lanes);
     to.offset(RAX, RCX, lanes);
     to.compare(RAX, RSI);
@@ -415,10 +446,10 @@ pub fn code(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Vec<u8>
     // Then the rest.
     to.compare(RSI, RCX);
     let whole = to.jump_if_below_or_equal();
-    if list.narrow && !vectors.masks {
+    if rest == Part::One {
         // There are no masks of narrow elements.
         let one = to.code.len();
-        body(&mut to, Part::One);
+        body(&mut to, rest, &staying);
         to.offset(RCX, RCX, 1);
         to.compare(RSI, RCX);
         let more = to.jump_if_above();
@@ -436,7 +467,7 @@ pub fn code(simd: Simd, double: bool, ops: &[Op], results: &[Output]) -> Vec<u8>
         if vectors.masks {
             to.vector(MASK_OF_BITS, LEFT, mask, Place::Register(mask), None);
         }
-        body(&mut to, Part::Masked);
+        body(&mut to, rest, &staying);
     }
     to.here(&whole);
     // The next row: every address goes on by its own step.

@@ -1,5 +1,5 @@
 //! What a body does in which order, and what for.
-use super::assembler::{General, Vector};
+use super::assembler::{General, Place, Vector};
 use super::trace::{Op, Two, Value};
 use super::{Output, To};
 use crate::chunk::loops::Id;
@@ -128,5 +128,20 @@ impl List<'_> {
         let narrow = results.iter().any(|r| matches!(r.to, To::Narrow(_)))
             || ops.iter().zip(&needed).any(|(op, &n)| n && matches!(op, Op::Narrow(..)));
         List { ops, steps, uses, pinned, others, constants, vectors, narrow }
+    }
+
+    /// Where a number lies.
+    pub fn constant(&self, op: Op) -> Option<Place> {
+        let k = self.vectors.number(op).and_then(|bits| self.constants.iter().position(|&c| c == bits))?;
+        Some(Place::Constant(k * self.vectors.bytes() as usize))
+    }
+
+    /// The values that are the same in all of a row, the most read first.
+    pub fn same(&self) -> Vec<Value> {
+        let is_same = |op| matches!(op, Op::Splat(_) | Op::Repeat(_) | Op::Constant(_) | Op::Wide(_));
+        let mut all: Vec<Value> =
+            (0..self.ops.len() as Value).filter(|&v| is_same(self.ops[v as usize]) && !self.uses[v as usize].is_empty()).collect();
+        all.sort_by_key(|&v| std::cmp::Reverse(self.uses[v as usize].len()));
+        all
     }
 }
