@@ -3,7 +3,7 @@ import * as pax from "paxjs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { fails } from "../support/fails.js";
-import { near, same } from "../support/near.js";
+import { gives, near, same } from "../support/near.js";
 
 const { np, hk, nn, random } = pax;
 const test = suite("hk");
@@ -248,6 +248,49 @@ test("layers: options that the golden cases leave out", () => {
   const ema = hk.transformWithState((x: T) => new hk.ExponentialMovingAverage(0.75, { zeroDebias: false, warmupLength: 2 }).forward(x));
   let emaState = ema.init(null, np.array(0))[1];
   assert.equal([8, 4, 12].map((v) => { const [out, s] = ema.apply({}, emaState, null, np.array(v)); emaState = s; return out.item(); }), [8, 4, 6]);
+});
+
+test("attention, RMSNorm, Flatten and Reshape give dm-haiku 0.0.17's numbers", () => {
+  const wave = (shape: readonly number[], step: number): T => np.cos(np.arange(shape.reduce((a, b) => a * b, 1)).astype("float32").mul(step)).reshape(shape);
+  /** The names and shapes of the parameters, the sum of squares with those of key 42, and the result with sin(0.7 i). */
+  const run = (fn: () => T): readonly [names: Record<string, readonly number[]>, squares: T, result: T] => {
+    const f = hk.withoutApplyRng(hk.transform(fn));
+    const params = f.init(42);
+    const shapes = Object.fromEntries(Object.entries(params).flatMap(([module, own]) => Object.entries(own).map(([name, t]) => [`${module}/${name}`, t.shape])));
+    // JAX's order of leaves: sorted by name.
+    let next = 0;
+    const filled = pax.tree.map((t: T) => {
+      next += t.size;
+      return np.sin(np.arange(next - t.size, next).astype("float32").mul(0.7)).reshape(t.shape);
+    }, params);
+    return [shapes, np.square(f.apply(params)).sum(), f.apply(filled)];
+  };
+  const check = (fn: () => T, names: Record<string, readonly number[]>, squares: number, shape: readonly number[], first: readonly number[], sum: number): void => {
+    const [shapes, own, y] = run(fn);
+    assert.equal(shapes, names);
+    gives(own, squares, "squares");
+    assert.equal(y.shape, shape);
+    gives(y.ravel().get(np.slice(0, first.length)), first, "first elements", { atol: 5e-6 });
+    gives(y.sum(), sum, "sum", { atol: 1e-5 });
+  };
+  const [q, k] = [wave([2, 3, 4], 0.3), wave([2, 5, 4], 0.5)];
+  const mask = np.mod(np.arange(30), 4).notEqual(0).reshape([2, 1, 3, 5]);
+  const wInit = hk.initializers.VarianceScaling(1);
+  check(() => new hk.MultiHeadAttention(2, 3, { wInit, valueSize: 4, modelSize: 5 }).forward(q, k, k, mask), {
+    "multi_head_attention/query/w": [4, 6], "multi_head_attention/query/b": [6], "multi_head_attention/key/w": [4, 6], "multi_head_attention/key/b": [6],
+    "multi_head_attention/value/w": [4, 8], "multi_head_attention/value/b": [8], "multi_head_attention/linear/w": [8, 5], "multi_head_attention/linear/b": [5],
+  }, 2.655705, [2, 3, 5], [1.68105, 0.5496016, -0.8403333, -1.8350464, -1.9667083, 2.0778339, 0.8005517, -0.853242], -11.461047);
+  check(() => new hk.MultiHeadAttention(2, 3, { wInit, withBias: false }).forward(q, k, k), {
+    "multi_head_attention/query/w": [4, 6], "multi_head_attention/key/w": [4, 6], "multi_head_attention/value/w": [4, 6], "multi_head_attention/linear/w": [6, 6],
+  }, 3.9236395, [2, 3, 6], [-0.0057659, -0.0324161, -0.0438205, -0.0346155, -0.0091302, 0.0206491], -0.2105636);
+  check(() => new hk.RMSNorm(-1).forward(q), { "rms_norm/scale": [4] }, 23.9992586, [2, 3, 4], [0, 0.7130008, 0.9422499, 0.6216345, 0, 0.1369583], 1.2909318);
+  check(() => new hk.RMSNorm([1, 2], { eps: 1e-3, paramAxis: [1, 2] }).forward(q), { "rms_norm/scale": [1, 3, 4] }, 23.9560566, [2, 3, 4], [0, 0.8205114, 1.0843281, 0.7153683], -0.3208231);
+  check(() => new hk.Linear(2).forward(new hk.Flatten().forward(q)), { "linear/w": [12, 2], "linear/b": [2] }, 0.3139412, [2, 2], [0.7258426, 1.3477911, -0.6491768, 0.0652872], 1.4897441);
+  const shaped = (x: T, shape: readonly number[], preserveDims?: number): readonly number[] =>
+    hk.withoutApplyRng(hk.transform(() => new hk.Reshape(shape, preserveDims === undefined ? {} : { preserveDims }).forward(x))).apply({}).shape;
+  assert.equal([shaped(q, [-1, 2]), shaped(q, [2, 2], 2), shaped(q, [3, -1]), shaped(q, [7], 3)], [[2, 6, 2], [2, 3, 2, 2], [2, 3, 4], [2, 3, 4]]);
+  assert.equal(shaped(np.zeros([0, 3, 4]), [-1]), [0, 12]);
+  fails("shape", /reshape/, () => shaped(q, [5, -1]));
 });
 
 test("averages of a constant are the constant, at each step and in each dtype", () => {

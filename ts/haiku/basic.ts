@@ -1,7 +1,8 @@
 import { opError } from "../errors.js";
 import { truncatedNormal, zeros, type Initializer } from "../initializers.js";
 import { embed, linear, type Ids } from "../nn/functional/basic.js";
-import { asTensor, type Tensor, type TensorLike } from "../tensor.js";
+import { reshape } from "../ops/shape.js";
+import { asTensor, sizeOf, type Shape, type Tensor, type TensorLike } from "../tensor.js";
 import { getParameter } from "./context.js";
 import { Module } from "./module.js";
 
@@ -38,6 +39,27 @@ export class Embed extends Module {
   forward(ids: Ids): Tensor {
     return embed(ids, this.embeddings);
   }
+}
+
+type ReshapeOptions = Name & { readonly preserveDims?: number };
+/** The axes behind the first `preserveDims` (1) in the shape `outputShape`, of which one size may be -1: what is left. A tensor without such axes stays as it is. */
+export class Reshape extends Module {
+  static override moduleName = "Reshape";
+  constructor(readonly outputShape: Shape, private readonly options: ReshapeOptions = {}) { super(options); }
+  /** @throws PaxError `shape` for another number of elements */
+  forward(inputs: TensorLike): Tensor {
+    const x = asTensor(inputs);
+    const { preserveDims = 1 } = this.options;
+    const rest = x.shape.slice(preserveDims);
+    // An empty batch would leave -1 open.
+    const shape = x.size > 0 ? this.outputShape : this.outputShape.map((n) => (n === -1 ? -sizeOf(rest) / sizeOf(this.outputShape) : n));
+    return rest.length === 0 ? x : reshape(x, [...x.shape.slice(0, preserveDims), ...shape]);
+  }
+}
+/** The axes behind the first `preserveDims` (1) as one. */
+export class Flatten extends Reshape {
+  static override moduleName = "Flatten";
+  constructor(options: ReshapeOptions = {}) { super([-1], options); }
 }
 
 /** A module or function of one tensor. */

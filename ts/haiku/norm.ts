@@ -3,6 +3,7 @@ import { constant, ones, zeros, type Initializer } from "../initializers.js";
 import { affine, batchMoments, emaStep, normalize, zeroDebias } from "../nn/functional/norm.js";
 import { axesOf, otherAxes } from "../ops/axes.js";
 import * as rows from "../ops/generated/rows.js";
+import { mean } from "../ops/reduce.js";
 import { asTensor, type Shape, type Tensor, type TensorLike } from "../tensor.js";
 import type { Name } from "./basic.js";
 import { getParameter, getState, runningInit, setState } from "./context.js";
@@ -42,11 +43,25 @@ export class LayerNorm extends Norm {
     super("hk.LayerNorm", createScale, createOffset, init);
     this.paramAxis = paramAxis;
   }
+  protected parametersFor(x: Tensor, given: ScaleAndOffset): readonly [scale: Tensor | null, offset: Tensor | null] {
+    const kept = axesOf(this.paramAxis, x.ndim);
+    return this.scaleAndOffset(kept.length === 1 && kept[0] === x.ndim - 1 ? [x.shape.at(-1)!] : x.shape.map((n, i) => (kept.includes(i) ? n : 1)), x, given);
+  }
   forward(inputs: TensorLike, given: ScaleAndOffset = {}): Tensor {
     const x = asTensor(inputs);
-    const kept = axesOf(this.paramAxis, x.ndim);
-    const shape = kept.length === 1 && kept[0] === x.ndim - 1 ? [x.shape.at(-1)!] : x.shape.map((n, i) => (kept.includes(i) ? n : 1));
-    return affine(rows.layerNorm(x, axesOf(this.axis, x.ndim), this.eps), ...this.scaleAndOffset(shape, x, given));
+    return affine(rows.layerNorm(x, axesOf(this.axis, x.ndim), this.eps), ...this.parametersFor(x, given));
+  }
+}
+
+/** Divides by the root of the mean square over `axis` (Zhang and Sennrich 2019); the scale as that of `LayerNorm`. */
+export class RMSNorm extends LayerNorm {
+  static override moduleName = "RMSNorm";
+  constructor(axis: Axes, { createScale = true, ...init }: Name & { readonly eps?: number; readonly scaleInit?: Initializer; readonly paramAxis?: Axes; readonly createScale?: boolean } = {}) {
+    super(axis, createScale, false, init);
+  }
+  override forward(inputs: TensorLike): Tensor {
+    const x = asTensor(inputs);
+    return rows.mul(affine(x, ...this.parametersFor(x, {})), rows.rsqrt(rows.add(mean(rows.square(x), this.axis, { keepdims: true }), this.eps)));
   }
 }
 

@@ -1,6 +1,11 @@
 /** Gradient transformations, optimizers, schedules and losses: optax's, in camelCase. */
 export * from "./accumulate.js";
-export * from "./adam.js";
+export type {
+  AdamOptions, AdamaxOptions, AdanOptions, AmsgradOptions, BeliefOptions, NovogradOptions, RadamOptions, ScaleByAdamState, ScaleByAdanState, ScaleByAmsgradState, YogiOptions,
+} from "./adam.js";
+export {
+  scaleByAdam, scaleByAdamax, scaleByAdan, scaleByAmsgrad, scaleByBelief, scaleByNovograd, scaleByRadam, scaleByYogi,
+} from "./adam.js";
 export * from "./adaptive.js";
 export * from "./aliases.js";
 export * from "./clipping.js";
