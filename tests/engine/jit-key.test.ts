@@ -59,6 +59,13 @@ test("an object's keys are sorted, a Map's are not", () => {
   allSame([{ a: x, b: x }, { b: x, a: x }]);
   allDiffer([new Map([["a", x], ["b", x]]), new Map([["b", x], ["a", x]])]);
 });
+test("a Map's keys that are objects, by identity", () => {
+  const [a, b] = [{ id: 1 }, { id: 1 }];
+  const f = pax.jit((m: Map<object, T>) => new Map([...m].map(([key, t]) => [key, t.add(1)] as const)));
+  f(new Map([[a, np.array(1)], [b, np.array(10)]]));
+  const turned = f(new Map([[b, np.array(20)], [a, np.array(2)]]));
+  assert.equal([turned.get(a)!.item(), turned.get(b)!.item()], [3, 21]);
+});
 test("shape", () => allDiffer([np.ones([2]), np.ones([3]), np.ones([1, 2]), np.ones([2, 1]), np.ones([]), np.ones([0])]));
 test("dtype", () => allDiffer((["float32", "float64", "float16", "bfloat16", "int32", "int64", "uint8", "uint32", "bool"] as const).map((dtype) => np.ones([2], { dtype }))));
 test("weakness", () => {

@@ -113,6 +113,11 @@ test("one from outside stays one from outside, when it is read inside first", ()
   })(x));
 });
 
+test("an unread module is told apart from a tree of axes by its own attributes", () => {
+  const axes = pass(pass(net));
+  fails("value", /inAxes has an instance of Tensor for `\[0\]\.layers\.modules\[0\]\.W`/, () => pax.vmap((m: Net) => m.forward(x), { inAxes: [axes as never] })(net));
+});
+
 test("another structure is traced again, the one before is not", () => {
   let traces = 0;
   const f = pax.jit((m: Net) => { traces += 1; return m; });

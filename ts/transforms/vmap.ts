@@ -1,7 +1,7 @@
 /** Mapping a function over an axis of its arguments. */
 import { collect, reserve, scratch, use, verbs, writeText } from "../engine.js";
 import { opError, PaxError, shown, type ErrorCode } from "../errors.js";
-import { isModule, slotOf } from "../module/instance.js";
+import { isModule, slotOf, valueOf } from "../module/instance.js";
 import { broadcastTo, moveaxis } from "../ops/shape.js";
 import type { Tensor } from "../tensor.js";
 import { stepOf, type Node } from "../tree/flatten.js";
@@ -17,7 +17,10 @@ import type { Args, AxisTree, Loose, TreeOfTensors } from "./types.js";
 /** What a spec says of each key. */
 function partsOf(spec: object): ReadonlyMap<unknown, unknown> {
   if (spec instanceof Map) return spec;
-  if (isModule(spec)) return slotOf(spec).values;
+  if (isModule(spec)) {
+    const slot = slotOf(spec);
+    return new Map(Array.from(slot.values.keys(), (name) => [name, valueOf(slot, name)]));
+  }
   const items = Array.isArray(spec) ? spec : customNode(Object.getPrototypeOf(spec) as object)?.flatten(spec)[0];
   return new Map<unknown, unknown>(items?.entries() ?? Object.entries(spec));
 }

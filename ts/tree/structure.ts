@@ -45,7 +45,8 @@ function nodeKey(node: Node): string {
   switch (node.type) {
     case "array": text = "["; break;
     case "object": text = `{${JSON.stringify(node.keys)}`; break;
-    case "map": text = `<${node.keys.map((key) => staticKey(key)).join()}:`; break;
+    // Keys of a Map are compared by identity.
+    case "map": text = `<${node.keys.map((key) => (typeof key === "object" && key !== null ? `#${identityId(key)}` : staticKey(key))).join()}:`; break;
     case "custom": text = `C${identityId(node.custom)}(${staticKey(node.aux)}`; break;
     case "module": text = `M${node.layout.id}${node.training ? "t" : "e"}(${node.statics.map((value, i) => naming(node, i, () => staticKey(value))).join()})`;
   }
