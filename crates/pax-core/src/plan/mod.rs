@@ -174,6 +174,11 @@ impl Plan {
             }
         }
         self.profile.end(self);
-        self.outputs.iter().map(|p| values.place(&exec, p)).collect()
+        // Counted: a `Result` that is collected grows step by step.
+        let mut outputs = SmallVec::with_capacity(self.outputs.len());
+        for p in &self.outputs {
+            outputs.push(values.place(&exec, p)?);
+        }
+        Ok(outputs)
     }
 }
