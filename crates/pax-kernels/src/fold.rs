@@ -18,6 +18,11 @@ pub type Rows<T> = unsafe fn(*const T, usize, usize, isize, *mut T);
 
 /// How elements are folded. Max and min keep NaN, integers wrap.
 pub trait Accumulate: Element {
+    /// Of NaN alone it is above `INFINITE`.
+    type Magnitude: Copy + Default + Ord;
+    const INFINITE: Self::Magnitude;
+    fn magnitude(self) -> Self::Magnitude;
+    fn nan() -> Self;
     fn start(f: Fold) -> Self;
     fn join(f: Fold, a: Self, b: Self) -> Self;
     /// Each of some rows to one number.
@@ -39,8 +44,17 @@ macro_rules! by_fold {
 }
 
 macro_rules! accumulate {
-    ($t:ty, $add:expr, $mul:expr, $low:expr, $high:expr) => {
+    ($t:ty, $add:expr, $mul:expr, $low:expr, $high:expr, $magnitude:ty, $infinite:expr, $of:expr, $nan:expr) => {
         impl Accumulate for $t {
+            type Magnitude = $magnitude;
+            const INFINITE: $magnitude = $infinite;
+            #[inline(always)]
+            fn magnitude(self) -> $magnitude {
+                $of(self)
+            }
+            fn nan() -> $t {
+                $nan
+            }
             #[inline(always)]
             fn start(f: Fold) -> $t {
                 match f {
@@ -83,11 +97,16 @@ macro_rules! accumulate {
         }
     };
 }
-accumulate!(f32, |a, b| a + b, |a, b| a * b, f32::NEG_INFINITY, f32::INFINITY);
-accumulate!(f64, |a, b| a + b, |a, b| a * b, f64::NEG_INFINITY, f64::INFINITY);
-accumulate!(i32, i32::wrapping_add, i32::wrapping_mul, i32::MIN, i32::MAX);
-accumulate!(i64, i64::wrapping_add, i64::wrapping_mul, i64::MIN, i64::MAX);
-accumulate!(u32, u32::wrapping_add, u32::wrapping_mul, u32::MIN, u32::MAX);
+macro_rules! floats {
+    ($($t:ident $bits:ident;)*) => { $(accumulate!(
+        $t, |a, b| a + b, |a, b| a * b, $t::NEG_INFINITY, $t::INFINITY, $bits, $t::INFINITY.to_bits(), |x: $t| x.abs().to_bits(), $t::NAN
+    );)* };
+}
+macro_rules! integers {
+    ($($t:ident)*) => { $(accumulate!($t, $t::wrapping_add, $t::wrapping_mul, $t::MIN, $t::MAX, (), (), |_| (), 0);)* };
+}
+floats! { f32 u32; f64 u64; }
+integers! { i32 i64 u32 }
 
 /// Folds numbers in pairs, of pairs, …: the error of a sum grows with the logarithm of their number.
 pub struct Pairwise<T> {

@@ -74,6 +74,26 @@ fn fold_lanes<T: Accumulate, const K: u8, const L: usize>(xs: &[T]) -> T {
     acc[0]
 }
 
+/// The extreme of lanes, as `fold_lanes`: NaN, which loses each comparison, is looked for beside.
+#[inline(always)]
+fn extreme_lanes<T: Accumulate, const K: u8>(xs: &[T]) -> T {
+    const L: usize = 64;
+    let (mut acc, mut top) = ([T::start(named(K)); L], [T::Magnitude::default(); L]);
+    let wins = |v: T, a: T| if K == MAX { v > a } else { v < a };
+    let chunks = xs.chunks_exact(L);
+    let rest = chunks.remainder();
+    for c in chunks {
+        for l in 0..L {
+            acc[l] = if wins(c[l], acc[l]) { c[l] } else { acc[l] };
+            top[l] = top[l].max(c[l].magnitude());
+        }
+    }
+    if rest.iter().fold(top.into_iter().fold(T::Magnitude::default(), Ord::max), |t, v| t.max(v.magnitude())) > T::INFINITE {
+        return T::nan();
+    }
+    rest.iter().fold(fold_lanes::<T, K, 16>(&acc), |a, &v| T::join(named(K), a, v))
+}
+
 /// Few lanes for few elements; many hide how long an operation takes. Integers have no order, and the compiler makes vectors itself.
 #[inline(always)]
 fn fold_block<T: Accumulate, const K: u8>(xs: &[T]) -> T {
@@ -81,6 +101,8 @@ fn fold_block<T: Accumulate, const K: u8>(xs: &[T]) -> T {
         fold_lanes::<T, K, 1>(xs)
     } else if xs.len() < 256 {
         fold_lanes::<T, K, 16>(xs)
+    } else if !rounds::<T>(named(K)) {
+        extreme_lanes::<T, K>(xs)
     } else {
         fold_lanes::<T, K, 64>(xs)
     }
