@@ -216,7 +216,8 @@ export function buildNode(node: Node, cursor: Cursor, attribute = false): unknow
   const { leaves, next, lazy, born } = cursor;
   if (node.type === "leaf") return leaves[cursor.next++];
   if (node.type === "null") return null;
-  if (attribute && lazy && lasting(node) > 0) return new Later(node, leaves.slice(next, (cursor.next += lasting(node))));
+  const count = attribute && lazy ? lasting(node) : 0;
+  if (count > 0) return new Later(node, leaves.slice(next, (cursor.next += count)));
   const children: unknown[] = [];
   for (const child of node.children) children.push(buildNode(child, cursor, node.type === "module"));
   return assemble(node, children, born);

@@ -103,7 +103,7 @@ function walkModule(node: ModuleNode, module: object, leaves: unknown[]): boolea
     const [child, value] = [node.children[i]!, slot.values.get(names[i]!)];
     const later = value instanceof Later;
     if (later && alike.get(child) === value.node) for (const leaf of value.leaves) leaves.push(leaf);
-    else if (!walk(child, valueOf(slot, names[i]!), leaves)) return false;
+    else if (!walk(child, later ? valueOf(slot, names[i]!) : value, leaves)) return false;
     else if (later) alike.set(child, value.node);
   }
   if (outermost) visit = 0;

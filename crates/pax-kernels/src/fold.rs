@@ -22,7 +22,6 @@ pub trait Accumulate: Element {
     type Magnitude: Copy + Default + Ord;
     const INFINITE: Self::Magnitude;
     fn magnitude(self) -> Self::Magnitude;
-    fn nan() -> Self;
     fn start(f: Fold) -> Self;
     fn join(f: Fold, a: Self, b: Self) -> Self;
     /// Each of some rows to one number.
@@ -44,16 +43,13 @@ macro_rules! by_fold {
 }
 
 macro_rules! accumulate {
-    ($t:ty, $add:expr, $mul:expr, $low:expr, $high:expr, $magnitude:ty, $infinite:expr, $of:expr, $nan:expr) => {
+    ($t:ty, $add:expr, $mul:expr, $low:expr, $high:expr, $magnitude:ty, $infinite:expr, $of:expr) => {
         impl Accumulate for $t {
             type Magnitude = $magnitude;
             const INFINITE: $magnitude = $infinite;
             #[inline(always)]
             fn magnitude(self) -> $magnitude {
                 $of(self)
-            }
-            fn nan() -> $t {
-                $nan
             }
             #[inline(always)]
             fn start(f: Fold) -> $t {
@@ -99,11 +95,11 @@ macro_rules! accumulate {
 }
 macro_rules! floats {
     ($($t:ident $bits:ident;)*) => { $(accumulate!(
-        $t, |a, b| a + b, |a, b| a * b, $t::NEG_INFINITY, $t::INFINITY, $bits, $t::INFINITY.to_bits(), |x: $t| x.abs().to_bits(), $t::NAN
+        $t, |a, b| a + b, |a, b| a * b, $t::NEG_INFINITY, $t::INFINITY, $bits, $t::INFINITY.to_bits(), |x: $t| x.abs().to_bits()
     );)* };
 }
 macro_rules! integers {
-    ($($t:ident)*) => { $(accumulate!($t, $t::wrapping_add, $t::wrapping_mul, $t::MIN, $t::MAX, (), (), |_| (), 0);)* };
+    ($($t:ident)*) => { $(accumulate!($t, $t::wrapping_add, $t::wrapping_mul, $t::MIN, $t::MAX, (), (), |_| ());)* };
 }
 floats! { f32 u32; f64 u64; }
 integers! { i32 i64 u32 }

@@ -89,7 +89,7 @@ fn extreme_lanes<T: Accumulate, const K: u8>(xs: &[T]) -> T {
         }
     }
     if rest.iter().fold(top.into_iter().fold(T::Magnitude::default(), Ord::max), |t, v| t.max(v.magnitude())) > T::INFINITE {
-        return T::nan();
+        return T::from_f64(f64::NAN);
     }
     rest.iter().fold(fold_lanes::<T, K, 16>(&acc), |a, &v| T::join(named(K), a, v))
 }

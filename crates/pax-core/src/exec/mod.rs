@@ -47,11 +47,11 @@ impl Exec {
         Array::new(&self.meter, DType::Bool, data, shape)
     }
     /// The same values in row-major order; a copy where they do not lie so.
-    pub fn contiguous(&self, x: &Array) -> Array {
+    pub fn contiguous(&self, x: Array) -> Array {
         if x.is_contiguous() {
-            x.clone()
+            x
         } else {
-            self.copied(x)
+            self.copied(&x)
         }
     }
     /// The same values in a buffer of their own.

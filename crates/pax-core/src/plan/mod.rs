@@ -90,16 +90,12 @@ impl Values {
         self.bases[slot] = a.address();
         self.arrays[slot] = Some(a);
     }
-    /// Puts an array that may lie in any way.
-    fn take(&mut self, exec: &Exec, slot: Slot, a: Array) {
-        self.put(slot, if a.is_contiguous() { a } else { exec.copied(&a) });
-    }
     /// Runs a row that runs by itself.
     fn run(&mut self, cx: &Cx, c: &Call) -> Result<()> {
         let exec = cx.exec();
         let args: Result<SmallVec<[Array; 3]>> = c.inputs.iter().map(|p| self.place(&exec, p)).collect();
         for (&slot, a) in c.outputs.iter().zip(cx.eval(c.row, &c.params, args?)?) {
-            self.take(&exec, slot, a);
+            self.put(slot, exec.contiguous(a));
         }
         Ok(())
     }
@@ -150,7 +146,7 @@ impl Plan {
         let mut values = self.start(arena)?;
         for (a, slot) in inputs.zip(&self.inputs) {
             if let Some(s) = slot {
-                values.take(&exec, *s, a);
+                values.put(*s, exec.contiguous(a));
             }
         }
         for (i, phase) in self.phases.iter().enumerate() {

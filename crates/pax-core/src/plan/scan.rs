@@ -65,7 +65,7 @@ impl Plan {
     fn all_steps(&self, cx: &Cx, xs: Vec<Array>, s: &Course, outs: &[crate::Aval], arena: *mut u8) -> Result<Vec<Array>> {
         let exec = cx.exec();
         let mut values = self.start(arena)?;
-        let xs: Vec<Array> = xs.iter().map(|a| exec.contiguous(a)).collect();
+        let xs: Vec<Array> = xs.into_iter().map(|a| exec.contiguous(a)).collect();
         for (a, slot) in xs.iter().zip(&self.inputs).skip(s.carry + s.scanned) {
             if let Some(slot) = slot {
                 values.put(*slot, a.clone());

@@ -22,7 +22,7 @@ fn lines(exec: &Exec, x: &Array, axis: usize) -> Array {
     let order: SmallVec<[usize; 6]> = (0..x.ndim()).filter(|&d| d != axis).chain([axis]).collect();
     let shape: Vec<usize> = order.iter().map(|&d| x.shape[d]).collect();
     let strides: Vec<isize> = order.iter().map(|&d| x.strides[d]).collect();
-    exec.contiguous(&x.view(&shape, &strides, x.offset))
+    exec.contiguous(x.view(&shape, &strides, x.offset))
 }
 
 /// The lines of `lines` as a tensor of `shape`, a view.

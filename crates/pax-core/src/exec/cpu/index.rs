@@ -14,7 +14,7 @@ pub fn places(indices: &Array, n: usize, clamp: bool) -> Result<Vec<usize>> {
 const CHUNK: usize = 1 << 15;
 
 pub fn gather(exec: &Exec, x: &Array, at: &[usize], lay: Lay, shape: &[usize]) -> Array {
-    let (x, out) = (exec.contiguous(x), exec.empty(x.dtype, shape));
+    let (x, out) = (exec.contiguous(x.clone()), exec.empty(x.dtype, shape));
     let Lay { outer, n, inner, places, .. } = lay;
     let row = inner * x.dtype.size();
     let (from, to) = (Shared::at(x.address()), Shared::at(out.address()));

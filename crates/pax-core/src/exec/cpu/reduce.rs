@@ -199,7 +199,7 @@ fn ordered(x: &Array, order: &[usize]) -> Array {
 
 /// The last axes, of `len` elements in all, normalised.
 fn norm_last<T: Float>(exec: &Exec, x: &Array, len: usize, norm: Norm) -> Result<Array> {
-    let x = exec.contiguous(x);
+    let x = exec.contiguous(x.clone());
     let s = x.to_slice::<T>()?;
     let mut out: Vec<T> = exec.vec(s.len());
     if !s.is_empty() {

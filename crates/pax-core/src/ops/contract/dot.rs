@@ -69,7 +69,7 @@ fn matrix(exec: &Exec, x: &Array, groups: [&[usize]; 3]) -> Result<Array> {
         return Ok(x.view(&shape, &strides, x.offset));
     }
     let order: Vec<usize> = groups.iter().flat_map(|g| g.iter().copied()).collect();
-    let permuted = exec.contiguous(&x.view(&pick(&x.shape, &order), &order.iter().map(|&d| x.strides[d]).collect::<Vec<_>>(), x.offset));
+    let permuted = exec.contiguous(x.view(&pick(&x.shape, &order), &order.iter().map(|&d| x.strides[d]).collect::<Vec<_>>(), x.offset));
     Ok(permuted.view(&shape, &crate::array::row_major(&shape), permuted.offset))
 }
 

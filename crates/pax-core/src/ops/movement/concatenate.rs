@@ -44,7 +44,7 @@ fn eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     let inner: usize = shape[axis + 1..].iter().product();
     let size = first.dtype.size();
     // A row of the result has a block of each operand.
-    let parts: Vec<(Array, usize)> = xs.iter().map(|x| (exec.contiguous(x), x.shape[axis] * inner * size)).collect();
+    let parts: Vec<(Array, usize)> = xs.iter().map(|x| (exec.contiguous(x.clone()), x.shape[axis] * inner * size)).collect();
     let row = shape[axis] * inner * size;
     let out = exec.empty(first.dtype, &shape);
     let to = Shared::at(out.address());

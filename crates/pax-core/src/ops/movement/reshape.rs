@@ -21,7 +21,7 @@ fn eval(exec: &Exec, p: &Params, xs: &[Array]) -> Result<Arrays> {
     if xs[0].strides.iter().all(|&s| s == 0) {
         return Ok(smallvec![xs[0].view(&shape, &vec![0; shape.len()], xs[0].offset)]);
     }
-    let x = exec.contiguous(&xs[0]);
+    let x = exec.contiguous(xs[0].clone());
     Ok(smallvec![x.view(&shape, &row_major(&shape), x.offset)])
 }
 

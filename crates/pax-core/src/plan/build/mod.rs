@@ -325,7 +325,7 @@ impl Builder<'_> {
         let Some(args) = e.inputs.iter().map(|&v| constant(v)).collect::<Option<SmallVec<_>>>() else { return Ok(None) };
         let y = self.cx.eval(e.row, &e.params, args)?;
         let Some(y) = y.into_iter().next() else { return Ok(None) };
-        let x = self.constant(self.cx.exec().contiguous(&y));
+        let x = self.constant(self.cx.exec().contiguous(y));
         self.values[e.outputs[0] as usize] = Some(Value::Place(Place::View(x)));
         Ok(Some(()))
     }
